@@ -1,0 +1,1 @@
+"""The door: entry point, settings, wiring, the ASGI application. The only room that knows everyone."""

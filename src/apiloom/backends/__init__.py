@@ -1,0 +1,1 @@
+"""Who answers: implementations of the `calls.ports.Backend` port, one folder each."""

@@ -1,0 +1,71 @@
+"""JSON in and out, and the canonical form that hashes and comparisons rest on.
+
+Stands on msgspec: integers of any size and every double survive a round trip unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, cast
+
+import msgspec
+
+
+_plain = msgspec.json.Encoder()
+_canonical = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder()
+_raw = msgspec.json.Decoder(msgspec.Raw)
+
+
+def loads(text: bytes | str) -> Any:
+    """Decode JSON text (RFC 8259).
+
+    Raises:
+        ValueError: the text is not JSON, is not UTF-8, or nests deeper than the interpreter's stack allows.
+    """
+    try:
+        return _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+
+
+def dumps(value: Any) -> bytes:
+    """Encode a value as compact UTF-8 JSON, members in their own order."""
+    return _plain.encode(value)
+
+
+def canonical(value: Any) -> bytes:
+    """Encode a value so that equal values give equal bytes: members sorted, no white space."""
+    return _canonical.encode(value)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form, as 64 hexadecimal characters."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def is_json(text: bytes) -> bool:
+    """Whether the bytes are one well-formed JSON value in UTF-8, found without building it."""
+    try:
+        _raw.decode(text)
+        text.decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def one_line(text: bytes) -> bytes:
+    """Well-formed JSON with its line breaks removed, which can only stand between tokens (RFC 8259 section 7)."""
+    if b"\n" in text or b"\r" in text:
+        return text.translate(None, b"\r\n")
+    return text
+
+
+def quoted(text: str) -> bytes:
+    """One string as a JSON string literal, lone surrogates replaced so that any text can be said."""
+    try:
+        return _plain.encode(text)
+    except UnicodeEncodeError:
+        return _plain.encode(cast("str", text.encode("utf-8", "replace").decode()))

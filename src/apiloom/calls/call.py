@@ -1,0 +1,69 @@
+"""A call and its outcome: what the wire hands in and what it gets back, whatever era or transport it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from apiloom.base.errors import ApiloomError
+from apiloom.identity.principal import ANYONE, Principal
+
+Progress = Callable[[float, float | None, str], None]
+"""``progress(done, total, message)``: never blocks, may be called from the event loop only; values must rise."""
+
+
+def _silent(done: float, total: float | None, message: str) -> None:
+    """Nobody asked to be told."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request for work by one principal. ``timeout`` is in seconds from now; ``meta`` is the request's ``_meta``."""
+
+    tool: str
+    arguments: dict[str, Any]
+    kind: Literal["tool"] = "tool"
+    principal: Principal = ANYONE
+    progress: Progress = _silent
+    timeout: float = 60.0
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text for the model."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes for the model: ``image/*`` and ``audio/*`` have content types of their own, others are resources."""
+
+    data: bytes
+    mime_type: str
+    name: str = ""
+
+
+Content = Text | Blob
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of a call.
+
+    ``structured`` is one JSON object as encoded bytes without line breaks, or None. ``failed`` says that the model
+    should read the content as an error it can act on; ``meta`` goes into the result's ``_meta``.
+    """
+
+    content: tuple[Content, ...]
+    structured: bytes | None = None
+    failed: bool = False
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def refusal(error: ApiloomError, **facts: Any) -> Outcome:
+    """An error as an outcome the model can read: its sentence, and its code under ``dev.apiloom/error``."""
+    meta = {"dev.apiloom/error": {"code": error.code, **facts}}
+    return Outcome(content=(Text(error.sentence()),), failed=True, meta=meta)

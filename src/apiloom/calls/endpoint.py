@@ -1,0 +1,111 @@
+"""A server compiled for calls: immutable, swapped whole, found through a Directory."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiloom.base.errors import CallerError
+from apiloom.calls.call import Call, Outcome
+from apiloom.calls.ports import Backend, Policy, Proceed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One callable tool: who answers it, behind the policies that apply."""
+
+    backend: Backend
+    run: Proceed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """``tools/list`` rendered once: each page is the JSON of its tools, without the brackets around them.
+
+    ``etag`` changes exactly when a page's bytes do.
+    """
+
+    pages: tuple[bytes, ...]
+    etag: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Everything one MCP server needs to answer. Nothing here changes after it is built."""
+
+    name: str
+    title: str
+    version: str
+    instructions: str
+    listing: Listing
+    routes: Mapping[str, Route]
+
+    async def run(self, call: Call) -> Outcome:
+        """Answer one call through the whole chain.
+
+        Raises:
+            CallerError: ``call.unknown_tool``; a protocol error, not an outcome.
+        """
+        return await self.route(call.tool).run(call)
+
+    def route(self, tool: str) -> Route:
+        """The route of a tool.
+
+        Raises:
+            CallerError: ``call.unknown_tool``, with the nearest names as hint.
+        """
+        found = self.routes.get(tool)
+        if found is None:
+            raise CallerError(
+                f"there is no tool named {tool[:80]!r}", code="call.unknown_tool", hint=_nearest(tool, self.routes)
+            )
+        return found
+
+
+def _nearest(tool: str, routes: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(tool[:80], list(routes), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else "tools/list names every tool"
+
+
+def chain(policies: Sequence[Policy], backend: Backend) -> Proceed:
+    """The policies around a backend, first one outermost. Built once for each route, in this one visible loop."""
+    proceed: Proceed = backend.answer
+    for policy in reversed(policies):
+        proceed = _around(policy, proceed)
+    return proceed
+
+
+def _around(policy: Policy, proceed: Proceed) -> Proceed:
+    async def step(call: Call) -> Outcome:
+        return await policy(call, proceed)
+
+    return step
+
+
+@dataclass(slots=True)
+class Directory:
+    """The endpoints of a node by key, and word of their changes.
+
+    The quick server has one endpoint under the key ``""``. ``changed`` wakes whoever waits for a swap.
+    """
+
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    _turn: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def get(self, key: str = "") -> Endpoint | None:
+        """The endpoint now serving under this key."""
+        return self.endpoints.get(key)
+
+    def put(self, endpoint: Endpoint, key: str = "") -> None:
+        """Swap an endpoint whole and wake everyone who waits in :meth:`changed`. Calls in flight keep the old one."""
+        self.endpoints[key] = endpoint
+        self._turn.set()
+        self._turn = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Return at the next swap of any endpoint."""
+        await self._turn.wait()

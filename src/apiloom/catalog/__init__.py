@@ -1,0 +1,1 @@
+"""Operations to tools: names, arguments, schemas, views, and the plan of a request. Pure."""

@@ -1,0 +1,162 @@
+"""The values a catalog is made of. They are plain and frozen, so that a catalog can be stored and compared.
+
+The catalog is the one value that design time and call time share: :class:`Tool` says what a model sees,
+:class:`HttpBinding` is all that is needed to turn arguments into a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from apiloom.model.api import Encoding, ParameterPlace, Schema, SecurityNeed, SecurityScheme, Server
+from apiloom.model.findings import Finding
+
+ArgumentPlace = Literal["path", "query", "header", "cookie", "querystring", "body", "control"]
+ToolClass = Literal["read", "write", "custom"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One flat argument of a tool and where it goes.
+
+    ``original`` is the parameter's own name, or for ``body`` a JSON Pointer into the body (empty: the whole body).
+    """
+
+    name: str
+    place: ArgumentPlace
+    original: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundParameter:
+    """A parameter as the planner needs it. ``argument`` is the tool's name for it; the rest as in ``Parameter``."""
+
+    argument: str
+    name: str
+    place: ParameterPlace
+    style: str
+    explode: bool
+    required: bool = False
+    allow_reserved: bool = False
+    allow_empty: bool = False
+    media_type: str | None = None
+
+
+FieldKind = Literal["value", "json", "binary", "binaries"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundField:
+    """A top-level property of a body, held by an argument of its own.
+
+    ``kind`` matters for multipart and form bodies: ``binary`` is file content (base64 string, or
+    ``{"data","filename","type"}``), ``binaries`` a list of those, ``json`` an object or array encoded as JSON by
+    default, ``value`` anything else.
+    """
+
+    argument: str
+    name: str
+    kind: FieldKind = "value"
+    encoding: Encoding | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundBody:
+    """How arguments become a body of ``media_type``, which is sent as written here.
+
+    Either ``whole`` names the one argument that is the body, or ``fields`` lists the properties, and ``rest`` (if not
+    empty) names the argument whose members are added beside them. ``binary`` marks a whole body of file content.
+    With no field given and ``required`` false, no body is sent.
+    """
+
+    media_type: str
+    required: bool
+    whole: str = ""
+    fields: tuple[BoundField, ...] = ()
+    rest: str = ""
+    binary: bool = False
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpBinding:
+    """Arguments to HTTP request: everything the planner needs and nothing else.
+
+    ``accept`` is sent as the Accept header. ``servers`` are those in force; ``own_servers`` says they belong to the
+    path or operation, so that an overridden base URL does not replace them.
+    """
+
+    method: str
+    path: str
+    fixed_query: str = ""
+    parameters: tuple[BoundParameter, ...] = ()
+    body: BoundBody | None = None
+    servers: tuple[Server, ...] = ()
+    own_servers: bool = False
+    security: tuple[SecurityNeed, ...] = ()
+    accept: str = "*/*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What a client may assume about a tool (MCP ToolAnnotations)."""
+
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """An MCP tool and its binding.
+
+    ``input_schema`` and ``output_schema`` are canonical JSON Schema 2020-12 whose references point into
+    :attr:`Catalog.schemas`; ``catalog.schemas.closed`` makes one self-contained. ``output_schema`` describes
+    ``structuredContent``: it is rooted in an object, and ``wrapped`` says that an answer which is no object stands
+    under ``result``.
+    """
+
+    name: str
+    title: str
+    description: str
+    input_schema: Schema
+    output_schema: Schema | None
+    wrapped: bool
+    hints: Hints
+    tags: tuple[str, ...]
+    kind: ToolClass
+    operation: str
+    arguments: tuple[Argument, ...]
+    binding: HttpBinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerLine:
+    """What became of one operation. ``reason`` is empty for exposed ones; ``tool`` is empty for all others."""
+
+    key: str
+    method: str
+    path: str
+    status: Literal["exposed", "gated", "quarantined"]
+    tool: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """The tools of one connector version, sorted by name, with the account of every operation."""
+
+    title: str
+    version: str
+    format: str
+    description: str
+    tools: Mapping[str, Tool]
+    schemas: Mapping[str, Schema]
+    schemes: Mapping[str, SecurityScheme]
+    ledger: tuple[LedgerLine, ...]
+    findings: tuple[Finding, ...]
+    base_url: str = ""

@@ -1,0 +1,1 @@
+"""A catalog and ports become an Endpoint; compiled catalogs are kept in a cache."""

@@ -1,0 +1,73 @@
+"""What the console needs from the house, as one frozen value of ports. ``app`` builds it; commands receive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from apiloom.calls.call import Outcome
+from apiloom.catalog.tool import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How sources are read and called, by the names of the command line.
+
+    ``auth`` is the ``--auth`` value for documents without schemes; ``credentials`` the path of a 0600 file.
+    ``require_descriptions`` switches the documentation gate on; ``remote_refs`` allows references to other URLs.
+    """
+
+    base_url: str = ""
+    name: str = ""
+    auth: str = ""
+    credentials: str = ""
+    profile: str = "intersection"
+    require_descriptions: bool = False
+    remote_refs: bool = False
+    cache: bool = True
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where to serve: standard input and output, or an address. ``base`` is the public URL, if one was given."""
+
+    stdio: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8787
+    public_url: str = ""
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """One source, read: its slug, catalog, and the ``inspect --json`` report (made when asked)."""
+
+    slug: str
+    source: str
+    catalog: Catalog
+    report: Callable[[], dict[str, Any]]
+    rendered: Callable[[str], dict[str, Any]] = field(repr=False)
+    """The default view of one tool by name: name, title, description, inputSchema, outputSchema, annotations."""
+
+
+class Say(Protocol):
+    """Tells a person what long work is doing; silent when nobody watches."""
+
+    def __call__(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The ports of the console. Every one raises :class:`~apiloom.base.errors.ApiloomError` and nothing else.
+
+    ``read``: one source to a connector. ``call``: one tool of a source, answered. ``preview``: what ``call`` would
+    send, as ``{"method","url","headers":[[k,v]],"body":{"text"}|{"base64"}|null}``, secrets as ``***``. ``serve``:
+    serve sources until told to stop; returns the exit code.
+    """
+
+    read: Callable[[str, Options, Say], Connector]
+    call: Callable[[str, Options, str, dict[str, Any], Say], Outcome]
+    preview: Callable[[str, Options, str, dict[str, Any], Say], dict[str, Any]]
+    serve: Callable[[Sequence[str], Options, Listen, Say], int]

@@ -1,0 +1,1 @@
+"""MCP as tables and frames: revisions, header rules, JSON-RPC, SSE. Pure; opens nothing and serves nobody."""

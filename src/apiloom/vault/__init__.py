@@ -1,0 +1,1 @@
+"""Secrets and the signers that use them. Never sees who calls."""
