@@ -1,1 +1,1 @@
-"""Who answers: implementations of the `calls.ports.Backend` port, one folder each."""
+"""Who answers upstream. One folder for each kind; they never import each other."""

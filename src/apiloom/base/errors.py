@@ -59,7 +59,7 @@ class DesignError(ApiloomError):
     actor = "author"
 
 
-class HouseFault(ApiloomError):
+class HouseFault(ApiloomError):  # noqa: N818 - the fault is the house's, the word says so
     """We broke one of our own promises."""
 
     actor = "house"

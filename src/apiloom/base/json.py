@@ -6,10 +6,9 @@ Stands on msgspec: integers of any size and every double survive a round trip un
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-
 
 _plain = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
@@ -68,4 +67,4 @@ def quoted(text: str) -> bytes:
     try:
         return _plain.encode(text)
     except UnicodeEncodeError:
-        return _plain.encode(cast("str", text.encode("utf-8", "replace").decode()))
+        return _plain.encode(text.encode("utf-8", "replace").decode())

@@ -19,7 +19,7 @@ def _silent(done: float, total: float | None, message: str) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request for work by one principal. ``timeout`` is in seconds from now; ``meta`` is the request's ``_meta``."""
+    """One request for work by one principal. ``timeout`` is in seconds from now; ``meta`` the request's ``_meta``."""
 
     tool: str
     arguments: dict[str, Any]

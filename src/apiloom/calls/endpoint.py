@@ -8,17 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiloom.base import json
 from apiloom.base.errors import CallerError
 from apiloom.calls.call import Call, Outcome
 from apiloom.calls.ports import Backend, Policy, Proceed
+from apiloom.protocol.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One callable tool: who answers it, behind the policies that apply."""
+    """One callable tool behind the policies that apply.
 
-    backend: Backend
+    ``run`` answers a call. ``preview`` passes the same policies and then says what would be sent, as a structured
+    outcome, instead of sending it. ``mirrored`` are the arguments that clients repeat outside the body.
+    """
+
     run: Proceed
+    preview: Proceed
+    mirrored: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +78,17 @@ def _nearest(tool: str, routes: Mapping[str, Any]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else "tools/list names every tool"
 
 
-def chain(policies: Sequence[Policy], backend: Backend) -> Proceed:
-    """The policies around a backend, first one outermost. Built once for each route, in this one visible loop."""
-    proceed: Proceed = backend.answer
+def build_route(policies: Sequence[Policy], backend: Backend) -> Route:
+    """A route on which answering and previewing meet the same policies."""
+
+    async def preview(call: Call) -> Outcome:
+        return Outcome(content=(), structured=json.dumps(backend.preview(call)))
+
+    return Route(run=chain(policies, backend.answer), preview=chain(policies, preview))
+
+
+def chain(policies: Sequence[Policy], proceed: Proceed) -> Proceed:
+    """The policies around an answer, first one outermost. Built once for each route, in this one visible loop."""
     for policy in reversed(policies):
         proceed = _around(policy, proceed)
     return proceed

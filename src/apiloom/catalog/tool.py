@@ -6,7 +6,7 @@ The catalog is the one value that design time and call time share: :class:`Tool`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -115,9 +115,9 @@ class Tool:
     """An MCP tool and its binding.
 
     ``input_schema`` and ``output_schema`` are canonical JSON Schema 2020-12 whose references point into
-    :attr:`Catalog.schemas`; ``catalog.schemas.closed`` makes one self-contained. ``output_schema`` describes
-    ``structuredContent``: it is rooted in an object, and ``wrapped`` says that an answer which is no object stands
-    under ``result``.
+    :attr:`Catalog.schemas`; ``model.schema.closed`` makes one self-contained. ``output_schema`` describes the answer
+    as the API gives it, whatever its type, and is only looked into when a view is made; in ``structuredContent`` an
+    answer that is no object stands under ``result``, and views say so.
     """
 
     name: str
@@ -125,7 +125,6 @@ class Tool:
     description: str
     input_schema: Schema
     output_schema: Schema | None
-    wrapped: bool
     hints: Hints
     tags: tuple[str, ...]
     kind: ToolClass
@@ -148,7 +147,11 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The tools of one connector version, sorted by name, with the account of every operation."""
+    """The tools of one connector version, sorted by name, with the account of every operation.
+
+    ``findings`` are those of shaping the tools. ``notes`` are those of reading; they may grow while ``schemas``
+    converts its values on first use (see ``ApiModel.notes``).
+    """
 
     title: str
     version: str
@@ -160,3 +163,4 @@ class Catalog:
     ledger: tuple[LedgerLine, ...]
     findings: tuple[Finding, ...]
     base_url: str = ""
+    notes: Sequence[Finding] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from apiloom.calls.call import Outcome
@@ -59,15 +61,32 @@ class Say(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The machine as commands see it, so that none of them reads the environment itself.
+
+    ``platform`` is a ``sys.platform``; ``python`` the interpreter that runs us, ``prefix`` its environment's folder.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    home: Path = field(default_factory=Path.home)
+    folder: Path = field(default_factory=Path.cwd)
+    platform: str = sys.platform
+    python: str = sys.executable
+    prefix: str = sys.prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """The ports of the console. Every one raises :class:`~apiloom.base.errors.ApiloomError` and nothing else.
 
     ``read``: one source to a connector. ``call``: one tool of a source, answered. ``preview``: what ``call`` would
     send, as ``{"method","url","headers":[[k,v]],"body":{"text"}|{"base64"}|null}``, secrets as ``***``. ``serve``:
-    serve sources until told to stop; returns the exit code.
+    serve sources until told to stop; returns the exit code; every word it says is shown, on a line of its own.
+    ``surroundings``: the machine the command was typed on.
     """
 
     read: Callable[[str, Options, Say], Connector]
     call: Callable[[str, Options, str, dict[str, Any], Say], Outcome]
     preview: Callable[[str, Options, str, dict[str, Any], Say], dict[str, Any]]
     serve: Callable[[Sequence[str], Options, Listen, Say], int]
+    surroundings: Surroundings = field(default_factory=Surroundings)

@@ -1,1 +1,1 @@
-"""The one way out to the network: pooled client, byte-exact targets, deadlines, TLS. The only importer of the HTTP client."""
+"""The one way out to the network: pooled client, exact targets, deadlines, TLS. Only here is the client imported."""

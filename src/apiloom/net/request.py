@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+Watch = Callable[[int, int | None], None]
+"""``watch(received, total)``: bytes of the decoded answer so far, and how many there will be if the upstream said.
+The first call, with 0, means that the headers have come. It must not block or raise."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Request:
     """An outgoing request. ``target`` goes on the request line byte for byte or is refused.
 
-    ``timeout`` is in seconds for the whole exchange; ``max_bytes`` bounds the decoded answer.
+    ``timeout`` is in seconds for the whole exchange; ``max_bytes`` bounds the decoded answer. With a ``watch`` the
+    answer is read in small pieces so that there is something to tell.
     """
 
     method: str
@@ -21,11 +26,15 @@ class Request:
     body: bytes | None = None
     timeout: float = 60.0
     max_bytes: int = 64 * 1024 * 1024
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Response:
-    """An answer, decoded from its content encoding. Header names are lower-case, repeated ones kept in order."""
+    """An answer, decoded from its content encoding. Header names are lower-case, repeated ones kept in order.
+
+    Header values that are not ASCII cannot be read through the client; they are left out.
+    """
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -37,12 +46,14 @@ class Response:
 
 
 class Sender(Protocol):
-    """Sends one request. Redirects are answers, not followed.
+    """Sends one request. Redirects are answers, not followed. Cancelling closes the exchange.
 
     Raises:
         UpstreamError: ``net.refused``, ``net.dns``, ``net.tls``, ``net.timeout``, ``net.broken`` (closed or garbled),
             ``net.too_large``; the sentence names host and cause, never a secret.
-        DesignError: ``net.target`` when the client would alter the target.
+        DesignError: ``net.target`` when the client would alter the target; ``net.origin`` when the origin is no plain
+            ``http(s)://host[:port]`` or not one this sender may reach.
+        CallerError: ``net.header`` when a method, header name or header value cannot stand in a request.
     """
 
     async def send(self, request: Request) -> Response: ...

@@ -1,0 +1,49 @@
+"""The quick server's ASGI application: `/mcp`, the health paths, and one clear 404 for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from apiloom.base import json
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Front:
+    """Routes a request by its path: the MCP application at one path, health beside it.
+
+    ``ready`` says whether calls can be answered now.
+    """
+
+    __slots__ = ("_mcp", "_path", "_ready")
+
+    def __init__(self, mcp: AsgiApp, *, path: str = "/mcp", ready: Callable[[], bool]) -> None:
+        self._mcp = mcp
+        self._path = path
+        self._ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope; only ``http`` is spoken."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        if path == self._path:
+            await self._mcp(scope, receive, send)
+        elif path == "/healthz":
+            await _say(send, 200, {"status": "ok"})
+        elif path == "/readyz":
+            ready = self._ready()
+            await _say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
+        else:
+            await _say(send, 404, {"title": "Not Found", "status": 404, "detail": f"MCP is spoken at {self._path}"})
+
+
+async def _say(send: Send, status: int, value: dict[str, Any]) -> None:
+    body = json.dumps(value)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

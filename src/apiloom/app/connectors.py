@@ -1,0 +1,152 @@
+"""A source becomes a connector: read, shaped and listed, or taken from the compiled cache when nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiloom import __version__
+from apiloom.app.cachedir import cache_folder
+from apiloom.app.slug import slug_of
+from apiloom.app.sources import Opened
+from apiloom.base import json, plugins
+from apiloom.base.errors import DesignError
+from apiloom.catalog.storage import scheme_from_json, scheme_to_json, tool_from_json, tool_to_json
+from apiloom.catalog.tool import Catalog, Tool
+from apiloom.compile.cache import Cache, Compiled
+from apiloom.console.house import Options
+from apiloom.model.api import Schema, SecurityScheme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A connector ready to be compiled into an endpoint. ``catalog`` is None when it came from the cache.
+
+    ``entries`` are the list entries by bare tool name; ``keep`` writes the compiled cache and may take a second.
+    """
+
+    slug: str
+    source: str
+    title: str
+    version: str
+    description: str
+    base_url: str
+    schemes: Mapping[str, SecurityScheme]
+    tools: Mapping[str, Tool]
+    schemas: Mapping[str, Schema]
+    entries: Mapping[str, bytes]
+    reads: Mapping[str, str]
+    catalog: Catalog | None
+    keep: Callable[[], None] = field(repr=False)
+
+
+def load_connector(source: str, opened: Opened, options: Options, say: Callable[[str], None]) -> Loaded:
+    """The connector of an opened source.
+
+    Raises:
+        DesignError: ``document.*`` when it cannot be read; ``catalog.empty`` when it names no operation at all.
+    """
+    chosen = {
+        "profile": options.profile,
+        "require_descriptions": options.require_descriptions,
+        "remote_refs": options.remote_refs,
+    }
+    if not options.cache:
+        return _read(source, opened, options, say, keep=lambda _: None)
+    cache = Cache(cache_folder(), release=__version__)
+    key = cache.key(opened.document.location, opened.document.content, chosen)
+    kept = cache.get(key, lambda reads: _unchanged(opened, reads))
+    if kept is not None:
+        return _from_cache(source, options, *kept)
+    return _read(source, opened, options, say, keep=lambda loaded: cache.put(key, _compiled(loaded)))
+
+
+def read_catalog(opened: Opened, options: Options, say: Callable[[str], None]) -> Catalog:
+    """The catalog of an opened source, read afresh."""
+    say(f"reading {opened.document.location}")
+    read_document = plugins.load("apiloom.readers.read:read_document")
+    model = read_document(opened.document, opened.fetch, remote_refs=options.remote_refs)
+    say(f"shaping {len(model.operations)} operations")
+    building = plugins.load("apiloom.catalog.build")
+    chosen = building.CatalogOptions(require_descriptions=options.require_descriptions)
+    catalog: Catalog = building.build_catalog(model, chosen)
+    return catalog
+
+
+def _read(
+    source: str, opened: Opened, options: Options, say: Callable[[str], None], *, keep: Callable[[Loaded], None]
+) -> Loaded:
+    catalog = read_catalog(opened, options, say)
+    if not catalog.ledger:
+        raise DesignError(
+            f"{opened.document.location} describes no operation",
+            code="catalog.empty",
+            hint="an OpenAPI document lists them under paths",
+        )
+    entries = plugins.load("apiloom.catalog.listing:render_listing")(catalog, options.profile)
+    loaded = Loaded(
+        slug=options.name or slug_of(catalog.title, source),
+        source=source,
+        title=catalog.title,
+        version=catalog.version,
+        description=catalog.description,
+        base_url=catalog.base_url,
+        schemes=catalog.schemes,
+        tools=catalog.tools,
+        schemas=catalog.schemas,
+        entries=entries,
+        reads=dict(opened.reads),
+        catalog=catalog,
+        keep=lambda: keep(loaded),
+    )
+    return loaded
+
+
+def _from_cache(source: str, options: Options, head: dict[str, Any], groups: Any) -> Loaded:
+    return Loaded(
+        slug=options.name or slug_of(head["title"], source),
+        source=source,
+        title=head["title"],
+        version=head["version"],
+        description=head["description"],
+        base_url=head["base_url"],
+        schemes={name: scheme_from_json(value) for name, value in head["schemes"].items()},
+        tools=groups.lazily("tools", tool_from_json),
+        schemas=groups.lazily("schemas", json.loads),
+        entries=groups.lazily("entries", bytes),
+        reads=head["reads"],
+        catalog=None,
+        keep=lambda: None,
+    )
+
+
+def _compiled(loaded: Loaded) -> Compiled:
+    head = {
+        "title": loaded.title,
+        "version": loaded.version,
+        "description": loaded.description,
+        "base_url": loaded.base_url,
+        "schemes": {name: scheme_to_json(scheme) for name, scheme in loaded.schemes.items()},
+        "reads": dict(loaded.reads),
+    }
+    return Compiled(
+        head=head,
+        entries=loaded.entries,
+        tools={name: tool_to_json(tool) for name, tool in loaded.tools.items()},
+        schemas={name: json.dumps(schema) for name, schema in loaded.schemas.items()},
+    )
+
+
+def _unchanged(opened: Opened, reads: Mapping[str, str]) -> bool:
+    for location, digest in reads.items():
+        if location == opened.document.location:
+            continue
+        try:
+            content = opened.fetch(location)
+        except DesignError:
+            return False
+        if hashlib.sha256(content).hexdigest() != digest:
+            return False
+    return True

@@ -1,0 +1,193 @@
+"""Credentials as the machine holds them: environment variables and a file only we can read.
+
+The names are those of ``docs/credentials.md``. No value is ever repeated in a sentence made here; a secret stands on
+no command line and in no document.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from apiloom.base import json
+from apiloom.base.errors import DesignError
+from apiloom.model.api import SecurityScheme
+from apiloom.vault.credentials import Credential, Credentials
+from apiloom.vault.given import parse_credentials, single_value, variable_name
+from apiloom.vault.signers import DEFAULT, default_scheme
+
+_LARGEST_FILE = 1024 * 1024
+_LARGEST_SECRET = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What one source was given. ``schemes`` are the document's and the one ``--auth`` defines; ``warnings`` are
+    sentences for whoever started us.
+    """
+
+    credentials: Credentials
+    schemes: Mapping[str, SecurityScheme]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialPlaces:
+    """Where credentials may stand. ``file`` is the path of a credentials file, empty for none; ``auth`` the value of
+    ``--auth``; ``slugs`` those of all sources served together.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    slugs: tuple[str, ...] = ()
+    file: str = ""
+    auth: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one source only, so that variables and file entries need not name it."""
+        return len(self.slugs) <= 1
+
+
+def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: CredentialPlaces) -> Given:
+    """The credentials of one source: from the file, else the variable that names its slug, else the short one.
+
+    With several sources the short variables and flat file entries belong to nobody: a key must never reach a source
+    it was not meant for.
+
+    Raises:
+        DesignError: ``credentials.*`` for a file or value that cannot be used, ``auth.kind`` for an unknown ``--auth``.
+    """
+    if places.auth:
+        schemes = {**schemes, DEFAULT: default_scheme(places.auth)}
+    environment = places.environment
+    found: dict[str, Credential] = {}
+    for scheme in schemes:
+        names = [variable_name(scheme, slug)] + ([variable_name(scheme)] if places.alone else [])
+        value = next((environment[name] for name in names if environment.get(name)), "")
+        if value:
+            found[scheme] = single_value(scheme, value)
+    written, warnings = _from_file(slug, places)
+    found.update(written.by_scheme)
+    warnings += [
+        f"{places.file} names {scheme}, which {_has(schemes)}"
+        for scheme in sorted(written.by_scheme)
+        if scheme not in schemes
+    ]
+    warnings += _unused(schemes, slug, places)
+    if DEFAULT in schemes and places.auth and DEFAULT not in found:
+        warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(DEFAULT)}")
+    return Given(credentials=Credentials(found), schemes=schemes, warnings=tuple(warnings))
+
+
+def read_credentials_file(path: str) -> Mapping[str, Any]:
+    """The object in a credentials file, its members not yet looked at.
+
+    Raises:
+        DesignError: ``credentials.file`` when it cannot be read, is no regular file, belongs to someone else, can be
+            read by others, is too large, or holds no JSON object.
+    """
+    try:
+        # without waiting: opening a pipe would otherwise block until somebody writes into it
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            _refuse_shared(path, os.fstat(file.fileno()))
+            text = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise _file_error(path, f"cannot be read: {error.strerror or 'no such file'}", "check the path") from None
+    if len(text) > _LARGEST_FILE:
+        raise _file_error(path, f"is larger than {_LARGEST_FILE:,} bytes", "it should hold credentials only")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None  # the parser's own sentence may quote the file
+    if not isinstance(value, dict):
+        raise _file_error(path, "is not a JSON object", 'write {"SCHEME": {"token": …}}')
+    return value
+
+
+def _refuse_shared(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _file_error(path, "is not a regular file", "put the credentials into a file of their own")
+    if os.name == "nt":
+        return  # modes say nothing there; the folder of the user's profile is the wall
+    if status.st_uid != os.geteuid():
+        raise _file_error(path, "belongs to another user", f"chown it to yourself, then chmod 600 {path}")
+    if status.st_mode & 0o077:
+        raise _file_error(path, "can be read by others", f"chmod 600 {path}")
+
+
+def _file_error(path: str, what: str, hint: str) -> DesignError:
+    return DesignError(f"the credentials file {path} {what}", code="credentials.file", hint=hint)
+
+
+def _from_file(slug: str, places: CredentialPlaces) -> tuple[Credentials, list[str]]:
+    if not places.file:
+        return Credentials(), []
+    raw = read_credentials_file(places.file)
+    by_source = {name: value for name, value in raw.items() if _is_group(value) and name in places.slugs}
+    flat = {name: value for name, value in raw.items() if name not in by_source}
+    warnings = []
+    if flat and not places.alone:
+        flat = {}
+        warnings.append(
+            f"{places.file} has entries that name no source; with several sources write "
+            f'{{"{slug}": {{"SCHEME": {{…}}}}}}'
+        )
+    chosen = {**flat, **by_source.get(slug, {})}
+    return parse_credentials(chosen, lambda reference: _resolved(reference, places.environment)), warnings
+
+
+def _is_group(value: Any) -> bool:
+    """Whether a member holds schemes of one source rather than the parts of one credential."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(part, dict) for part in value.values())
+
+
+def _resolved(reference: str, environment: Mapping[str, str]) -> str:
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        value = environment.get(place, "")
+        if not value:
+            raise DesignError(f"the environment has no {place}", code="credentials.ref", hint="set it, or mend the ref")
+        return value
+    try:
+        with Path(place).open("rb") as file:
+            text = file.read(_LARGEST_SECRET + 1)
+    except OSError as error:
+        raise DesignError(
+            f"the secret in {place} cannot be read: {error.strerror}", code="credentials.ref", hint="check the path"
+        ) from None
+    if len(text) > _LARGEST_SECRET:
+        raise DesignError(f"{place} is too large for a secret", code="credentials.ref", hint="it should hold one line")
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise DesignError(
+            f"{place} is not UTF-8 text", code="credentials.ref", hint="it should hold one line"
+        ) from None
+
+
+def _unused(schemes: Mapping[str, SecurityScheme], slug: str, places: CredentialPlaces) -> list[str]:
+    """A sentence for each variable that looks like ours and is used by nothing, most often a misspelt scheme."""
+    prefixes = [variable_name("", slug), *([variable_name("")] if places.alone else [])]
+    known = {variable_name(scheme, part) for scheme in schemes for part in ("", slug)}
+    sentences = []
+    for name in sorted(places.environment):
+        if name in known or not places.environment[name]:
+            continue
+        if any(name.startswith(prefix) and len(name) > len(prefix) for prefix in prefixes):
+            if name in {variable_name(DEFAULT), variable_name(DEFAULT, slug)}:
+                sentences.append(f"{name} is set, but nothing says how to send it: add --auth bearer (or header:NAME)")
+            else:
+                sentences.append(f"{name} names no security scheme of this API, which {_has(schemes)}")
+    if not places.alone:
+        shorts = sorted(name for name in {variable_name(scheme) for scheme in schemes} if places.environment.get(name))
+        sentences += [f"{name} is not used: with several sources write {variable_name('', slug)}…" for name in shorts]
+    return sentences
+
+
+def _has(schemes: Mapping[str, SecurityScheme]) -> str:
+    names = sorted({variable_name(scheme) for scheme in schemes})
+    return f"takes {', '.join(names[:20])}" if names else "declares none (--auth defines one)"

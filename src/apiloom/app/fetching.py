@@ -1,0 +1,69 @@
+"""Fetching a document or a reference by URL, for code that cannot wait on an event loop.
+
+Reading is design time and may be slow; it runs its own loop in a thread of its own, so that it works from inside a
+program that already has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urljoin, urlsplit
+
+from apiloom.base.errors import DesignError
+from apiloom.net.client import connect
+from apiloom.net.request import Request, Response
+
+MOST_BYTES = 100 * 1024 * 1024
+MOST_REDIRECTS = 5
+SECONDS = 30.0
+
+
+def fetch_url(url: str) -> bytes:
+    """The bytes behind an http(s) URL, following at most five redirects.
+
+    Raises:
+        UpstreamError: ``net.*`` when it cannot be reached.
+        DesignError: ``document.fetch`` when the answer is not 200.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="apiloom-fetch") as thread:
+        return thread.submit(lambda: asyncio.run(_fetched(url))).result()
+
+
+async def _fetched(url: str) -> bytes:
+    sender = connect()
+    try:
+        for _ in range(MOST_REDIRECTS + 1):
+            answer = await sender.send(_request(url))
+            if answer.status not in {301, 302, 303, 307, 308}:
+                return _content(url, answer)
+            url = urljoin(url, answer.header("location"))
+        raise DesignError(f"{_shown(url)} redirects too often", code="document.fetch", hint="give the final URL")
+    finally:
+        await sender.close()
+
+
+def _request(url: str) -> Request:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
+        raise DesignError(f"{_shown(url)} cannot be fetched", code="document.fetch", hint="give an http or https URL")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Request(
+        method="GET",
+        origin=f"{parts.scheme}://{parts.netloc}",
+        target=target,
+        headers=[("Accept", "application/json, application/yaml, text/yaml;q=0.9, */*;q=0.5")],
+        timeout=SECONDS,
+        max_bytes=MOST_BYTES,
+    )
+
+
+def _content(url: str, answer: Response) -> bytes:
+    if answer.status == 200:
+        return answer.body
+    hint = "it asks for a login; download it and give the file" if answer.status in {401, 403} else "check the URL"
+    raise DesignError(f"{_shown(url)} answered {answer.status} instead of a document", code="document.fetch", hint=hint)
+
+
+def _shown(url: str) -> str:
+    return urlsplit(url)._replace(query="", fragment="").geturl()[:200]

@@ -1,0 +1,173 @@
+"""apiloom as a library: an API's tools in a program, with no server in between, or mounted inside one.
+
+api = apiloom.load("openapi.yaml", credentials={"ApiKeyAuth": "…"})
+answer = await api.call("get_pet", {"pet_id": 7})
+app.mount("/mcp", api.asgi())
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from apiloom.app.asgi import AsgiApp
+from apiloom.app.connectors import Loaded, load_connector
+from apiloom.app.environment import Given
+from apiloom.app.fetching import fetch_url
+from apiloom.app.quick import Quick
+from apiloom.app.sources import Opened, open_source, opened_text
+from apiloom.base import json
+from apiloom.base.errors import ApiloomError
+from apiloom.calls.call import Call, Outcome, Text, refusal
+from apiloom.console.house import Options
+from apiloom.emit.definitions import emit_anthropic, emit_openai
+from apiloom.emit.execute import Part, read_tool_call, render_tool_result
+from apiloom.identity.gate import BearerGate, OpenGate
+from apiloom.net.client import connect
+from apiloom.net.inprocess import InProcess
+from apiloom.net.request import Sender
+from apiloom.vault.given import parse_credentials
+from apiloom.wire.http import McpHttp
+from apiloom.wire.settings import WireSettings
+
+CredentialValue = str | Mapping[str, str]
+"""A token or key as text (``user:password`` for basic), or the members a credentials file has for a scheme."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Api:
+    """One API as tools. Use as an async context manager, or call :meth:`aclose` when done."""
+
+    quick: Quick = field(repr=False)
+    loaded: Loaded = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What the document calls the API."""
+        return self.loaded.title
+
+    def tools(self) -> list[dict[str, Any]]:
+        """Every tool in the default view: name, title, description, inputSchema, annotations."""
+        return [json.loads(entry) for entry in self.loaded.entries.values()]
+
+    def anthropic_tools(self) -> list[dict[str, Any]]:
+        """The tools as definitions for the Anthropic Messages API."""
+        return emit_anthropic(self.tools())
+
+    def openai_tools(self, form: Literal["chat", "responses"] = "chat") -> list[dict[str, Any]]:
+        """The tools as definitions for OpenAI's Chat Completions or Responses API."""
+        return emit_openai(self.tools(), form=form)
+
+    async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, *, seconds: float = 60.0) -> Outcome:
+        """Call one tool. What the API refuses is an outcome with ``failed`` set. ``seconds`` bounds it.
+
+        Raises:
+            CallerError: ``call.unknown_tool``.
+        """
+        endpoint = self.quick.directory.endpoints[""]
+        call = Call(tool=tool, arguments=dict(arguments or {}), timeout=seconds)
+        endpoint.route(tool)
+        try:
+            return await endpoint.run(call)
+        except ApiloomError as error:
+            return refusal(error)
+
+    async def execute(self, tool_call: Any) -> dict[str, Any]:
+        """Run a tool call as a model API returned it, and give back the message that answers it.
+
+        Takes an Anthropic ``tool_use`` block, an OpenAI chat ``tool_calls`` item or a Responses ``function_call``
+        item, as a dict or as the SDK's own object. A tool that does not exist is an answer the model can read.
+        """
+        asked = read_tool_call(tool_call)
+        try:
+            outcome = await self.call(asked.name, asked.arguments)
+        except ApiloomError as error:
+            outcome = refusal(error)
+        return render_tool_result(asked, _parts(outcome), failed=outcome.failed)
+
+    def asgi(
+        self, *, token: str = "", allowed_hosts: Sequence[str] = (), allowed_origins: Sequence[str] = ()
+    ) -> AsgiApp:
+        """An ASGI application that speaks MCP, to mount in a Starlette, FastAPI or any other ASGI service.
+
+        Args:
+            token: demand this bearer token; empty leaves recognising callers to the service around it.
+            allowed_hosts: values of the Host header to answer beside loopback names; ``*`` answers any.
+            allowed_origins: origins of web pages that may call, such as ``https://chat.example.com``.
+        """
+        gate = BearerGate(token) if token else OpenGate()
+        settings = WireSettings(allowed_hosts=tuple(allowed_hosts), allowed_origins=tuple(allowed_origins))
+        return McpHttp(self.quick.directory, gate, settings)
+
+    async def aclose(self) -> None:
+        """Close the pool of connections."""
+        await self.quick.sender.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def load(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    base_url: str = "",
+    credentials: Mapping[str, CredentialValue] | None = None,
+    app: AsgiApp | None = None,
+    options: Options | None = None,
+) -> Api:
+    """Read an API description and make it callable.
+
+    Args:
+        source: a path, a folder, a URL, or the document itself as a dict (such as ``app.openapi()``).
+        base_url: replaces the document's own servers.
+        credentials: by the document's scheme names.
+        app: an ASGI application that answers in this process instead of the network.
+        options: what the command line's options say, for those who need them.
+
+    Raises:
+        DesignError: the document cannot be read, or does not say where its API answers.
+    """
+    chosen = options or Options()
+    opened = _opened(source, chosen)
+    loaded = load_connector(opened.document.location, opened, chosen, _silently)
+    given = parse_credentials(_members(credentials or {}))
+    quick = Quick(
+        name=chosen.name,
+        base_url=base_url or chosen.base_url or ("http://localhost" if app is not None else ""),
+        timeout=chosen.timeout,
+        sender=_sender(app),
+        given=lambda read, _slug, _slugs: Given(credentials=given, schemes=read.schemes),
+    )
+    quick.put([loaded])
+    return Api(quick=quick, loaded=loaded)
+
+
+def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options) -> Opened:
+    if isinstance(source, Mapping):
+        return opened_text("application document", json.dumps(dict(source)))
+    return open_source(os.fspath(source), remote_refs=options.remote_refs, fetch_url=fetch_url, say=_silently)
+
+
+def _parts(outcome: Outcome) -> list[Part]:
+    return [part.text if isinstance(part, Text) else (part.data, part.mime_type) for part in outcome.content]
+
+
+def _sender(app: AsgiApp | None) -> Sender:
+    return InProcess(app) if app is not None else connect()
+
+
+def _members(credentials: Mapping[str, CredentialValue]) -> dict[str, Mapping[str, str]]:
+    return {scheme: _split(value) if isinstance(value, str) else value for scheme, value in credentials.items()}
+
+
+def _split(value: str) -> dict[str, str]:
+    return {"token": value}
+
+
+def _silently(text: str) -> None:
+    """A program is not told what is being read."""

@@ -1,0 +1,65 @@
+"""The quick server: sources in memory, one endpoint, no store.
+
+It owns what lives longer than an endpoint (the pool of connections, credentials) and swaps endpoints whole when a
+source changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from apiloom.app.answering import Answering
+from apiloom.app.connectors import Loaded
+from apiloom.app.environment import Given
+from apiloom.app.slug import unique_slugs
+from apiloom.calls.endpoint import Directory, Endpoint
+from apiloom.compile.endpoint import Part, build_endpoint
+from apiloom.net.request import Sender
+
+
+@dataclass(slots=True, kw_only=True)
+class Quick:
+    """One endpoint over several connectors.
+
+    ``given`` looks up what a connector was given, by its slug among the slugs of all; ``timeout`` is in seconds.
+    """
+
+    name: str
+    base_url: str
+    timeout: float
+    sender: Sender
+    given: Callable[[Loaded, str, tuple[str, ...]], Given]
+    directory: Directory = field(default_factory=Directory)
+
+    def put(self, connectors: Sequence[Loaded]) -> Endpoint:
+        """Compile connectors into the endpoint and swap it in.
+
+        Raises:
+            DesignError: ``server.*`` when a document does not say where its API answers and no base URL was given.
+        """
+        slugs = unique_slugs([loaded.slug for loaded in connectors])
+        parts = [self._part(loaded, slug, slugs) for loaded, slug in zip(connectors, slugs, strict=True)]
+        endpoint = build_endpoint(self.name or parts[0].slug, parts)
+        self.directory.put(endpoint)
+        return endpoint
+
+    def _part(self, loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Part:
+        answering = Answering(
+            loaded=loaded,
+            base_url=self.base_url,
+            timeout=self.timeout,
+            sender=self.sender,
+            given=self.given(loaded, slug, slugs),
+        )
+        answering.check()
+        return Part(
+            slug=slug,
+            title=loaded.title,
+            version=loaded.version,
+            description=loaded.description,
+            tools=loaded.tools,
+            schemas=loaded.schemas,
+            entries=loaded.entries,
+            backend=answering.backend,
+        )

@@ -1,0 +1,191 @@
+"""`apiloom serve SOURCE…`: the quick server from its sources to its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from apiloom.app.asgi import Front
+from apiloom.app.connectors import Loaded, load_connector
+from apiloom.app.environment import Given, Surroundings, given_credentials
+from apiloom.app.fetching import fetch_url
+from apiloom.app.listen import bind, run, serve_http
+from apiloom.app.quick import Quick
+from apiloom.app.sources import Opened, open_source
+from apiloom.app.watch import Watched
+from apiloom.base import plugins
+from apiloom.base.errors import ApiloomError
+from apiloom.console.house import Listen, Options
+from apiloom.identity.gate import BearerGate, OpenGate
+from apiloom.net.client import connect
+from apiloom.wire.http import McpHttp
+from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
+
+Say = Callable[[str], None]
+
+
+def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say) -> int:
+    """Serve sources until told to stop; the exit code.
+
+    Raises:
+        ApiloomError: a source cannot be read, an address cannot be listened on.
+    """
+    sock = None if listen.stdio else bind(listen.host, listen.port)
+    try:
+        serving = _Serving(sources=sources, options=options, say=say)
+        serving.start()
+        if sock is None:
+            return run(serving.over_stdio())
+        return run(serving.over_http(sock, listen))
+    finally:
+        if sock is not None:
+            sock.close()
+
+
+def build_quick(options: Options, say: Say) -> Quick:
+    """The quick server's core, with the credentials that this process's environment and a file hold."""
+
+    def given(loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Given:
+        places = Surroundings(environment=os.environ, slugs=slugs, file=options.credentials, auth=options.auth)
+        found = given_credentials(loaded.schemes, slug, places)
+        for warning in found.warnings:
+            say(warning)
+        return found
+
+    return Quick(name=options.name, base_url=options.base_url, timeout=options.timeout, sender=connect(), given=given)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Serving:
+    """One run of the quick server."""
+
+    sources: Sequence[str]
+    options: Options
+    say: Say
+    quick: Quick = field(init=False)
+    loaded: list[Loaded] = field(init=False)
+    watched: Watched = field(init=False)
+
+    def start(self) -> None:
+        options = self.options
+        self.loaded = [self._load(source) for source in self.sources]
+        self.quick = build_quick(options, self.say)
+        self.quick.put(self.loaded)
+        self.watched = Watched.of(self.loaded)
+
+    def _load(self, source: str) -> Loaded:
+        opened = self._open(source)
+        return load_connector(source, opened, self.options, _unheard)
+
+    def _open(self, source: str) -> Opened:
+        return open_source(source, remote_refs=self.options.remote_refs, fetch_url=fetch_url, say=_unheard)
+
+    async def over_stdio(self) -> int:
+        """Speak on standard input and output until the client closes it."""
+        serve_stdio = plugins.load("apiloom.wire.stdio:serve_standard")
+        async with self._beside():
+            await serve_stdio(self.quick.directory, WireSettings())
+        return 0
+
+    async def over_http(self, sock: socket.socket, listen: Listen) -> int:
+        """Listen on a bound socket until a signal asks to stop."""
+        host, port = sock.getsockname()[:2]
+        guarded = not (_is_loopback(host) or listen.open)
+        token = secrets.token_urlsafe(32) if guarded else ""
+        gate = BearerGate(token) if token else OpenGate()
+        settings = WireSettings(
+            allowed_hosts=_hosts(listen, host, guarded=guarded), allowed_origins=_origins(listen.public_url)
+        )
+        front = Front(McpHttp(self.quick.directory, gate, settings), ready=lambda: True)
+        url = f"{(listen.public_url or _url(host, port)).rstrip('/')}/mcp"
+        async with self._beside():
+            await serve_http(front, sock, lambda: self._announce(url, token))
+        return 0
+
+    def _announce(self, url: str, token: str) -> None:
+        endpoint = self.quick.directory.endpoints[""]
+        tools = f"{endpoint.listing.count} tool{'' if endpoint.listing.count == 1 else 's'}"
+        self.say(f"{endpoint.title} is served with {tools} at {url}")
+        if token:
+            self.say(f"callers must send Authorization: Bearer {token}")
+
+    @contextlib.asynccontextmanager
+    async def _beside(self) -> AsyncIterator[None]:
+        """What runs beside the serving: the cache is kept, sources are watched, the pool is closed at the end."""
+        keeping = threading.Thread(target=self._keep, name="apiloom-cache", daemon=True)
+        keeping.start()
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            await self.quick.sender.close()
+
+    def _keep(self) -> None:
+        for loaded in self.loaded:
+            loaded.keep()
+
+    async def _watch(self) -> None:
+        while True:
+            await self.watched.changed()
+            try:
+                loaded = await asyncio.to_thread(lambda: [self._load(source) for source in self.sources])
+                endpoint = self.quick.put(loaded)
+            except ApiloomError as error:
+                self.say(f"a source changed but is not served, the tools stay as they were: {error.sentence()}")
+                continue
+            self.loaded = loaded
+            self.watched = Watched.of(loaded)
+            self.say(f"a source changed: {endpoint.listing.count} tools are served now")
+
+
+def _unheard(text: str) -> None:
+    """Progress of reading is not shown by a server."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _url(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _hosts(listen: Listen, host: str, *, guarded: bool) -> tuple[str, ...]:
+    """The Host headers to answer. A token makes DNS rebinding pointless, so a guarded server answers any name."""
+    public = urlsplit(listen.public_url).netloc
+    if public:
+        return (public, *LOOPBACK_HOSTS)
+    if guarded:
+        return ("*",)
+    if _is_loopback(host):
+        return LOOPBACK_HOSTS
+    names = (socket.gethostname(), *_addresses()) if ipaddress.ip_address(host).is_unspecified else (host,)
+    return (*LOOPBACK_HOSTS, *(f"[{name}]:*" if ":" in name else f"{name}:*" for name in names))
+
+
+def _addresses() -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(socket.gethostname(), None)
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(str(place[4][0]) for place in found))
+
+
+def _origins(public_url: str) -> tuple[str, ...]:
+    parts = urlsplit(public_url)
+    return (*LOOPBACK_ORIGINS, f"{parts.scheme}://{parts.netloc}") if public_url else LOOPBACK_ORIGINS

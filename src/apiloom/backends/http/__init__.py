@@ -1,0 +1,1 @@
+"""APIs over HTTP: plan, sign, send, shape."""

@@ -1,0 +1,265 @@
+"""Request bodies: arguments become bytes and the Content-Type that names them.
+
+One compiled closure per tool. Knows media types and how OpenAPI's encodings apply to them; single parts are written
+by ``multipart``, single form values by ``styles``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from apiloom.base import json
+from apiloom.base.errors import DesignError
+from apiloom.catalog.content import (
+    FORM,
+    charset,
+    content_text,
+    essence,
+    is_json,
+    is_sequence,
+    is_wildcard,
+    sayable,
+    sequence_bytes,
+    text_bytes,
+)
+from apiloom.catalog.multipart import assemble, file_type, part_writer
+from apiloom.catalog.styles import IN_QUERY, PairWriter, Spelling, escape_query_name, form_spelling, reserved, spell
+from apiloom.catalog.tool import BoundBody, BoundField, FieldKind
+from apiloom.catalog.values import escape, read_file, refuse
+
+Arguments = Mapping[str, Any]
+Payload = tuple[str, bytes]
+"""Content-Type and body."""
+
+BodyWriter = Callable[[Arguments], Payload | None]
+W = TypeVar("W")
+
+
+def compile_body(body: BoundBody) -> BodyWriter:
+    """A closure from arguments to the body; None from it means that no body is sent.
+
+    Raises:
+        DesignError: ``body.media_type`` for a type that arguments of this form cannot be written in, ``body.charset``,
+            ``parameter.style``.
+    """
+    media_type = sayable(body.media_type)
+    kind = essence(media_type)
+    if body.whole and body.binary:
+        return _binary(body, media_type)
+    if kind == FORM:
+        return _form(body)
+    if kind.startswith("multipart/"):
+        return _multipart(body, "multipart/form-data" if is_wildcard(kind) else media_type)
+    if is_json(kind) or (not body.whole and kind in ("*/*", "application/*")):
+        return _json(body, "application/json" if is_wildcard(kind) else media_type)
+    if not body.whole:
+        raise DesignError(
+            f"a body of {media_type[:60]!r} cannot be put together from single fields",
+            code="body.media_type",
+            hint="offer it as JSON, as a form, or as one value",
+        )
+    if is_sequence(kind):
+        return _whole(body, lambda value: (media_type, sequence_bytes(value, kind)))
+    if is_wildcard(kind):
+        return _whole(body, lambda value: _any_type(value, body.whole, kind))
+    encoding = charset(media_type)
+    return _whole(body, lambda value: (media_type, text_bytes(value, body.whole, encoding)))
+
+
+def _whole(body: BoundBody, write: Callable[[Any], Payload]) -> BodyWriter:
+    whole, required = body.whole, body.required
+
+    def payload(arguments: Arguments) -> Payload | None:
+        if whole in arguments:
+            return write(arguments[whole])
+        if required:
+            raise refuse(whole, "is missing", "it is the body of the request")
+        return None
+
+    return payload
+
+
+def _any_type(value: Any, argument: str, kind: str) -> Payload:
+    """A value for a range of types: text stays text, the rest is JSON where the range admits it."""
+    if isinstance(value, str):
+        return (
+            "text/plain; charset=utf-8" if kind in ("*/*", "text/*") else "application/octet-stream"
+        ), value.encode()
+    if kind in ("*/*", "application/*"):
+        return "application/json", json.dumps(value)
+    return "text/plain; charset=utf-8", text_bytes(value, argument)
+
+
+def _binary(body: BoundBody, media_type: str) -> BodyWriter:
+    """File content, byte for byte; the caller's media type counts only where the document leaves it open."""
+
+    def write(value: Any) -> Payload:
+        file = read_file(value, body.whole)
+        return file_type(file, (media_type,), body.whole), file.content
+
+    return _whole(body, write)
+
+
+def _json(body: BoundBody, media_type: str) -> BodyWriter:
+    if body.whole:
+        return _whole(body, lambda value: (media_type, json.dumps(value)))
+    fields = tuple((field.argument, field.name) for field in body.fields)
+    files = frozenset(field.argument for field in body.fields if field.kind in ("binary", "binaries"))
+    named = frozenset(field.name for field in body.fields)
+    rest, required = body.rest, body.required
+
+    def payload(arguments: Arguments) -> Payload | None:
+        document = {name: arguments[argument] for argument, name in fields if argument in arguments}
+        if files:
+            for argument, name in fields:
+                if argument in files and name in document:
+                    document[name] = _as_text(document[name], argument)
+        if rest and rest in arguments:
+            document.update(_members(arguments[rest], rest, named))
+        elif not document and not required:
+            return None
+        return media_type, json.dumps(document)
+
+    return payload
+
+
+def _as_text(value: Any, argument: str) -> Any:
+    """File content where only text can stand: the base64 text itself, taken out of ``{"data": …}``."""
+    if isinstance(value, list | tuple):
+        return [_as_text(item, argument) for item in value]
+    return value["data"] if isinstance(value, dict) and isinstance(value.get("data"), str) else value
+
+
+def _members(value: Any, argument: str, taken: frozenset[str]) -> dict[str, Any]:
+    """The members an argument adds beside the fields that have arguments of their own."""
+    if not isinstance(value, dict):
+        raise refuse(argument, "must be an object, whose members are added to the body")
+    twice = sorted(taken.intersection(value))
+    if twice:
+        raise refuse(argument, f"holds {twice[0]!r}, which has an argument of its own", "give it there")
+    return value
+
+
+def _named_values(
+    body: BoundBody, make: Callable[[BoundField], W]
+) -> Callable[[Arguments], list[tuple[W, Any]] | None]:
+    """What a form or multipart body is made of: writer and value of each member given; None when no body is sent."""
+    compiled = tuple((field.argument, make(field)) for field in body.fields)
+    taken = frozenset(field.name for field in body.fields)
+    loose, encodings = body.whole or body.rest, body.encodings
+
+    def values(arguments: Arguments) -> list[tuple[W, Any]] | None:
+        found = [(writer, arguments[argument]) for argument, writer in compiled if argument in arguments]
+        if loose and loose in arguments:
+            for name, value in _members(arguments[loose], loose, taken).items():
+                field = BoundField(
+                    argument=loose, name=name, kind=_kind_of(value), encoding=encodings.get(name), required=False
+                )
+                found.append((make(field), value))
+            return found
+        if not found and not body.required:
+            return None
+        if not found and body.whole:
+            raise refuse(body.whole, "is missing", "it is the body of the request")
+        return found
+
+    return values
+
+
+def _kind_of(value: Any) -> FieldKind:
+    """What a member without a field of its own is: an object that says only data, filename and type is a file."""
+    if isinstance(value, list | tuple) and value and all(_kind_of(item) == "binary" for item in value):
+        return "binaries"
+    if isinstance(value, dict) and isinstance(value.get("data"), str) and len(value) > 1:
+        return "binary" if value.keys() <= {"data", "filename", "type"} else "json"
+    return "value"
+
+
+def _form(body: BoundBody) -> BodyWriter:
+    values = _named_values(body, form_writer)
+
+    def payload(arguments: Arguments) -> Payload | None:
+        found = values(arguments)
+        if found is None:
+            return None
+        return body.media_type, _pairs_text([pair for write, value in found for pair in write(value)]).encode()
+
+    return payload
+
+
+def _pairs_text(pairs: list[tuple[str, str]]) -> str:
+    return "&".join([f"{name}={text}" for name, text in pairs])
+
+
+def form_text(value: Any, argument: str) -> str:
+    """A whole object in ``application/x-www-form-urlencoded``, for ``in: querystring``.
+
+    Raises:
+        CallerError: no object, or a value that has no form there.
+    """
+    pairs: list[tuple[str, str]] = []
+    for name, member in _members(value, argument, frozenset()).items():
+        pairs += form_writer(BoundField(argument=argument, name=name))(member)
+    return _pairs_text(pairs)
+
+
+def form_writer(field: BoundField) -> PairWriter:
+    """Compile one field of a form to escaped pairs.
+
+    With style, explode or allowReserved it is written like a query parameter; with a JSON ``contentType`` each value
+    is JSON; else scalars stand as they are, lists repeat the name and objects nest with brackets.
+
+    Raises:
+        DesignError: ``parameter.style``.
+    """
+    encoding, argument, name = field.encoding, field.argument, field.name
+    if encoding is None or (encoding.style is None and encoding.explode is None and not encoding.allow_reserved):
+        if encoding is not None and encoding.content_type and is_json(essence(encoding.content_type)):
+            return _json_pairs(encoding.content_type, argument, name)
+        flat, nested = (
+            Spelling(argument=argument, name=name, explode=True),
+            Spelling(argument=argument, name=name, explode=True, deep=True),
+        )
+        return _sayable_pairs(field, lambda value: nested if isinstance(value, dict) else flat)
+    style = encoding.style or "form"
+    explode = encoding.explode if encoding.explode is not None else style == "form"
+    lettering = reserved(IN_QUERY) if encoding.allow_reserved else (escape, escape)
+    spelling = form_spelling(argument, name, style, explode=explode, lettering=lettering)
+    return _sayable_pairs(field, lambda _: spelling)
+
+
+def _json_pairs(media_type: str, argument: str, name: str) -> PairWriter:
+    said, label = content_text(media_type, argument), escape_query_name(name)
+
+    def write(value: Any) -> list[tuple[str, str]]:
+        items = value if isinstance(value, list | tuple) else [value]
+        return [(label, escape(said(item))) for item in items]
+
+    return write
+
+
+def _sayable_pairs(field: BoundField, spelling: Callable[[Any], Spelling]) -> PairWriter:
+    is_file = field.kind in ("binary", "binaries")
+
+    def write(value: Any) -> list[tuple[str, str]]:
+        if is_file:
+            value = _as_text(value, field.argument)
+        pairs = spell(spelling(value), value)
+        if field.required and not pairs:
+            raise refuse(field.argument, "is empty, which has no form in this body, but it is required")
+        return pairs
+
+    return write
+
+
+def _multipart(body: BoundBody, media_type: str) -> BodyWriter:
+    values = _named_values(body, part_writer)
+
+    def payload(arguments: Arguments) -> Payload | None:
+        found = values(arguments)
+        if found is None:
+            return None
+        return assemble(media_type, [part for write, value in found for part in write(value)])
+
+    return payload

@@ -1,0 +1,139 @@
+"""Operations become tools: one operation, one tool, and an account of every operation there is.
+
+Pure, and independent of the order in which the document lists anything. What an operation lacks costs that operation
+and no other; schemas of answers are not touched here. Views, listings and reports are made from the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from apiloom.base.errors import ApiloomError
+from apiloom.catalog.describe import description_of, is_described, title_of
+from apiloom.catalog.inputs import Inputs, build_inputs, undescribed
+from apiloom.catalog.media import accept
+from apiloom.catalog.names import full_path, resolve_names
+from apiloom.catalog.responses import output_schema
+from apiloom.catalog.semantics import class_of, hints_of, is_disguised
+from apiloom.catalog.tool import Catalog, HttpBinding, LedgerLine, Tool
+from apiloom.model.api import ApiModel, Operation
+from apiloom.model.findings import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogOptions:
+    """``require_descriptions`` is the documentation gate: operations that no human described are gated."""
+
+    require_descriptions: bool = False
+
+
+
+
+def build_catalog(model: ApiModel, options: CatalogOptions | None = None) -> Catalog:
+    """The catalog of an API. Never fails for a bad operation: it is gated or quarantined, with its reason."""
+    chosen = options or CatalogOptions()
+    names = resolve_names(model.operations)
+    tools: list[Tool] = []
+    lines: list[LedgerLine] = [
+        _line(one.key, one.method, one.path, "quarantined", reason=one.reason) for one in model.unreadable
+    ]
+    findings: list[Finding] = []
+    for operation in model.operations:
+        line, tool = _shaped(operation, names[operation.key], model, chosen, findings)
+        lines.append(line)
+        if tool is not None:
+            tools.append(tool)
+    return Catalog(
+        title=model.title,
+        version=model.version,
+        format=model.format,
+        description=model.description,
+        tools={tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)},
+        schemas=model.schemas,
+        schemes=model.schemes,
+        ledger=tuple(sorted(lines, key=lambda line: (line.path, line.method, line.key))),
+        findings=in_order(findings),
+        base_url=model.base_url,
+        notes=model.notes,
+    )
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings without repeats, in an order that no document decides."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda one: (one.pointer, one.code, one.message)))
+
+
+def _line(key: str, method: str, path: str, status: str, *, tool: str = "", reason: str = "") -> LedgerLine:
+    return LedgerLine(key=key, method=method, path=path, status=status, tool=tool, reason=reason)  # type: ignore[arg-type]
+
+
+def _shaped(
+    operation: Operation, name: str, model: ApiModel, options: CatalogOptions, findings: list[Finding]
+) -> tuple[LedgerLine, Tool | None]:
+    method, path = operation.shape.method, full_path(operation)
+    if options.require_descriptions and not is_described(operation):
+        return _line(operation.key, method, path, "gated", reason="the document does not describe what it does"), None
+    try:
+        inputs = build_inputs(operation, model.schemas, model.schemes)
+        tool = _tool(operation, name, inputs)
+    except ApiloomError as error:
+        status = "gated" if error.code.startswith("catalog.") else "quarantined"
+        findings.append(_loss(operation, error.code, error.message))
+        return _line(operation.key, method, path, status, reason=error.message), None
+    except RecursionError:
+        reason = "its schemas are nested too deeply to read"
+        findings.append(_loss(operation, "catalog.too_deep", reason))
+        return _line(operation.key, method, path, "quarantined", reason=reason), None
+    findings += inputs.findings
+    findings += _remarks(operation, inputs, model)
+    return _line(operation.key, method, path, "exposed", tool=name), tool
+
+
+def _tool(operation: Operation, name: str, inputs: Inputs) -> Tool:
+    shape = operation.shape
+    binding = HttpBinding(
+        method=shape.method,
+        path=shape.path,
+        fixed_query=shape.fixed_query,
+        parameters=inputs.parameters,
+        body=inputs.body,
+        servers=shape.servers,
+        own_servers=shape.own_servers,
+        security=operation.security,
+        accept=accept(shape.responses),
+    )
+    return Tool(
+        name=name,
+        title=title_of(operation, name),
+        description=description_of(operation, inputs.notes),
+        input_schema=inputs.schema,
+        output_schema=output_schema(shape.responses),
+        hints=hints_of(operation),
+        tags=operation.tags,
+        kind=class_of(operation),
+        operation=operation.key,
+        arguments=inputs.arguments,
+        binding=binding,
+    )
+
+
+def _loss(operation: Operation, code: str, reason: str) -> Finding:
+    return Finding(level="error", code=code, message=f"{operation.key}: {reason}", pointer=operation.pointer)
+
+
+def _remarks(operation: Operation, inputs: Inputs, model: ApiModel) -> list[Finding]:
+    found = []
+    if not is_described(operation):
+        message = f"{operation.key} has neither summary nor description; one is made up from its name and path"
+        found.append(Finding(level="warning", code="catalog.undescribed", message=message, pointer=operation.pointer))
+    missing = undescribed(inputs, model.schemas)
+    if missing:
+        named = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+        message = f"{operation.key} does not describe {named}"
+        code = "catalog.undescribed_arguments"
+        found.append(Finding(level="note", code=code, message=message, pointer=operation.pointer))
+    if is_disguised(operation):
+        message = f"{operation.key} is named like an action although its method is safe; it is not called read only"
+        found.append(Finding(level="warning", code="catalog.disguised", message=message, pointer=operation.pointer))
+    return found

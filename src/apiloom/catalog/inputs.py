@@ -1,0 +1,292 @@
+"""An operation's parameters and body become one flat list of arguments, with the way back.
+
+Security parameters and the headers that HTTP or we ourselves own never become arguments. The canonical input schema is
+rooted in an object that refuses what it does not name; references into the document's definitions are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiloom.catalog.arguments import Wanted, assign
+from apiloom.catalog.bodies_in import REST, WHOLE, BodyShape, shape_body
+from apiloom.catalog.shapes import Pool, flat
+from apiloom.catalog.tool import Argument, BoundBody, BoundField, BoundParameter
+from apiloom.model.api import HttpShape, Operation, Parameter, Schema, SecurityScheme
+from apiloom.model.findings import Finding
+from apiloom.model.schema import escape
+
+OWN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Header parameters that are never arguments: OpenAPI ignores the first of their kind, HTTP owns the others."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}/]+)\}")
+_CREDENTIAL = re.compile(r"(^|[^a-z])(api[-_ ]?key|access[-_ ]?token|auth[-_ ]?token|client[-_ ]?secret)([^a-z]|$)", re.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a tool takes and how it is bound."""
+
+    schema: dict[str, Any]
+    arguments: tuple[Argument, ...]
+    parameters: tuple[BoundParameter, ...]
+    body: BoundBody | None
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The canonical schema while it is put together."""
+
+    properties: dict[str, Schema] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
+    arguments: list[Argument] = field(default_factory=list)
+    rules: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, argument: Argument, schema: Schema, *, required: bool) -> None:
+        self.arguments.append(argument)
+        self.properties[argument.name] = schema
+        if required:
+            self.required.append(argument.name)
+
+    def schema(self) -> dict[str, Any]:
+        root: dict[str, Any] = {"type": "object", "properties": self.properties}
+        if self.required:
+            root["required"] = self.required
+        return {**root, **self.rules, "additionalProperties": False}
+
+
+def build_inputs(operation: Operation, pool: Pool, schemes: Mapping[str, SecurityScheme]) -> Inputs:
+    """The arguments of an operation.
+
+    Raises:
+        DesignError: ``catalog.body_unwritable``: the operation's body cannot be written; it is gated.
+    """
+    findings: list[Finding] = []
+    shown = _shown(operation, schemes, findings)
+    body = shape_body(operation.shape.body, pool) if operation.shape.body is not None else None
+    wanted = [Wanted(parameter.place, parameter.name) for parameter in shown]
+    names = assign([*wanted, *_wanted_by(body)])
+    draft = _Draft()
+    for parameter, name in zip(shown, names, strict=False):
+        draft.add(
+            Argument(name=name, place=parameter.place, original=parameter.name),
+            _described(parameter),
+            required=parameter.required or parameter.place == "path",
+        )
+    bound = _bind_body(body, names[len(shown) :], draft) if body is not None else None
+    return Inputs(
+        schema=draft.schema(),
+        arguments=tuple(draft.arguments),
+        parameters=tuple(_bound(parameter, name) for parameter, name in zip(shown, names, strict=False)),
+        body=bound,
+        notes=tuple(draft.notes),
+        findings=tuple(findings),
+    )
+
+
+def _wanted_by(body: BodyShape | None) -> list[Wanted]:
+    if body is None:
+        return []
+    if body.whole is not None:
+        return [Wanted("body", WHOLE)]
+    named = [Wanted("body", one.name) for one in body.fields]
+    return [*named, Wanted("body", REST)] if body.rest is not None else named
+
+
+def _bound(parameter: Parameter, name: str) -> BoundParameter:
+    return BoundParameter(
+        argument=name,
+        name=parameter.name,
+        place=parameter.place,
+        style=parameter.style,
+        explode=parameter.explode,
+        required=parameter.required or parameter.place == "path",
+        allow_reserved=parameter.allow_reserved,
+        allow_empty=parameter.allow_empty,
+        media_type=parameter.media_type,
+    )
+
+
+def _described(parameter: Parameter) -> Schema:
+    """The parameter's schema under the parameter's own description, which says more than that of a shared type."""
+    schema = parameter.schema
+    extra: dict[str, Any] = {}
+    if parameter.description:
+        extra["description"] = parameter.description
+    if parameter.deprecated:
+        extra["deprecated"] = True
+    if not extra:
+        return schema
+    return extra if schema is True else schema if schema is False else {**schema, **extra}
+
+
+def _shown(operation: Operation, schemes: Mapping[str, SecurityScheme], findings: list[Finding]) -> list[Parameter]:
+    shape = operation.shape
+    placeholders = dict.fromkeys(_PLACEHOLDER.findall(shape.path))
+    keys = {(scheme.place, scheme.name.lower()) for scheme in schemes.values() if scheme.kind == "apiKey"}
+    shown: dict[tuple[str, str], Parameter] = {}
+    for parameter in shape.parameters:
+        if _is_hidden(parameter, keys):
+            continue
+        if parameter.place == "path" and parameter.name not in placeholders:
+            findings.append(_note(parameter, "catalog.parameter_unused", "is not in the path, so it is left out"))
+            continue
+        if _CREDENTIAL.search(parameter.name):
+            findings.append(
+                _note(
+                    parameter,
+                    "catalog.credential_parameter",
+                    "looks like a credential but is no security scheme, so the model is asked for it",
+                )
+            )
+        shown.setdefault((parameter.place, parameter.name), parameter)
+    for name in placeholders:
+        if ("path", name) not in shown:
+            shown[("path", name)] = _undeclared(name, shape, findings, operation.pointer)
+    return list(shown.values())
+
+
+def _is_hidden(parameter: Parameter, keys: Iterable[tuple[str, str]]) -> bool:
+    name = parameter.name.lower()
+    if parameter.place == "header" and name in OWN_HEADERS:
+        return True
+    return (parameter.place, name) in keys
+
+
+def _note(parameter: Parameter, code: str, why: str) -> Finding:
+    message = f"the {parameter.place} parameter {parameter.name[:80]!r} {why}"
+    return Finding(level="warning", code=code, message=message, pointer=parameter.pointer)
+
+
+def _undeclared(name: str, shape: HttpShape, findings: list[Finding], pointer: str) -> Parameter:
+    findings.append(
+        Finding(
+            level="warning",
+            code="catalog.parameter_undeclared",
+            message=f"the path of {shape.method} {shape.path[:120]} names {{{name[:80]}}} and nothing declares it, "
+            "so it is taken for a string",
+            pointer=pointer,
+        )
+    )
+    return Parameter(
+        name=name, place="path", schema={"type": "string"}, required=True, style="simple", explode=False, pointer=pointer
+    )
+
+
+def _bind_body(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
+    if body.whole is not None:
+        schema = _whole(body)
+        draft.add(Argument(name=names[0], place="body", original=""), schema, required=body.required)
+        return BoundBody(
+            media_type=body.media_type,
+            required=body.required,
+            whole=names[0],
+            binary=body.binary,
+            encodings=body.encodings,
+        )
+    by_member = {one.name: name for one, name in zip(body.fields, names, strict=False)}
+    for one in body.fields:
+        argument = Argument(name=by_member[one.name], place="body", original=f"/{escape(one.name)}")
+        draft.add(argument, one.schema, required=one.required and body.required)
+    _add_rules(body, by_member, draft)
+    rest = names[-1] if body.rest is not None else ""
+    if body.rest is not None:
+        draft.add(Argument(name=rest, place="body", original=""), _rest(body), required=False)
+    fields = tuple(
+        BoundField(
+            argument=by_member[one.name],
+            name=one.name,
+            kind=one.kind,
+            encoding=one.encoding,
+            required=one.required,
+        )
+        for one in body.fields
+    )
+    return BoundBody(
+        media_type=body.media_type, required=body.required, fields=fields, rest=rest, encodings=body.encodings
+    )
+
+
+def _whole(body: BodyShape) -> Schema:
+    schema = body.whole if body.whole is not None else True
+    if not body.description or (isinstance(schema, dict) and schema.get("description")):
+        return schema
+    return {**schema, "description": body.description} if isinstance(schema, dict) else {"description": body.description}
+
+
+def _rest(body: BodyShape) -> Schema:
+    """Further members: they may not repeat a named one, or the body would say two things at once."""
+    taken = [one.name for one in body.fields]
+    return {
+        "type": "object",
+        "description": "Further members of the body, by name.",
+        "additionalProperties": body.rest,
+        "propertyNames": {"not": {"enum": taken}},
+    }
+
+
+def _add_rules(body: BodyShape, by_member: Mapping[str, str], draft: _Draft) -> None:
+    """Rules that span members: they hold as soon as there is a body at all."""
+    together: dict[str, list[str]] = {
+        by_member[name]: [by_member[other] for other in others] for name, others in body.together.items() if others
+    }
+    needed = [by_member[one.name] for one in body.fields if one.required]
+    if needed and not body.required:
+        for name in by_member.values():
+            others = [other for other in needed if other != name]
+            if others:
+                together[name] = list(dict.fromkeys([*together.get(name, ()), *others]))
+        draft.notes.append(f"If any body argument is given, {_listed(needed)} must be given too.")
+    if together:
+        draft.rules["dependentRequired"] = together
+    choices = [_choice(group, by_member) for group in body.groups]
+    if choices and body.required:
+        draft.rules["allOf"] = [{"anyOf": [{"required": names} for names in choice]} for choice in choices]
+    for choice in choices:
+        if len(choice) <= 12:
+            told = "; ".join(" with ".join(names) for names in choice)
+            draft.notes.append(f"Give at least one of: {told}.")
+
+
+def _choice(group: tuple[tuple[str, ...], ...], by_member: Mapping[str, str]) -> list[list[str]]:
+    return [[by_member[name] for name in names] for names in group]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def undescribed(inputs: Inputs, pool: Pool) -> list[str]:
+    """The arguments that nobody described, by name."""
+    return [name for name, schema in inputs.schema["properties"].items() if not _is_described(schema, pool)]
+
+
+def _is_described(schema: Schema, pool: Pool) -> bool:
+    if isinstance(schema, bool):
+        return False
+    return bool(schema.get("description")) or bool("$ref" in schema and flat(schema, pool).get("description"))
+

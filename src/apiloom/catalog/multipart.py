@@ -1,0 +1,143 @@
+"""Multipart bodies: fields become parts, parts become bytes with a boundary that their content decides.
+
+Follows RFC 7578 and, for names and file names, the WHATWG form encoding that servers are built for. The same content
+always gives the same bytes. Knows nothing of where the values came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from apiloom.base import json
+from apiloom.catalog.content import essence, is_json, is_wildcard, matches, text_bytes
+from apiloom.catalog.styles import form_spelling, spell
+from apiloom.catalog.tool import BoundField
+from apiloom.catalog.values import FileContent, bare, read_file, refuse
+
+_boundary = re.compile(r';\s*boundary\s*=\s*(?:"[^"]*"|[^;]*)', re.IGNORECASE)
+_in_name = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part: ``type`` empty means no Content-Type (plain text), ``filename`` None means that it is no file."""
+
+    name: str
+    content: bytes
+    type: str = ""
+    filename: str | None = None
+
+
+PartWriter = Callable[[Any], list[Part]]
+
+
+def part_writer(field: BoundField) -> PartWriter:
+    """Compile one field to parts. A list becomes one part per item, whatever its items are (OpenAPI 3.2)."""
+    encoding = field.encoding
+    if field.kind in ("binary", "binaries"):
+        return _repeated(lambda value: _file_part(field, value))
+    if encoding is not None and (encoding.style is not None or encoding.explode is not None):
+        return _styled(field)
+    types = _types(field)
+    return _repeated(lambda value: _value_part(field, value, types))
+
+
+def _repeated(single: Callable[[Any], Part]) -> PartWriter:
+    def write(value: Any) -> list[Part]:
+        return [single(item) for item in value] if isinstance(value, list | tuple) else [single(value)]
+
+    return write
+
+
+def _styled(field: BoundField) -> PartWriter:
+    """Names and values as in a query, but unescaped: percent-encoding never applies here (OpenAPI 3.2)."""
+    encoding = field.encoding
+    style = (encoding.style if encoding else None) or "form"
+    explode = encoding.explode if encoding and encoding.explode is not None else style == "form"
+    spelling = form_spelling(field.argument, field.name, style, explode=explode, lettering=(bare, bare))
+
+    def write(value: Any) -> list[Part]:
+        return [Part(name=name, content=text.encode()) for name, text in spell(spelling, value)]
+
+    return write
+
+
+def _types(field: BoundField) -> tuple[str, ...]:
+    """The media types its encoding allows, in order, as written."""
+    written = (field.encoding.content_type if field.encoding else None) or ""
+    return tuple(entry.strip() for entry in written.split(",") if "/" in entry)
+
+
+def _value_part(field: BoundField, value: Any, types: tuple[str, ...]) -> Part:
+    declared = next((entry for entry in types if not is_wildcard(essence(entry))), "")
+    if declared and is_json(essence(declared)):
+        return Part(name=field.name, content=json.dumps(value), type=declared)
+    if isinstance(value, dict | list | tuple):
+        if declared:
+            raise refuse(field.argument, f"holds an object or list, but the API takes {declared[:60]} here")
+        return Part(name=field.name, content=json.dumps(value), type="application/json")
+    return Part(name=field.name, content=text_bytes(value, field.argument), type=declared)
+
+
+def _file_part(field: BoundField, value: Any) -> Part:
+    file = read_file(value, field.argument)
+    return Part(
+        name=field.name,
+        content=file.content,
+        type=file_type(file, _types(field), field.argument),
+        filename=file.filename or field.name,  # servers take a part without a file name for text
+    )
+
+
+def file_type(file: FileContent, allowed: tuple[str, ...], argument: str) -> str:
+    """The Content-Type of file content: the one type allowed, else what the caller said, else the first allowed.
+
+    Raises:
+        CallerError: the caller names a type that is not among those allowed.
+    """
+    concrete = [entry for entry in allowed if not is_wildcard(essence(entry))]
+    if len(allowed) == 1 and concrete:
+        return concrete[0]
+    if file.type:
+        if allowed and not any(matches(essence(file.type), essence(entry)) for entry in allowed):
+            raise refuse(argument, f"is of type {file.type[:60]}", f"the API takes {', '.join(allowed)[:200]}")
+        return file.type
+    return concrete[0] if concrete else "application/octet-stream"
+
+
+def assemble(media_type: str, parts: list[Part]) -> tuple[str, bytes]:
+    """Content-Type and body. A boundary the document wrote is replaced by ours."""
+    boundary = _fresh_boundary(parts)
+    lines: list[bytes] = []
+    for part in parts:
+        lines.append(f"--{boundary}\r\n{_heading(part)}\r\n".encode())
+        lines.append(part.content)
+        lines.append(b"\r\n")
+    lines.append(f"--{boundary}--\r\n".encode())
+    return f"{_boundary.sub('', media_type)}; boundary={boundary}", b"".join(lines)
+
+
+def _heading(part: Part) -> str:
+    """Header lines of a part, names escaped as browsers do (HTML Standard, multipart/form-data encoding)."""
+    disposition = f'Content-Disposition: form-data; name="{part.name.translate(_in_name)}"'
+    if part.filename is not None:
+        disposition += f'; filename="{part.filename.translate(_in_name)}"'
+    return f"{disposition}\r\nContent-Type: {part.type}\r\n" if part.type else f"{disposition}\r\n"
+
+
+def _fresh_boundary(parts: list[Part]) -> str:
+    """A boundary from a hash of the content, so that it is the same every time, and found in none of it."""
+    content = hashlib.sha256()
+    for part in parts:
+        for piece in (part.name.encode(), (part.filename or "").encode(), part.type.encode(), part.content):
+            content.update(len(piece).to_bytes(8, "big"))
+            content.update(piece)
+    while True:
+        boundary = f"apiloom-{content.hexdigest()[:40]}"
+        if not any(boundary.encode() in part.content for part in parts):
+            return boundary
+        content.update(b"again")

@@ -1,0 +1,129 @@
+"""Names of tools: short, stable, one for each operation, whatever the order of the document.
+
+Rule. A name is proposed from the operation alone: its operationId in snake case, or method and path when the id is
+missing or has too few letters that survive. A proposal over :data:`LIMIT` characters loses words from its middle and
+ends in a hash of method and path. When several operations propose one name, **all** of them get the hash: giving the
+bare name to a winner would let an added operation take over a name that already means another one. So a name never
+silently changes its meaning, and only operations that really share a proposal are ever touched by one another.
+
+Knows nothing of prefixes for several sources, nor of pinned names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from apiloom.model.api import Operation
+
+LIMIT = 40
+_HASHES = (6, 10, 16, 32)
+_SHARE = 2
+"""A name must keep at least one in so many of the letters of the id it stands for."""
+
+_NOT_PLAIN = re.compile(r"[^a-z0-9]+")
+_PLURAL_ACRONYM = re.compile(r"(?<![A-Z])([A-Z]{2,})s(?![a-z])")
+_ACRONYM_END = re.compile(r"([A-Z]+)([A-Z][a-z])")
+_WORD_END = re.compile(r"([a-z0-9])([A-Z])")
+_CAMEL_BRANDS = (("OAuth", "Oauth"), ("IPv", "Ipv"), ("GraphQL", "Graphql"), ("GitHub", "Github"), ("iOS", "Ios"))
+_NOT_WORD = re.compile(r"\W")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def words(text: str) -> list[str]:
+    """The words of an identifier or phrase in lower-case ASCII: camel case split, accents removed, the rest dropped."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    if not text.islower():
+        for brand, plain in _CAMEL_BRANDS:
+            text = text.replace(brand, plain)
+        text = _PLURAL_ACRONYM.sub(lambda m: m.group(1).capitalize() + "s", text)
+        text = _WORD_END.sub(r"\1_\2", _ACRONYM_END.sub(r"\1_\2", text))
+    return [word for word in _NOT_PLAIN.split(text.lower()) if word]
+
+
+def path_words(method: str, path: str) -> list[str]:
+    """The words of method and path: ``GET /pets/{id}`` gives ``get pets by id``."""
+    found = words(method)
+    for segment in path.split("/"):
+        plain = words(_PLACEHOLDER.sub(" ", segment))
+        held = [word for name in _PLACEHOLDER.findall(segment) for word in words(name)]
+        found += plain
+        if held:
+            found += ["by", *held]
+    if len(found) == 1 and not path.strip("/"):
+        found.append("root")
+    return found
+
+
+def hash_of(key: str, length: int) -> str:
+    """The first characters of the SHA-256 of an operation's key (its method and path), hexadecimal."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:length]
+
+
+def resolve_names(operations: Iterable[Operation]) -> Mapping[str, str]:
+    """The name of every operation by its key, in one pass over everything and independent of order."""
+    proposals = {operation.key: propose(operation) for operation in operations}
+    level = {key: 0 if telling else 1 for key, (_, telling) in proposals.items()}
+    while True:
+        holders: dict[str, list[str]] = defaultdict(list)
+        for key, (parts, _) in proposals.items():
+            holders[_name(parts, key, level[key])].append(key)
+        crowded = [key for keys in holders.values() if len(keys) > 1 for key in keys]
+        if not crowded:
+            return {keys[0]: name for name, keys in holders.items()}
+        for key in crowded:
+            level[key] += 1
+
+
+def full_path(operation: Operation) -> str:
+    """The path as the document wrote it, with the query that stood in it."""
+    shape = operation.shape
+    return f"{shape.path}?{shape.fixed_query}" if shape.fixed_query else shape.path
+
+
+def propose(operation: Operation) -> tuple[list[str], bool]:
+    """The words an operation would like to be named by, never none, and whether they say more than its method."""
+    shape = operation.shape
+    named = _id_words(operation.name, shape.method, shape.path) if operation.name else []
+    telling = bool(named)
+    if not named:
+        named = path_words(shape.method, full_path(operation))
+        telling = len(named) > 1
+    if not named or not named[0][0].isalpha():
+        named = ["call", *named]
+    return named, telling
+
+
+def _id_words(name: str, method: str, path: str) -> list[str]:
+    name = _without_route(name, method, path)
+    found = words(name)
+    letters = sum(character.isalnum() for character in name)
+    return found if sum(map(len, found)) * _SHARE >= letters else []
+
+
+def _without_route(name: str, method: str, path: str) -> str:
+    """FastAPI ends ids in the whole route and method: ``read_item_items__item_id__get`` is named ``read_item``."""
+    ending = f"{_NOT_WORD.sub('_', path)}_{method.lower()}"
+    if len(ending) < len(name) and name.lower().endswith(ending.lower()):
+        return name[: -len(ending)]
+    return name
+
+
+def _name(parts: list[str], key: str, level: int) -> str:
+    whole = "_".join(parts)
+    if level == 0 and len(whole) <= LIMIT:
+        return whole
+    digits = _HASHES[min(max(level, 1), len(_HASHES)) - 1]
+    return f"{_shortened(parts, LIMIT - digits - 1)}_{hash_of(key, digits)}"
+
+
+def _shortened(parts: list[str], room: int) -> str:
+    """As many words from both ends as fit; the middle goes first, since verbs lead and what tells apart trails."""
+    kept = list(parts)
+    while len(kept) > 1 and len("_".join(kept)) > room:
+        del kept[len(kept) // 2]
+    return "_".join(kept)[:room].rstrip("_")

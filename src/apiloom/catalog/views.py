@@ -1,0 +1,152 @@
+"""A tool as a client sees it: MCP's JSON shape (schema ``Tool``) in the schema dialect of a profile.
+
+``intersection`` is what every major client takes; ``full`` is the canonical schema with its definitions attached. A
+view changes nothing about a call: arguments are always checked against the canonical schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apiloom.base.errors import CallerError
+from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT
+from apiloom.catalog.outline import Outlines
+from apiloom.catalog.portable import Portable
+from apiloom.catalog.shapes import Pool
+from apiloom.catalog.tool import Tool
+from apiloom.catalog.validation import answer_schema, request_schema
+from apiloom.model.api import Schema
+
+PROFILES = ("intersection", "full")
+LATER = ("anthropic", "openai", "gemini")
+
+DEPTH = 6
+"""Levels of an argument that are inlined at most."""
+
+BUDGET = 12_000
+"""Bytes of a tool's input schema in the default view; the biggest arguments lose their deepest levels first."""
+
+
+@dataclass(slots=True)
+class Views:
+    """Renders the tools of one catalog in one profile; what their schemas share is rendered once."""
+
+    schemas: Pool
+    profile: str = "intersection"
+    _inputs: Portable | None = None
+    _outputs: Outlines | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a profile that is not there.
+
+        Raises:
+            CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+        """
+        check_profile(self.profile)
+        self._inputs = Portable(self.schemas)
+        self._outputs = Outlines(self.schemas)
+
+    def render(self, tool: Tool, *, with_output: bool) -> dict[str, Any]:
+        """One tool: name, title, description, inputSchema, outputSchema where there is one, annotations."""
+        view: dict[str, Any] = {
+            "name": tool.name,
+            "title": tool.title,
+            "description": tool.description,
+            "inputSchema": self._input(tool),
+        }
+        if with_output and tool.output_schema is not None:
+            view["outputSchema"] = self._output(tool.output_schema)
+        view["annotations"] = {
+            "title": tool.title,
+            "readOnlyHint": tool.hints.read_only,
+            "destructiveHint": tool.hints.destructive,
+            "idempotentHint": tool.hints.idempotent,
+            "openWorldHint": tool.hints.open_world,
+        }
+        return view
+
+    def _input(self, tool: Tool) -> Schema:
+        if self.profile == "full" or self._inputs is None:
+            return request_schema(tool.input_schema, self.schemas)
+        return fitted(tool, self._inputs)
+
+    def _output(self, schema: Schema) -> Schema:
+        if self.profile == "full" or self._outputs is None:
+            return _object_rooted(schema, self.schemas)
+        return self._outputs.render(schema)
+
+
+def check_profile(profile: str) -> None:
+    """Refuse a profile that is not there.
+
+    Raises:
+        CallerError: ``view.profile_later`` for those planned, ``view.profile_unknown`` for any other name.
+    """
+    if profile in PROFILES:
+        return
+    known = " and ".join(PROFILES)
+    if profile in LATER:
+        raise CallerError(
+            f"the profile {profile} comes with a later release", code="view.profile_later", hint=f"there are {known}"
+        )
+    raise CallerError(
+        f"there is no profile named {profile[:40]!r}", code="view.profile_unknown", hint=f"there are {known}"
+    )
+
+
+def render_tool(tool: Tool, schemas: Pool, *, profile: str = "intersection", with_output: bool) -> dict[str, Any]:
+    """One tool in MCP's JSON shape.
+
+    Raises:
+        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+    """
+    return Views(schemas=schemas, profile=profile).render(tool, with_output=with_output)
+
+
+def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
+    """A tool's input schema in the default view, within :data:`BUDGET` as far as its arguments allow."""
+    schema = tool.input_schema
+    root: Mapping[str, Any] = schema if isinstance(schema, dict) else {}
+    parts: Mapping[str, Schema] = root.get("properties", {})
+    null = {argument.name: argument.place == "body" for argument in tool.arguments}
+    made = {name: portable.argument(part, DEPTH, null=null[name]) for name, part in parts.items()}
+    depths = dict.fromkeys(made, DEPTH)
+    total = sum(size for _, size in made.values())
+    while total > BUDGET:
+        deep = [name for name in made if depths[name] > 0 and made[name][1] > 400]
+        if not deep:
+            break
+        name = max(deep, key=lambda name: made[name][1])
+        depths[name] -= 1
+        total -= made[name][1]
+        made[name] = portable.argument(parts[name], depths[name], null=null[name])
+        total += made[name][1]
+    if total > BUDGET:
+        words = NESTED_LIMIT if len(made) > BUDGET // ARGUMENT_LIMIT else ARGUMENT_LIMIT
+        made = {
+            name: portable.argument(part, depths[name], words=words, null=null[name]) for name, part in parts.items()
+        }
+    view: dict[str, Any] = {"type": "object", "properties": {name: node for name, (node, _) in made.items()}}
+    if "required" in root:
+        view["required"] = root["required"]
+    return view
+
+
+def _object_rooted(schema: Schema, pool: Pool) -> Schema:
+    """The strict schema of an answer, under an object root: what is no object stands under ``result``."""
+    closed = answer_schema(schema, pool)
+    if not isinstance(closed, dict):
+        return {"type": "object"}
+    kinds = Outlines(pool).kinds(schema)
+    if kinds == {"object"}:
+        return closed if closed.get("type") == "object" else {"type": "object", **closed, "type": "object"}
+    defs = closed.pop("$defs", None)
+    wrapped = {"properties": {"result": closed}, "required": ["result"]}
+    root: dict[str, Any] = {"type": "object", **wrapped}
+    if kinds and "object" not in kinds:
+        root = {"type": "object", **wrapped}
+    else:
+        root = {"type": "object", "anyOf": [closed, wrapped]}
+    return {**root, "$defs": defs} if defs else root

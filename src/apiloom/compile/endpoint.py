@@ -1,0 +1,111 @@
+"""Catalogs and ports become an Endpoint.
+
+Several connectors share one endpoint by prefixing each tool with the connector's slug; a single one keeps bare names.
+Renaming happens here, once, and never on a call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from apiloom.base import json
+from apiloom.calls.endpoint import Endpoint, Listing, Route, build_route
+from apiloom.calls.policies.arguments import check_arguments
+from apiloom.calls.ports import Backend
+from apiloom.catalog.tool import Tool
+from apiloom.catalog.validation import input_validator_schema
+from apiloom.compile.routes import Routes
+from apiloom.model.api import Schema
+
+PAGE_TOOLS = 500
+"""Tools on one page of ``tools/list``."""
+
+PAGE_BYTES = 1_000_000
+"""Bytes after which a page ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One connector's share of an endpoint.
+
+    ``entries`` are its list entries as JSON by bare tool name; ``backend`` makes the answering side of one tool.
+    """
+
+    slug: str
+    title: str
+    version: str
+    description: str
+    tools: Mapping[str, Tool]
+    schemas: Mapping[str, Schema]
+    entries: Mapping[str, bytes]
+    backend: Callable[[Tool], Backend]
+
+
+def build_endpoint(name: str, parts: Sequence[Part]) -> Endpoint:
+    """Compile parts into one endpoint; routes are compiled on their first call."""
+    single = len(parts) == 1
+    places: dict[str, tuple[Part, str]] = {}
+    entries: list[tuple[str, bytes]] = []
+    for part in parts:
+        for bare, entry in part.entries.items():
+            shown = bare if single else f"{part.slug}_{bare}"
+            places[shown] = (part, bare)
+            entries.append((shown, entry if single else _renamed(entry, shown)))
+    entries.sort(key=lambda pair: pair[0])
+
+    def compile_route(shown: str) -> Route:
+        part, bare = places[shown]
+        return compile_tool(shown, part, part.tools[bare])
+
+    return Endpoint(
+        name=name,
+        title=parts[0].title if single else name,
+        version=parts[0].version if single else "",
+        instructions=_instructions(parts),
+        listing=build_listing(entry for _, entry in entries),
+        routes=Routes(places, compile_route),
+    )
+
+
+def compile_tool(shown: str, part: Part, tool: Tool) -> Route:
+    """One tool with the default policies around its backend, in the order of ``calls/order.py``."""
+    accepted = [argument.name for argument in tool.arguments]
+    arguments = check_arguments(shown, lambda: input_validator_schema(tool, part.schemas), accepted)
+    return build_route((arguments,), part.backend(tool))
+
+
+def build_listing(entries: Iterable[bytes]) -> Listing:
+    """List entries on pages of bounded size; the etag is a hash of all their bytes."""
+    pages: list[bytes] = []
+    page: list[bytes] = []
+    size = count = 0
+    seal = hashlib.sha256()
+    for entry in entries:
+        if page and (len(page) >= PAGE_TOOLS or size + len(entry) > PAGE_BYTES):
+            pages.append(b",".join(page))
+            page, size = [], 0
+        page.append(entry)
+        size += len(entry) + 1
+        count += 1
+        seal.update(entry)
+        seal.update(b"\n")
+    pages.append(b",".join(page))
+    return Listing(pages=tuple(pages), etag=seal.hexdigest()[:32], count=count)
+
+
+def _renamed(entry: bytes, shown: str) -> bytes:
+    value = json.loads(entry)
+    return json.dumps({**value, "name": shown})
+
+
+def _instructions(parts: Sequence[Part]) -> str:
+    lines = [_line(part) for part in parts]
+    return "\n".join(line for line in lines if line)[:2000]
+
+
+def _line(part: Part) -> str:
+    words = " ".join(part.description.split())
+    text = f"{part.title}: {words}" if words else part.title
+    return text if len(text) <= 600 else text[:599] + "…"

@@ -1,0 +1,127 @@
+"""The report of ``inspect`` as people read it. Programs get the same value as JSON; nothing is decided here."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from apiloom.base import json, plugins
+from apiloom.console.cli.seat import plain
+
+MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
+"""Lines shown of each kind unless everything is asked for."""
+
+PIPE_WIDTH = 160
+"""Columns of a table that no terminal bounds."""
+
+_VIEW = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+_LEVELS = ("error", "warning", "note")
+
+
+def render_report(report: dict[str, Any], *, whole: bool) -> None:
+    """Print a report: title, ledger, tools, what was left out and why, findings, cost and score."""
+    api, ledger = report["api"], report["ledger"]
+    _line(" ".join(str(part) for part in (api["title"], api["version"], f"({api['format']})") if part))
+    _line(
+        f"{_count(ledger['operations'], 'operation')}: {ledger['exposed']} exposed, {ledger['gated']} gated, "
+        f"{ledger['quarantined']} quarantined"
+    )
+    _tools(report["tools"], whole=whole)
+    for status in ("gated", "quarantined"):
+        _losses(status, [line for line in report["operations"] if line["status"] == status], whole=whole)
+    _findings(report["findings"], whole=whole)
+    _line("")
+    tokens = report["tokens"]
+    _line(f"tools/list costs about {tokens['list']:,} tokens, the largest tool {tokens['largest']:,}")
+    score = ", ".join(f"{key} {_shown(value)}" for key, value in report["score"].items())
+    if score:
+        _line(f"score: {score}")
+
+
+def _tools(tools: Sequence[dict[str, Any]], *, whole: bool) -> None:
+    if not tools:
+        return
+    shown = tools if whole else tools[:MOST_TOOLS]
+    rows = [
+        (tool["name"], tool["method"], tool["path"], tool["class"], str(len(tool["arguments"])), f"{_tokens(tool):,}")
+        for tool in shown
+    ]
+    _line("")
+    _table(("tool", "method", "path", "class", "args", "tokens"), rows)
+    _more(len(tools) - len(shown), "tool")
+
+
+def _losses(status: str, lines: Sequence[dict[str, Any]], *, whole: bool) -> None:
+    if not lines:
+        return
+    _line(f"\n{status}:")
+    shown = lines if whole else lines[:MOST_LOSSES]
+    for line in shown:
+        _line(f"  {line['method']} {line['path']}  {line['reason']}")
+    _more(len(lines) - len(shown), "operation")
+
+
+def _findings(findings: Sequence[dict[str, Any]], *, whole: bool) -> None:
+    """Findings by level and code, most serious first; one example stands for its group unless all are asked for."""
+    if not findings:
+        return
+    levels = Counter(finding["level"] for finding in findings)
+    _line("\nfindings: " + ", ".join(_count(levels[level], level) for level in _LEVELS if levels[level]))
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in findings:
+        groups.setdefault((finding["level"], finding["code"]), []).append(finding)
+    ordered = sorted(groups.items(), key=lambda group: (_LEVELS.index(group[0][0]), -len(group[1]), group[0][1]))
+    shown = ordered if whole else ordered[:MOST_FINDINGS]
+    for (level, code), members in shown:
+        for finding in members if whole else members[:1]:
+            times = f" ({len(members)} times)" if len(members) > 1 and not whole else ""
+            where = f"  at {finding['pointer']}" if finding["pointer"] else ""
+            _line(f"  {level} {code}{times}: {finding['message']}{where}")
+    _more(len(ordered) - len(shown), "kind")
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as wide as the terminal; long names and paths are cut, never wrapped, and numbers stand right."""
+    text = plugins.load("rich.text:Text")
+    table = plugins.load("rich.table:Table")(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(
+            title,
+            justify="right" if title in {"args", "tokens"} else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=len(title),
+        )
+    for row in rows:
+        # Text, not markup: a path may hold square brackets.
+        table.add_row(*(text(plain(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    plugins.load("rich.console:Console")(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
+
+
+def _tokens(tool: dict[str, Any]) -> int:
+    """The cost of one tool in a list: UTF-8 bytes by four, rounded up."""
+    return -(-len(json.dumps({key: tool[key] for key in _VIEW if tool.get(key) is not None})) // 4)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value).decode()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def _more(number: int, thing: str) -> None:
+    if number > 0:
+        _line(f"  … and {_count(number, thing)} more, shown by --all")
+
+
+def _line(text: str) -> None:
+    click.echo(plain(text))

@@ -1,0 +1,77 @@
+"""``apiloom serve``: sources become one MCP server, over HTTP or standard input and output."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from apiloom.base.errors import CallerError
+from apiloom.console.cli.later import not_yet
+from apiloom.console.cli.options import SourceCommand, SourceWord, checked, common, http_url, read_options, reading
+from apiloom.console.cli.seat import Seat, announce
+from apiloom.console.house import Listen
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8787
+
+_ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[^\[\]:\s]*):)?(?P<port>[0-9]{1,5})")
+
+
+def read_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``[IPv6]:PORT``, ``:PORT`` or ``PORT`` as host and port; 0 asks for any free port.
+
+    Raises:
+        CallerError: ``cli.address``.
+    """
+    found = _ADDRESS.fullmatch(text.strip())
+    if found is None or int(found["port"]) > 65535:
+        raise CallerError(
+            f"{text!r} is no address to listen on", code="cli.address", hint="write HOST:PORT, such as 127.0.0.1:8787"
+        )
+    return (found["host"] or DEFAULT_HOST).strip("[]"), int(found["port"])
+
+
+@click.command(cls=SourceCommand)
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=SourceWord())
+@click.option("--http", metavar="HOST:PORT", help=f"Listen here.  [default: {DEFAULT_HOST}:{DEFAULT_PORT}]")
+@click.option("--stdio", is_flag=True, help="Speak over standard input and output instead.")
+@click.option("--public-url", metavar="URL", callback=http_url, help="The URL that clients know this server by.")
+@click.option("--open", "open_", is_flag=True, help="Ask no token, even beyond this machine.")
+@click.option("--mode", type=click.Choice(["auto", "direct", "search", "code"]), default="auto", show_default=True)
+@click.option("--result-tokens", type=click.IntRange(min=0), metavar="N", help="Longest result; 0 is no limit.")
+@click.option("--data", metavar="DIR|URL", help="Where the gateway keeps what it knows.")
+@reading
+@common
+@click.pass_obj
+def serve(seat: Seat, /, sources: tuple[str, ...], **given: Any) -> int:
+    """Serve API descriptions as MCP tools.
+
+    SOURCE is a file, a folder, a URL, or - for standard input. One source shows its tools by their own names, several
+    prefix them. Credentials come from APILOOM_AUTH_<SCHEME> or --credentials, never from the command line.
+    """
+    _refuse_later(given)
+    if not sources:
+        raise not_yet("serve without a SOURCE (the gateway) comes", hint="give an OpenAPI document to serve")
+    if given["stdio"] and given["http"]:
+        raise CallerError("--stdio and --http exclude each other", code="cli.two_transports", hint="choose one")
+    if given["stdio"] and "-" in sources:
+        raise CallerError(
+            "standard input cannot be the document and the client at once",
+            code="cli.stdin_twice",
+            hint="put the document into a file, or serve over --http",
+        )
+    host, port = read_address(given["http"]) if given["http"] else (DEFAULT_HOST, DEFAULT_PORT)
+    listen = Listen(
+        stdio=given["stdio"], host=host, port=port, public_url=given["public_url"] or "", open=given["open_"]
+    )
+    return seat.house.serve(checked(seat, sources), read_options(given), listen, announce)
+
+
+def _refuse_later(given: dict[str, Any]) -> None:
+    if given["data"]:
+        raise not_yet("--data comes", hint="without it everything lives in memory")
+    if given["mode"] in {"search", "code"}:
+        raise not_yet(f"--mode {given['mode']} comes", hint="auto and direct show every tool")
+    if given["result_tokens"]:
+        raise not_yet("limits on results (--result-tokens) come", hint="0 is accepted")

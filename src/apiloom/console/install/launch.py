@@ -1,0 +1,82 @@
+"""The command that starts this apiloom again, from another program and another folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+
+from apiloom.catalog.tool import Catalog
+from apiloom.console.house import Options, Surroundings
+from apiloom.emit.config import Client
+
+_SEGMENT = re.compile(r"[^A-Z0-9]")
+
+
+def program(surroundings: Surroundings) -> tuple[str, ...]:
+    """How to start us by an absolute path that lasts.
+
+    An environment in uv's cache (``uvx apiloom``) may be gone tomorrow, so uvx is asked to make it anew.
+    """
+    parts = PurePath(surroundings.prefix).parts
+    if "uv" in parts and any(part.startswith(("archive-", "environments-")) for part in parts):
+        return ("uvx", "apiloom")
+    folder = Path(surroundings.python).parent
+    script = folder / ("apiloom.exe" if surroundings.platform == "win32" else "apiloom")
+    return (str(script),) if script.is_file() else (surroundings.python, "-m", "apiloom")
+
+
+def serve_words(sources: Sequence[str], options: Options, folder: Path) -> tuple[str, ...]:
+    """The words after the program: sources made absolute, and the options that shape what is served."""
+    words = ["serve", *(_absolute(source, folder) for source in sources), "--stdio"]
+    given = (
+        ("--base-url", options.base_url),
+        ("--name", options.name),
+        ("--auth", options.auth),
+        ("--credentials", str(folder / options.credentials) if options.credentials else ""),
+        ("--profile", "" if options.profile == "intersection" else options.profile),
+        ("--timeout", "" if options.timeout == Options().timeout else f"{options.timeout:g}"),
+    )
+    for option, value in given:
+        words += [option, value] if value else []
+    flags = (
+        ("--require-descriptions", options.require_descriptions),
+        ("--remote-refs", options.remote_refs),
+        ("--no-cache", not options.cache),
+    )
+    return (*words, *(flag for flag, wanted in flags if wanted))
+
+
+def credential_names(catalogs: Mapping[str, Catalog], auth: str) -> list[str]:
+    """The variables that may hold these connectors' credentials, by slug: schemes that some tool needs, sorted."""
+    names: set[str] = set()
+    for slug, catalog in catalogs.items():
+        needs = (need for tool in catalog.tools.values() for need in tool.binding.security)
+        schemes = {scheme for need in needs for scheme, _ in need}
+        if auth and not catalog.schemes:
+            schemes.add("DEFAULT")
+        middle = f"{slug.upper()}_" if len(catalogs) > 1 else ""
+        names |= {f"APILOOM_{middle}AUTH_{_SEGMENT.sub('_', scheme.upper())}" for scheme in schemes}
+    return sorted(names)
+
+
+def handed_on(
+    client: Client, catalogs: Mapping[str, Catalog], options: Options, asked: Sequence[str], here: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Variables an entry names, and notes for the person: those asked for, and credentials that are set here and now.
+
+    A variable that is not set is not named: some clients would hand on the text of the reference as its value.
+    """
+    known = credential_names(catalogs, options.auth)
+    wanted = sorted({*asked, *(name for name in known if here.get(name))})
+    if client == "claude-desktop" and wanted:
+        return [], ["Claude Desktop hands no variables on: put credentials into a file and name it with --credentials"]
+    if known and not wanted and not options.credentials:
+        names = " or ".join(known[:4]) + (" or more" if len(known) > 4 else "")
+        return [], [f"the API asks for credentials: set {names} and do this again, or use --credentials"]
+    return wanted, []
+
+
+def _absolute(source: str, folder: Path) -> str:
+    is_url = source.lower().startswith(("http://", "https://"))
+    return source if is_url and not (folder / source).exists() else str((folder / source).absolute())

@@ -1,0 +1,258 @@
+"""The way out: one pooled HTTP/1.1 and HTTP/2 client behind :class:`~apiloom.net.request.Sender`.
+
+Redirects are answers, cookies are not kept, and what was planned is sent byte for byte or refused. Knows nothing of
+tools or credentials; the room above signs before it sends.
+"""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response as Answer
+
+from apiloom.base.errors import CallerError, DesignError
+from apiloom.net import failures, target
+from apiloom.net.request import Request, Response, Sender, Watch
+from apiloom.net.settings import NetSettings
+
+_FRAMING = frozenset(
+    ["connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
+) | {"trailer", "transfer-encoding", "upgrade"}
+"""Headers that belong to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): a plan may not set them."""
+
+_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
+_BODY_EXPECTED = frozenset(("POST", "PUT", "PATCH"))
+_MOST_SPOTS = 4096
+
+
+def connect(settings: NetSettings | None = None) -> Sender:
+    """A sender with a pool of its own; close it when done.
+
+    Raises:
+        DesignError: ``net.settings`` when a TLS or proxy setting cannot be used.
+    """
+    return _Pool(settings or NetSettings())
+
+
+class _Spot:
+    """An origin this pool has been asked for. ``answered`` says that a kept connection to it may be waiting."""
+
+    __slots__ = ("answered", "host", "prefix")
+
+    def __init__(self, origin: str) -> None:
+        self.prefix = origin
+        self.host = origin.partition("://")[2]
+        self.answered = False
+
+
+class _Pool:
+    """See :func:`connect`. The client is built when first needed: loading the system's authorities takes 10 ms."""
+
+    __slots__ = ("_client", "_default", "_settings", "_spots")
+
+    def __init__(self, settings: NetSettings) -> None:
+        self._settings = settings
+        self._default = settings.timeout
+        self._spots: dict[str, _Spot] = {}
+        needs_check = settings.ca_pem or settings.identity_pem or settings.proxy
+        self._client: Client | None = _built(settings) if needs_check else None
+
+    async def send(self, request: Request) -> Response:
+        """See :class:`~apiloom.net.request.Sender`."""
+        spot = self._spots.get(request.origin) or self._admitted(request.origin)
+        started = get_running_loop().time()
+        try:
+            response = await self._exchanged(request, spot, request.timeout)
+        except PyreqwestError as error:
+            left = request.timeout - (get_running_loop().time() - started)
+            # hyper repeats a request by itself only while nothing of it was written. A server that closes an idle
+            # connection just as we write looks like this; repeating is safe for methods that may be repeated.
+            again = spot.answered and left > 0 and request.method in _IDEMPOTENT and failures.never_answered(error)
+            if not again:
+                raise failures.translated(error, spot.host, request.timeout) from None
+            spot.answered = False
+            try:
+                response = await self._exchanged(request, spot, left)
+            except PyreqwestError as second:
+                raise failures.translated(second, spot.host, request.timeout) from None
+        spot.answered = True
+        return response
+
+    async def close(self) -> None:
+        """End every exchange in flight and every kept connection."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _exchanged(self, request: Request, spot: _Spot, seconds: float) -> Response:
+        stream = self._prepared(request, spot, seconds)
+        answer = await stream.__aenter__()
+        body = None
+        try:
+            body = await _read(answer, request.max_bytes, request.watch)
+        finally:
+            if body is None:
+                # an answer not read to its end, by size, failure or cancellation, must not hold its connection
+                await stream.__aexit__(None, None, None)
+        if body is None:
+            raise failures.too_large(spot.host, request.max_bytes)
+        return Response(status=answer.status, headers=_headers(answer), body=body)
+
+    def _prepared(self, request: Request, spot: _Spot, seconds: float) -> StreamRequest:
+        if not target.sent_exactly(request.target):
+            raise target.altered(request.target)
+        url = spot.prefix + request.target
+        if len(url) > target.LONGEST_URL:
+            raise target.too_long(len(url))
+        headers = _checked(request.headers)
+        if not request.body and request.method in _BODY_EXPECTED:
+            headers = [*headers, ("content-length", "0")]  # RFC 9110 section 8.6; the client leaves it out
+        client = self._client or self._opened()
+        try:
+            building = client.request(request.method, url).headers(headers)
+        except ValueError:
+            raise _unsendable(request) from None
+        if request.body:
+            building = building.body_bytes(request.body)
+        if seconds != self._default:
+            building = building.timeout(timedelta(seconds=seconds))
+        if request.watch is not None:
+            building = building.streamed_read_buffer_limit(0)
+        return building.build_streamed()
+
+    def _opened(self) -> Client:
+        self._client = client = _built(self._settings)
+        return client
+
+    def _admitted(self, origin: str) -> _Spot:
+        allowed = self._settings.origins
+        if not target.plain_origin(origin):
+            raise DesignError(
+                "the request was not sent, because its server is not of the form http(s)://host[:port]",
+                code="net.origin",
+                hint="check the base URL and the server variables",
+            )
+        if allowed is not None and origin not in allowed:
+            raise DesignError(
+                f"the request was not sent, because {origin} is not a server this connector may reach",
+                code="net.origin",
+                hint="only the servers of its document and --base-url are allowed",
+            )
+        if len(self._spots) >= _MOST_SPOTS:
+            self._spots.clear()
+        spot = self._spots[origin] = _Spot(origin)
+        return spot
+
+
+async def _read(answer: Answer, limit: int, watch: Watch | None) -> bytes | None:
+    """The decoded body, or None as soon as it is known to exceed the limit."""
+    told = answer.get_header("content-length")
+    total = int(told) if told is not None and told.isdecimal() else None
+    if watch is not None:
+        watch(0, total)
+    if total is not None and total > limit and not answer.get_header("content-encoding"):
+        return None
+    reader = answer.body_reader
+    pieces: list[bytes] = []
+    size = 0
+    while size != total or total is None:
+        piece = await reader.read_chunk()
+        if piece is None:
+            break
+        size += len(piece)
+        if size > limit:
+            return None
+        pieces.append(piece.to_bytes())
+        if watch is not None:
+            watch(size, total)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _headers(answer: Answer) -> Sequence[tuple[str, str]]:
+    headers = answer.headers
+    try:
+        return tuple(headers.items())
+    except ValueError:
+        return tuple(_legible(answer))
+
+
+def _legible(answer: Answer) -> list[tuple[str, str]]:
+    """The headers one by one: a single value that is not ASCII makes the client refuse to list any."""
+    found = []
+    for name in dict.fromkeys(answer.headers.keys()):
+        try:
+            found += [(name, value) for value in answer.headers.getall(name)]
+        except ValueError:
+            continue
+    return found
+
+
+def _checked(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    ranged = encoded = False
+    for name, _ in headers:
+        low = name.lower()
+        if low in _FRAMING:
+            raise CallerError(
+                f"the header {name} cannot be set: it belongs to the connection", code="net.header", hint="leave it out"
+            )
+        ranged = ranged or low == "range"
+        encoded = encoded or low == "accept-encoding"
+    # a range of a compressed form is not the range that was asked for
+    return [*headers, ("accept-encoding", "identity")] if ranged and not encoded else headers
+
+
+def _unsendable(request: Request) -> CallerError:
+    for name, value in request.headers:
+        if not name or not name.isascii() or any(sign in value for sign in "\r\n\0"):
+            return CallerError(
+                f"the header {name[:80]!r} holds a line break or another character that no header can hold",
+                code="net.header",
+                hint="send a value of one line",
+            )
+    return CallerError(
+        f"the request {request.method[:20]!r} cannot be built: its method or a header is not valid HTTP",
+        code="net.header",
+        hint="check the values sent as headers",
+    )
+
+
+def _built(settings: NetSettings) -> Client:
+    builder = (
+        ClientBuilder()
+        .user_agent(settings.user_agent)
+        .timeout(timedelta(seconds=settings.timeout))
+        .connect_timeout(timedelta(seconds=settings.connect_timeout))
+        .pool_idle_timeout(timedelta(seconds=settings.idle))
+        .pool_max_idle_per_host(settings.max_idle_per_host)
+        .follow_redirects(False)
+        .referer(False)
+        .http2(settings.http2)
+    )
+    if settings.proxy or not settings.environment_proxies:
+        builder = builder.no_proxy()
+    if settings.proxy:
+        try:
+            builder = builder.proxy(ProxyBuilder.all(settings.proxy))
+        except (ValueError, PyreqwestError) as error:
+            raise failures.unusable(error, "proxy setting") from None
+    if settings.ca_pem:
+        # anything without a certificate in it is silently taken as "nothing to add"
+        if b"-----BEGIN CERTIFICATE-----" not in settings.ca_pem:
+            raise failures.unusable(ValueError(), "file of certificate authorities")
+        builder = builder.add_root_certificate_pem(settings.ca_pem)
+    if settings.identity_pem:
+        try:
+            builder = builder.identity_pem(settings.identity_pem)
+        except (ValueError, PyreqwestError) as error:
+            raise failures.unusable(error, "client certificate") from None
+    if not settings.verify:
+        builder = builder.danger_accept_invalid_certs(True)
+    try:
+        return builder.build()
+    except PyreqwestError as error:
+        raise failures.unusable(error, "TLS setting") from None

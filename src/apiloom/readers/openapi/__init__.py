@@ -1,0 +1,1 @@
+"""OpenAPI and Swagger, every version, to the model."""

@@ -1,0 +1,103 @@
+"""Security schemes and what operations need of them. Knows no secret and asks for none."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from apiloom.model.api import SecurityNeed, SecurityScheme
+from apiloom.readers.openapi.reading import Reading
+from apiloom.readers.openapi.spot import Dangling, Spot
+
+_FLOWS = {
+    "implicit": "implicit",
+    "password": "password",
+    "application": "clientCredentials",
+    "accessCode": "authorizationCode",
+}
+"""Swagger 2.0's names of OAuth flows, by those of OpenAPI 3."""
+
+_KINDS = {kind.lower(): kind for kind in ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")}
+
+
+def read_schemes(reading: Reading, value: object, spot: Spot) -> dict[str, SecurityScheme]:
+    """``securitySchemes`` or ``securityDefinitions`` by name. What cannot be read is left out with a finding."""
+    if not isinstance(value, dict):
+        return {}
+    schemes: dict[str, SecurityScheme] = {}
+    for name in sorted(value):
+        here = spot.to(name)
+        try:
+            raw, place = reading.follow(value[name], here)
+        except Dangling as fault:
+            reading.note("warning", "security.invalid", f"{fault}; the security scheme was left out", here)
+            continue
+        scheme = _scheme(reading, name, raw, place) if isinstance(raw, dict) else None
+        if scheme is None:
+            reading.note("warning", "security.invalid", f'the security scheme "{name}" cannot be read', here)
+        else:
+            schemes[name] = scheme
+    return schemes
+
+
+def _scheme(reading: Reading, name: str, raw: dict[str, Any], spot: Spot) -> SecurityScheme | None:
+    stated = raw.get("type")
+    kind = str(stated).strip().lower()
+    description = reading.text(raw, "description", spot)
+    if kind in ("basic", "bearer"):
+        # Swagger 2.0 has type basic; in OpenAPI 3 authors write both by mistake.
+        return SecurityScheme(id=name, kind="http", scheme=kind, description=description)
+    if kind == "http":
+        scheme = str(raw.get("scheme") or "").strip().lower()
+        details = {"bearerFormat": raw["bearerFormat"]} if isinstance(raw.get("bearerFormat"), str) else {}
+        return SecurityScheme(id=name, kind="http", scheme=scheme, description=description, details=details) if scheme else None
+    if kind == "apikey":
+        place, key = str(raw.get("in")).strip().lower(), raw.get("name")
+        if place not in ("query", "header", "cookie") or not isinstance(key, str) or not key:
+            return None
+        known = cast('Literal["query", "header", "cookie"]', place)
+        return SecurityScheme(id=name, kind="apiKey", place=known, name=key, description=description)
+    if kind == "oauth2":
+        return SecurityScheme(id=name, kind="oauth2", description=description, details=_oauth(raw))
+    if kind in _KINDS:
+        details = {"openIdConnectUrl": raw["openIdConnectUrl"]} if isinstance(raw.get("openIdConnectUrl"), str) else {}
+        other = cast('Literal["openIdConnect", "mutualTLS"]', _KINDS[kind])
+        return SecurityScheme(id=name, kind=other, description=description, details=details)
+    return None
+
+
+def _oauth(raw: dict[str, Any]) -> dict[str, Any]:
+    """The flows in OpenAPI 3's shape."""
+    details: dict[str, Any] = {}
+    if isinstance(raw.get("flows"), dict):
+        details["flows"] = {name: flow for name, flow in raw["flows"].items() if isinstance(flow, dict)}
+    elif str(raw.get("flow")) in _FLOWS:
+        members = ("authorizationUrl", "tokenUrl", "refreshUrl", "scopes")
+        details["flows"] = {_FLOWS[raw["flow"]]: {key: raw[key] for key in members if key in raw}}
+    if isinstance(raw.get("oauth2MetadataUrl"), str):
+        details["oauth2MetadataUrl"] = raw["oauth2MetadataUrl"]
+    return details
+
+
+def read_security(reading: Reading, value: object, spot: Spot) -> tuple[SecurityNeed, ...] | None:
+    """A ``security`` list: alternatives of needs. None when it is absent or says nothing that can be read."""
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        reading.note("warning", "security.invalid", "security is not a list; it was left out", spot)
+        return None
+    needs: dict[SecurityNeed, None] = {}
+    for index, each in enumerate(value):
+        if not isinstance(each, dict):
+            reading.note("warning", "security.invalid", "a security requirement is no object; it was left out", spot.to(index))
+            continue
+        for name in each:
+            if name not in reading.schemes:
+                reading.note("warning", "security.undefined", f'the security scheme "{name}" is not defined', spot.to(index))
+        needs[tuple((name, _scopes(each[name])) for name in sorted(each))] = None
+    if value and not needs:
+        return None
+    return tuple(needs)
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    return tuple(scope for scope in value if isinstance(scope, str)) if isinstance(value, list) else ()

@@ -1,0 +1,104 @@
+"""Where an API answers, as each version says it. Knows nothing of operations; resolves nothing against a base."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from apiloom.model.api import Server, ServerVariable
+from apiloom.readers.openapi.reading import Reading
+from apiloom.readers.openapi.spot import Spot, is_url
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def read_servers(reading: Reading, value: object, spot: Spot) -> tuple[Server, ...]:
+    """A ``servers`` list (OpenAPI 3). What cannot be read is left out with a finding."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        reading.note("warning", "server.invalid", "servers is not a list; it was left out", spot)
+        return ()
+    servers = [_server(reading, each, spot.to(index)) for index, each in enumerate(value)]
+    return tuple(server for server in servers if server is not None)
+
+
+def _server(reading: Reading, value: object, spot: Spot) -> Server | None:
+    if isinstance(value, str):
+        reading.note("warning", "server.invalid", "a server is a plain text; it was read as its URL", spot)
+        value = {"url": value}
+    if not isinstance(value, dict) or not isinstance(value.get("url"), str):
+        reading.note("warning", "server.invalid", "a server has no URL; it was left out", spot)
+        return None
+    url = value["url"].strip()
+    return Server(
+        url=url,
+        description=reading.text(value, "description", spot),
+        variables=_variables(reading, url, value.get("variables"), spot.to("variables")),
+    )
+
+
+def _variables(reading: Reading, url: str, value: object, spot: Spot) -> dict[str, ServerVariable]:
+    declared = value if isinstance(value, dict) else {}
+    variables: dict[str, ServerVariable] = {}
+    for name in dict.fromkeys(_PLACEHOLDER.findall(url)):
+        given = declared.get(name)
+        if not isinstance(given, dict):
+            reading.note("warning", "server.variable", f'the server variable "{name}" is not described', spot)
+            given = {}
+        default = _as_text(given.get("default"))
+        listed = given.get("enum")
+        enum = tuple(
+            text for text in (_as_text(each) for each in (listed if isinstance(listed, list) else ())) if text is not None
+        )
+        if default is not None and enum and default not in enum:
+            reading.note("note", "server.variable", f'the default of the server variable "{name}" is not in its enum', spot)
+        variables[name] = ServerVariable(default=default, enum=enum, description=reading.text(given, "description", spot))
+    return variables
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    return None
+
+
+def read_host(reading: Reading, root: dict[str, Any]) -> tuple[Server, ...]:
+    """``schemes``, ``host`` and ``basePath`` of Swagger 2.0, and the templated host that AutoRest adds."""
+    spot = Spot(reading.library.entry, "")
+    base = reading.text(root, "basePath", spot).strip()
+    if base and not base.startswith("/"):
+        base = f"/{base}"
+    base = base.rstrip("/")
+    schemes = _schemes(reading, root, spot)
+    templated = root.get("x-ms-parameterized-host")
+    if isinstance(templated, dict) and isinstance(templated.get("hostTemplate"), str):
+        prefix = "" if templated.get("useSchemePrefix") is False else f"{schemes[0]}://"
+        url = f"{prefix}{templated['hostTemplate']}{base}"
+        names = dict.fromkeys(_PLACEHOLDER.findall(url))
+        return (Server(url=url, variables={name: ServerVariable(default=None) for name in names}),)
+    host = reading.text(root, "host", spot).strip().rstrip("/")
+    if not host:
+        return (Server(url=base or "/"),)
+    if is_url(host):
+        reading.note("warning", "server.invalid", "host holds a whole URL; it was read as one", spot.to("host"))
+        return (Server(url=f"{host}{base}"),)
+    return tuple(Server(url=f"{scheme}://{host.lstrip('/')}{base}") for scheme in schemes)
+
+
+def _schemes(reading: Reading, root: dict[str, Any], spot: Spot) -> list[str]:
+    """The HTTP schemes a document names, https first; without any, the one the document came by, else https."""
+    given = root.get("schemes")
+    listed = given if isinstance(given, list) else [given]
+    known = {str(each).lower() for each in listed} & {"http", "https"}
+    if known:
+        return sorted(known, reverse=True)
+    entry = reading.library.entry
+    if is_url(entry):
+        return [urlsplit(entry).scheme.lower()]
+    if root.get("host"):
+        reading.note("note", "server.scheme", "the document names no scheme; https was taken", spot)
+    return ["https"]

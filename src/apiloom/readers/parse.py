@@ -1,0 +1,188 @@
+"""Bytes to a tree of plain JSON values, whatever the encoding, in bounded time and memory.
+
+JSON first when the text looks like JSON, else YAML with the meaning of YAML 1.2's core schema (section 10.3). Knows
+nothing of API formats; ``sniff`` names those.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Any
+
+from apiloom.base import json
+from apiloom.base.errors import DesignError
+from apiloom.model.findings import Finding
+from apiloom.readers.shape import check_counts, check_tree
+from apiloom.readers.source import LIMITS
+from apiloom.readers.yaml_text import parse_yaml
+
+_BOMS = (
+    # The longer marks first: UTF-32 little-endian begins with UTF-16's.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_JUNK = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_LOOKS_LIKE_JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\-0-9])")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
+)
+_PATH_KEY = re.compile(rb'"(/[^"\\]*)"\s*:\s*\{')
+
+
+def parse(content: bytes, location: str) -> tuple[Any, list[Finding]]:
+    """Decode a document of any encoding into dicts with string keys, lists, strings, finite numbers, booleans, null.
+
+    Raises:
+        DesignError: ``document.too_large``, ``document.not_text``, ``document.not_yaml``, ``document.too_deep`` or
+            ``document.bomb``; one sentence that names the place.
+    """
+    if len(content) > LIMITS.bytes:
+        raise DesignError(
+            f"{location} has more than {LIMITS.bytes // 1_000_000} MB",
+            code="document.too_large",
+            hint="split it or take out what is not needed",
+        )
+    findings: list[Finding] = []
+    # Most large documents are clean JSON: they are decoded before anything else is looked at.
+    if _LOOKS_LIKE_JSON.match(content):
+        try:
+            tree = json.loads(content)
+        except ValueError:
+            pass
+        else:
+            _check_json(tree, content, location, findings)
+            return tree, findings
+    text = _utf8(content, location, findings)
+    fault = ""
+    if _LOOKS_LIKE_JSON.match(text):
+        tree, fault = _json(text, location, findings)
+        if not fault:
+            return tree, findings
+    return _yaml(text, location, findings, fault)
+
+
+def _utf8(content: bytes, location: str, findings: list[Finding]) -> bytes:
+    """The same text in UTF-8 without a byte order mark."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            body = content[len(mark) :]
+            if encoding == "utf-8":
+                content = body
+                break
+            try:
+                return body.decode(encoding).encode()
+            except UnicodeError:
+                raise _not_text(location) from None
+    junk = _JUNK.search(content)
+    if junk:
+        raise _not_text(location)
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        findings.append(
+            Finding(
+                level="warning",
+                code="document.encoding",
+                message=f"the text is not UTF-8 (byte {error.start}); it was read as Windows-1252",
+            )
+        )
+        return content.decode("cp1252", "replace").encode()
+    return content
+
+
+def _not_text(location: str) -> DesignError:
+    return DesignError(
+        f"{location} is not text, so it cannot be an API document",
+        code="document.not_text",
+        hint="give a JSON or YAML file",
+    )
+
+
+def _json(text: bytes, location: str, findings: list[Finding]) -> tuple[Any, str]:
+    """The tree, or why this is not JSON."""
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        if "nested too deeply" in str(error):
+            raise DesignError(
+                f"{location} nests deeper than {LIMITS.depth} levels", code="document.too_deep", hint="flatten it"
+            ) from None
+        mended = _mend_surrogates(text.decode())
+        if mended is None:
+            return None, str(error)
+        try:
+            tree = json.loads(mended)
+        except ValueError:
+            return None, str(error)
+        findings.append(_surrogate_finding())
+    _check_json(tree, text, location, findings)
+    return tree, ""
+
+
+def _check_json(tree: Any, text: bytes, location: str, findings: list[Finding]) -> None:
+    check_counts(text, tree, location)
+    keys = _PATH_KEY.findall(text)
+    if len(keys) != len(set(keys)):
+        findings.extend(_repeated(tree, keys))
+
+
+def _repeated(tree: Any, keys: list[bytes]) -> list[Finding]:
+    """A finding for each path that stands twice in the text and once in the tree: JSON keeps only the last."""
+    paths = tree.get("paths") if isinstance(tree, dict) else None
+    if not isinstance(paths, dict):
+        return []
+    elsewhere = sum(1 for key in keys if key.decode() not in paths)
+    if len(keys) - elsewhere == len(paths):
+        return []
+    counted: dict[str, int] = {}
+    for key in keys:
+        counted[key.decode()] = counted.get(key.decode(), 0) + 1
+    return [
+        Finding(
+            level="warning",
+            code="document.duplicate_key",
+            message=f'the key "{key}" may stand more than once under paths; only the last one counts',
+            pointer="/paths",
+        )
+        for key, times in sorted(counted.items())
+        if times > 1 and key in paths
+    ]
+
+
+def _yaml(text: bytes, location: str, findings: list[Finding], json_fault: str) -> tuple[Any, list[Finding]]:
+    source = text.decode()
+    mended = _mend_surrogates(source) if "\\u" in source or "\\U" in source else None
+    if mended is not None:
+        findings.append(_surrogate_finding())
+        source = mended
+    tree, more = parse_yaml(source, location, json_fault)
+    tree, repaired = check_tree(tree, location)
+    return tree, [*findings, *more, *repaired]
+
+
+def _mend_surrogates(text: str) -> str | None:
+    """The text with each escape of half a surrogate pair replaced, or None when there is none."""
+    found = False
+
+    def mend(match: re.Match[str]) -> str:
+        nonlocal found
+        escape = match.group()
+        if len(escape) != 6:
+            return escape
+        found = True
+        return "\\ufffd"
+
+    mended = _ESCAPE.sub(mend, text)
+    return mended if found else None
+
+
+def _surrogate_finding() -> Finding:
+    return Finding(
+        level="warning",
+        code="document.surrogate",
+        message="an escape stands for half a character (a lone surrogate); it was replaced by U+FFFD",
+    )

@@ -1,0 +1,211 @@
+"""YAML text to a tree, with the meaning of YAML 1.2's core schema laid over a parser that is laxer and lossier.
+
+The parser turns keys such as ``010`` or ``1.10`` into numbers, ``1_000`` into an integer, and copies every alias.
+What it would change is marked in the text before, with a character that occurs nowhere else, and the mark is taken off
+every string after; what aliases would grow to is reckoned before. Third-party errors end here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from apiloom.base.errors import DesignError
+from apiloom.base.plugins import load
+from apiloom.model.findings import Finding
+from apiloom.readers.aliases import check_aliases
+from apiloom.readers.source import LIMITS
+
+_SCALAR = (
+    r"[-+]?[0-9.][0-9A-Za-z_.+-]*|_[0-9_]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|~"
+    r"|null|Null|NULL|true|True|TRUE|false|False|FALSE"
+)
+_ODD_KEY = re.compile(rf"(?m)(^[ \t]*(?:[-?][ ]+)*|[{{,][ \t]*)(?=(?:{_SCALAR})[ \t]*:(?:[ \t\r\n]|$))")
+# Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
+_ODD_NUMBER = re.compile(
+    r"([ \t\n,\[{])(?=[-+]?(?:[0-9.]*_[0-9_.eE+-]*|[0-9][0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+|0[ox][0-9A-Fa-f]*_[0-9A-Fa-f_]*)"
+    r"(?:[\s,\]}]|$))"
+)
+_MAYBE_ODD_NUMBER = re.compile(r"[0-9]_|_[0-9]|0[bBOX]")
+_DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
+_PATH_LINE = re.compile(r"(?m)^([ ]*)([\"']?)(/[^\n]*?)\2[ \t]*:[ \t]*\r?$")
+_SPACED_TAB = re.compile(r"(?m)([:,\-?])([ ]*\t[ \t]*)")
+_TAB_INDENT = re.compile(r"(?m)^\t+")
+_MIXED_INDENT = re.compile(r"(?m)^ +\t|^\t+ +\S")
+_WHERE = re.compile(r"at line (\d+), column (\d+)")
+
+
+def parse_yaml(text: str, location: str, json_fault: str) -> tuple[Any, list[Finding]]:
+    """The tree of a YAML text; keys and odd scalars as the source writes them.
+
+    ``json_fault`` is what the JSON decoder said when the text looked like JSON: the better explanation if YAML fails
+    as well.
+
+    Raises:
+        DesignError: ``document.not_yaml`` or ``document.bomb``.
+    """
+    findings = check_aliases(text, location)
+    marks = _free_marks(text)
+    marked = _marked(text, marks[0])
+    try:
+        tree = _load(marked)
+    except ValueError as error:
+        tree, marked = _second_try(marked, marks[1], error, findings, (location, json_fault))
+    if marks[0] in marked or marks[1] in marked:
+        tree = _Unmark(marks, findings).value(tree, 0)
+    return tree, findings
+
+
+def _free_marks(text: str) -> tuple[str, str]:
+    """Two characters of a private-use plane that the text does not hold."""
+    free = (chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
+    return next(free), next(free)
+
+
+def _marked(text: str, mark: str) -> str:
+    marked = _ODD_KEY.sub(rf"\1{mark}", text)
+    if _MAYBE_ODD_NUMBER.search(marked):
+        marked = _ODD_NUMBER.sub(rf"\1{mark}", marked)
+    return marked
+
+
+def _load(text: str, *, strict: bool = True) -> Any:
+    library = load("yaml_rs")
+    policies = library.DuplicateKeyPolicy
+    return library.loads(
+        text,
+        parse_datetime=False,
+        alias_limits=library.AliasLimits(max_total_replayed_events=LIMITS.alias_events),
+        duplicate_key_policy=policies.Error if strict else policies.LastWins,
+    )
+
+
+def _second_try(
+    text: str, mark: str, error: ValueError, findings: list[Finding], blame: tuple[str, str]
+) -> tuple[Any, str]:
+    """The tree after mending tabs or doubled keys; the text as it was finally read."""
+    duplicate = _DUPLICATE.match(str(error))
+    if duplicate is None and "\t" in text:
+        for mended in _untabbed(text):
+            try:
+                tree = _load(mended)
+            except ValueError as again:
+                duplicate = _DUPLICATE.match(str(again))
+                if duplicate is None:
+                    continue
+                text = mended
+                findings.append(_tabs())
+                break
+            findings.append(_tabs())
+            return tree, mended
+    if duplicate is None:
+        raise _refused(error, *blame) from None
+    key = duplicate.group(1).strip().strip("'\"")
+    clean = "".join(char for char in key if not 0xE000 <= ord(char) <= 0xF8FF)
+    findings.append(
+        Finding(
+            level="warning",
+            code="document.duplicate_key",
+            message=f'the key "{clean[:200]}" stands twice in one mapping; the last one counts',
+        )
+    )
+    text = _apart(text, mark)
+    try:
+        return _load(text, strict=False), text
+    except ValueError as again:
+        raise _refused(again, *blame) from None
+
+
+def _tabs() -> Finding:
+    return Finding(
+        level="warning", code="document.tabs", message="tabs stand where YAML wants spaces; they were read as spaces"
+    )
+
+
+def _untabbed(text: str) -> list[str]:
+    candidates = [_SPACED_TAB.sub(lambda match: match[1] + " " * len(match[2]), text)]
+    if not _MIXED_INDENT.search(text):
+        candidates.append(_TAB_INDENT.sub(lambda match: "  " * len(match[0]), candidates[0]))
+    return candidates
+
+
+def _apart(text: str, mark: str) -> str:
+    """The text with repeated block keys that are paths made different, so that both survive to be joined."""
+    seen: dict[tuple[str, str], int] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        indent, quote, key = match.groups()
+        times = seen.get((indent, key), 0)
+        seen[indent, key] = times + 1
+        return f"{indent}{quote}{key}{mark * times}{quote}:"
+
+    return _PATH_LINE.sub(rename, text)
+
+
+def _refused(error: ValueError, location: str, json_fault: str) -> DesignError:
+    said = str(error).strip()
+    if "alias replay" in said or "alias" in said.split("\n")[0]:
+        return DesignError(
+            f"{location} grows beyond {LIMITS.alias_events:,} values when its YAML aliases are followed",
+            code="document.bomb",
+            hint="write the repeated parts out or use $ref",
+        )
+    if "recursion limit" in said:
+        return DesignError(f"{location} nests too deeply", code="document.too_deep", hint="flatten it")
+    if json_fault:
+        return DesignError(
+            f"{location} is not valid JSON: {json_fault}", code="document.not_yaml", hint="mend the text there"
+        )
+    where = _WHERE.search(said)
+    place = f" at line {where[1]}, column {where[2]}" if where else ""
+    reason = said.split("\n")[-1].strip()[:200]
+    reason = "".join(char for char in reason if not 0xE000 <= ord(char) <= 0xF8FF)
+    return DesignError(
+        f"{location} is neither JSON nor YAML{place} ({reason})", code="document.not_yaml", hint="mend the text there"
+    )
+
+
+class _Unmark:
+    """Takes the marks off again; joins paths that were held apart."""
+
+    def __init__(self, marks: tuple[str, str], findings: list[Finding]) -> None:
+        self._mark, self._twin = marks
+        self._drop = str.maketrans("", "", "".join(marks))
+        self._findings = findings
+
+    def value(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return value.translate(self._drop) if self._mark in value or self._twin in value else value
+        if depth > LIMITS.depth + 1:
+            return value
+        if kind is list:
+            for index, item in enumerate(value):
+                value[index] = self.value(item, depth + 1)
+            return value
+        if kind is dict:
+            return self._mapping(value, depth)
+        return value
+
+    def _mapping(self, mapping: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        renamed = False
+        for key, item in mapping.items():
+            mapping[key] = self.value(item, depth + 1)
+            renamed = renamed or (type(key) is str and (self._mark in key or self._twin in key))
+        if not renamed:
+            return mapping
+        plain: dict[Any, Any] = {}
+        for key, item in mapping.items():
+            name = key.translate(self._drop) if type(key) is str else key
+            if name in plain:
+                item = self._joined(name, plain[name], item)  # noqa: PLW2901 - the joined value takes its place
+            plain[name] = item
+        return plain
+
+    def _joined(self, name: str, first: Any, second: Any) -> Any:
+        both = isinstance(first, dict) and isinstance(second, dict)
+        taken = "the members of both were taken, the later ones first" if both else "the last one counts"
+        self._findings.append(
+            Finding(level="warning", code="document.duplicate_key", message=f'the key "{name}" stands twice; {taken}')
+        )
+        return {**first, **second} if both else second

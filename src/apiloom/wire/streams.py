@@ -1,0 +1,65 @@
+"""Notification streams over HTTP: opened by ``subscriptions/listen`` or a legacy GET, bounded in number.
+
+Knows that a stream is greeted, told of changes, kept alive and sent off; the words come as
+:class:`~apiloom.wire.notices.Notices`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from apiloom.calls.endpoint import Directory
+from apiloom.protocol import sse
+from apiloom.wire.changes import Listener, Turn
+from apiloom.wire.door import refused
+from apiloom.wire.exchange import Exchange
+from apiloom.wire.leash import Leash
+from apiloom.wire.notices import Notices
+from apiloom.wire.settings import WireSettings
+from apiloom.wire.stream import open_stream, send_chunk
+
+_BUSY: Final = "Too many notification streams are open; poll tools/list, or try again later"
+
+
+class Streams:
+    """The notification streams of one endpoint."""
+
+    __slots__ = ("_closing", "_directory", "_key", "_open", "_settings")
+
+    def __init__(self, directory: Directory, key: str, settings: WireSettings) -> None:
+        self._directory = directory
+        self._key = key
+        self._settings = settings
+        self._open = 0
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream gracefully, now and from now on."""
+        self._closing.set()
+
+    async def serve(self, exchange: Exchange, notices: Notices, *ends: asyncio.Event) -> None:
+        """Be one stream until its client leaves, an event ends it, or the endpoint is no more."""
+        if not exchange.visitor.stream:
+            return await exchange.refuse(refused(406, "The Accept header must list text/event-stream"))
+        if self._open >= self._settings.max_streams:
+            return await exchange.refuse(refused(503, _BUSY, (b"retry-after", b"60")))
+        self._open += 1
+        try:
+            async with Listener(self._directory, self._key, self._closing, *ends) as listener:
+                with Leash(exchange.receive, 0.0):
+                    await self._tell(exchange, notices, listener)
+        finally:
+            self._open -= 1
+        return None
+
+    async def _tell(self, exchange: Exchange, notices: Notices, listener: Listener) -> None:
+        send = exchange.send
+        await open_stream(send, exchange.visitor.extra)
+        await send_chunk(send, sse.event(notices.opening) if notices.opening else sse.KEEP_ALIVE)
+        while (turn := await listener.turn(self._settings.keep_alive)) is not Turn.ENDED:
+            if turn is Turn.QUIET:
+                await send_chunk(send, sse.KEEP_ALIVE)
+            elif notices.change:
+                await send_chunk(send, sse.event(notices.change))
+        await send_chunk(send, sse.event(notices.ending) if notices.ending else b"", more=False)

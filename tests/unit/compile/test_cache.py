@@ -1,0 +1,95 @@
+"""The compiled cache: what is kept, what is refused, and what a damaged file does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from apiloom.base import json
+from apiloom.compile.cache import MOST_FILES, Cache, Compiled
+
+KEPT = Compiled(
+    head={"title": "Pets", "reads": {"pets.yaml": "abc"}},
+    entries={"get_pet": b'{"name":"get_pet"}', "añadir": "{\"name\":\"añadir\"}".encode()},
+    tools={"get_pet": b"[1]", "añadir": b"[2]"},
+    schemas={"Pet": b'{"type":"object"}'},
+)
+
+
+def always(_: Mapping[str, str]) -> bool:
+    return True
+
+
+def test_what_was_put_comes_back_and_is_decoded_only_when_asked(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "new" / "folder", release="1")
+    cache.put("k" * 64, KEPT)
+    found = cache.get("k" * 64, always)
+    assert found is not None
+    head, groups = found
+    decoded: list[bytes] = []
+
+    def decode(text: bytes) -> object:
+        decoded.append(text)
+        return json.loads(text)
+
+    tools = groups.lazily("tools", decode)
+    assert head["title"] == "Pets"
+    assert list(tools) == ["get_pet", "añadir"]
+    assert decoded == []
+    assert tools["añadir"] == [2]
+    assert tools["añadir"] == [2]
+    assert decoded == [b"[2]"]
+    assert groups.lazily("entries", bytes)["añadir"].decode() == '{"name":"añadir"}'
+
+
+def test_a_file_whose_sources_changed_is_as_good_as_absent(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, release="1")
+    cache.put("k" * 64, KEPT)
+    asked: list[Mapping[str, str]] = []
+
+    def changed(reads: Mapping[str, str]) -> bool:
+        asked.append(reads)
+        return False
+
+    assert cache.get("k" * 64, changed) is None
+    assert asked == [{"pets.yaml": "abc"}]
+
+
+def test_other_bytes_options_places_and_releases_have_other_keys(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, release="1")
+    keys = {
+        cache.key("a.yaml", b"one", {"profile": "intersection"}),
+        cache.key("a.yaml", b"two", {"profile": "intersection"}),
+        cache.key("b.yaml", b"one", {"profile": "intersection"}),
+        cache.key("a.yaml", b"one", {"profile": "full"}),
+        Cache(tmp_path, release="2").key("a.yaml", b"one", {"profile": "intersection"}),
+    }
+    assert len(keys) == 5
+
+
+@pytest.mark.parametrize("keep", [0, 1, 20, -1])
+def test_a_damaged_file_is_as_good_as_absent(tmp_path: Path, keep: int) -> None:
+    cache = Cache(tmp_path, release="1")
+    cache.put("k" * 64, KEPT)
+    (file,) = tmp_path.glob("*.catalog")
+    content = file.read_bytes()
+    file.write_bytes(content[:keep])
+    assert cache.get("k" * 64, always) is None
+
+
+def test_files_are_the_owners_only_and_their_number_is_bounded(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", release="1")
+    for number in range(MOST_FILES + 5):
+        cache.put(f"{number:064d}"[::-1], KEPT)
+    files = list((tmp_path / "cache").iterdir())
+    assert len(files) == MOST_FILES
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_failure(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    cache = Cache(blocked, release="1")
+    cache.put("k" * 64, KEPT)
+    assert cache.get("k" * 64, always) is None
