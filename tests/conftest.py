@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine and no clock: a test that fails, fails for everyone.
+settings.register_profile("house", deadline=None, derandomize=True, database=None)
+settings.load_profile("house")
 
 HERE = Path(__file__).parent
-MARK_OF_FOLDER = {"corpus": pytest.mark.corpus, "system": pytest.mark.system}
+
+
+@cache
+def needs(path: Path) -> str:
+    """What a test file needs beyond a package index, as the name of a mark: ``system``, ``corpus`` or nothing.
+
+    A file that uses the corpus of real documents need not say so in a mark: it imports ``support.corpus``.
+    """
+    if path.suffix != ".py" or not path.is_relative_to(HERE):
+        return ""
+    if path.relative_to(HERE).parts[0] == "system":
+        return "system"
+    in_corpus = path.relative_to(HERE).parts[0] == "corpus" or "support.corpus" in path.read_text(encoding="utf-8")
+    return "corpus" if in_corpus else ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file whose tests are deselected as a whole is not even imported: it may read the corpus when it is."""
+    need = needs(collection_path) if collection_path.is_file() else ""
+    return True if need and f"not {need}" in config.getoption("markexpr") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests in the folders ``corpus`` and ``system`` need not repeat it as a mark."""
+    """Each test carries the mark of what its file needs."""
     for item in items:
-        if item.path.is_relative_to(HERE):
-            mark = MARK_OF_FOLDER.get(item.path.relative_to(HERE).parts[0])
-            if mark:
-                item.add_marker(mark)
+        if need := needs(item.path):
+            item.add_marker(need)
 
 
 @pytest.hookimpl(wrapper=True)

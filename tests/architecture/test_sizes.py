@@ -6,6 +6,7 @@ import ast
 import statistics
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -61,8 +62,13 @@ def parameters(function: FunctionNode) -> int:
     return len(names) - (names[:1] in (["self"], ["cls"]))
 
 
-def sizes() -> Iterator[tuple[str, str, int]]:
+@cache
+def sizes() -> tuple[tuple[str, str, int], ...]:
     """Gate, place and size of everything measured in the package."""
+    return tuple(_measured())
+
+
+def _measured() -> Iterator[tuple[str, str, int]]:
     for module in modules():
         yield "file", module.place, module.text.count("\n")
         for name, function in functions(module.tree):

@@ -54,6 +54,12 @@ def test_every_page_is_in_the_index() -> None:
     assert not pages - named
 
 
+def noted(call: ast.Call) -> list[str]:
+    """The codes among the arguments of a call that also names a finding's level."""
+    texts = [value.value for value in call.args if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    return [value for value in texts if CODE.fullmatch(value)] if {"error", "warning", "note"} & set(texts) else []
+
+
 def codes() -> set[str]:
     """Every dotted code of an error or a finding: texts of that form whose family is used as a ``code`` somewhere."""
     texts, families = set(), set()
@@ -64,6 +70,8 @@ def codes() -> set[str]:
                 families |= {
                     value.split(".")[0] for value in values if isinstance(value, str) and CODE.fullmatch(value)
                 }
+            elif isinstance(node, ast.Call):
+                families |= {value.split(".")[0] for value in noted(node)}
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
                 texts.add(node.value)
     names_of_files = {

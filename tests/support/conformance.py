@@ -18,7 +18,10 @@ from support.servers import clean_environment
 from support.shop import PIXEL
 from support.upstream import Answer, Seen
 
-SILENCE = b"RIFF$\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00@\x1f\x00\x00@\x1f\x00\x00\x01\x00\x08\x00data\x00\x00\x00\x00"
+SILENCE = (
+    b"RIFF$\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00@\x1f\x00\x00@\x1f\x00\x00"
+    b"\x01\x00\x08\x00data\x00\x00\x00\x00"
+)
 
 
 def _operation(name: str, media_type: str, **more: Any) -> dict[str, Any]:

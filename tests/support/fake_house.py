@@ -174,9 +174,7 @@ class Desk:
             raise CallerError(f"there is no tool named {name!r}", code="call.unknown_tool", hint="did you mean …?")
         return self.outcome
 
-    def _preview(
-        self, source: str, options: Options, name: str, arguments: dict[str, Any], say: Say
-    ) -> dict[str, Any]:
+    def _preview(self, source: str, options: Options, name: str, arguments: dict[str, Any], say: Say) -> dict[str, Any]:
         self.asked.append(("preview", source, options, name, arguments))
         return {
             "method": "POST",

@@ -3,7 +3,7 @@
 Written from the specifications alone (OpenAPI 3.2 style examples and appendices C to E, RFC 3986, 6265, 6570, 7578);
 it imports nothing of the package, so that a mistake there cannot hide here. Scalars come back as text, because the
 wire has no types; :func:`said` turns arguments into the same form for comparing. What breaks a rule of HTTP, of a URI
-or of a media type raises :class:`Misread`.
+or of a media type raises :class:`MisreadError`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ URI_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 
-class Misread(AssertionError):
+class MisreadError(AssertionError):
     """The recorded request is not well-formed, or holds what no description accounts for."""
 
 
@@ -69,7 +69,7 @@ class Recorded:
     def header(self, name: str) -> str | None:
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         if len(values) > 1:
-            raise Misread(f"{name} stands {len(values)} times")
+            raise MisreadError(f"{name} stands {len(values)} times")
         return values[0] if values else None
 
 
@@ -94,19 +94,19 @@ def read_arguments(
     """
     for name, value in recorded.headers:
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise Misread(f"header {name!r} cannot be sent")
+            raise MisreadError(f"header {name!r} cannot be sent")
     path, _, query = recorded.target.partition("?")
     if not path.startswith("/") or not URI_PATH.fullmatch(path) or not URI_QUERY.fullmatch(query):
-        raise Misread(f"{recorded.target!r} is no request target")
+        raise MisreadError(f"{recorded.target!r} is no request target")
     if any(percent_decoded(segment) in (".", "..") for segment in path.split("/")):
-        raise Misread(f"{path!r} leads elsewhere")
+        raise MisreadError(f"{path!r} leads elsewhere")
     found = _from_path(path, template, [p for p in parameters if p.place == "path"])
     found |= _from_query(query, parameters)
     found |= _from_headers(recorded, parameters)
     if body is not None and recorded.body is not None:
         found["body"] = read_body(recorded, body)
     elif recorded.body is not None or recorded.header("content-type") is not None:
-        raise Misread("there is a body nobody described")
+        raise MisreadError("there is a body nobody described")
     return found
 
 
@@ -137,7 +137,7 @@ def _from_path(path: str, template: str, parameters: list[Described]) -> dict[st
     pattern = "".join(re.escape(piece) if index % 2 == 0 else "([^/]*)" for index, piece in enumerate(pieces))
     match = re.fullmatch(pattern, path)
     if match is None:
-        raise Misread(f"{path!r} does not fit {template!r}")
+        raise MisreadError(f"{path!r} does not fit {template!r}")
     texts = dict(zip(pieces[1::2], match.groups(), strict=True))
     return {f"path.{p.name}": _path_value(p, texts[p.name]) for p in parameters}
 
@@ -149,13 +149,13 @@ def _path_value(p: Described, text: str) -> Any:
         return _listed(p, text, ",", ",")
     if p.style == "label":
         if not text.startswith("."):
-            raise Misread(f"label {text!r} has no full stop in front")
+            raise MisreadError(f"label {text!r} has no full stop in front")
         return _listed(p, text[1:], "." if p.explode else ",", "=" if p.explode else ",")
     if p.style == "matrix":
         if not text.startswith(";"):
-            raise Misread(f"matrix {text!r} has no semicolon in front")
+            raise MisreadError(f"matrix {text!r} has no semicolon in front")
         return _matrix_value(p, text[1:])
-    raise Misread(f"style {p.style!r} has no place in a path")
+    raise MisreadError(f"style {p.style!r} has no place in a path")
 
 
 def _listed(p: Described, text: str, separator: str, between: str) -> Any:
@@ -168,14 +168,14 @@ def _listed(p: Described, text: str, separator: str, between: str) -> Any:
     if p.explode:
         return _object([part.partition("=")[::2] for part in parts])
     if len(parts) % 2:
-        raise Misread(f"{text!r} holds a name without its value")
+        raise MisreadError(f"{text!r} holds a name without its value")
     return _object(list(zip(parts[::2], parts[1::2], strict=True)))
 
 
 def _object(members: Sequence[tuple[str, str]]) -> dict[str, str]:
     read = {percent_decoded(key): percent_decoded(value) for key, value in members}
     if len(read) != len(members):
-        raise Misread("an object has one member twice")
+        raise MisreadError("an object has one member twice")
     return read
 
 
@@ -184,11 +184,11 @@ def _matrix_value(p: Described, text: str) -> Any:
     if p.shape == "object" and p.explode:
         return _object(pairs)
     if any(percent_decoded(name) != p.name for name, _ in pairs):
-        raise Misread(f"matrix {text!r} does not say {p.name!r}")
+        raise MisreadError(f"matrix {text!r} does not say {p.name!r}")
     if p.shape == "array" and p.explode:
         return [percent_decoded(value) for _, value in pairs]
     if len(pairs) != 1:
-        raise Misread(f"matrix {text!r} says its name more than once")
+        raise MisreadError(f"matrix {text!r} says its name more than once")
     return _listed(Described(p.name, "path", "simple", False, p.shape), pairs[0][1], ",", ",")
 
 
@@ -204,7 +204,7 @@ def _from_query(query: str, parameters: Sequence[Described]) -> dict[str, Any]:
     described = [p for p in parameters if p.place == "query"]
     found, left = _claimed(_pairs(query), described)
     if left:
-        raise Misread(f"nobody described the query pairs {left!r}")
+        raise MisreadError(f"nobody described the query pairs {left!r}")
     return {f"query.{name}": value for name, value in found.items()}
 
 
@@ -212,7 +212,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     """Names decoded, values not yet: a list is split before it is decoded."""
     pairs = [piece.partition("=") for piece in query.split("&")] if query else []
     if any(not mark for _, mark, _ in pairs):
-        raise Misread(f"{query!r} holds a name without its value")
+        raise MisreadError(f"{query!r} holds a name without its value")
     return [(form_decoded(name), value) for name, _, value in pairs]
 
 
@@ -243,7 +243,7 @@ def _query_value(p: Described, mine: list[tuple[str, str]]) -> Any:
     if exploded and p.shape == "array":
         return [form_decoded(value) for _, value in mine]
     if len(mine) != 1:
-        raise Misread(f"{p.name!r} stands {len(mine)} times")
+        raise MisreadError(f"{p.name!r} stands {len(mine)} times")
     text = mine[0][1]
     if p.media_type:
         return _content(p.media_type, form_decoded(text))
@@ -251,7 +251,7 @@ def _query_value(p: Described, mine: list[tuple[str, str]]) -> Any:
         parts = form_decoded(text).split(DELIMITERS[p.style])
         return parts if p.shape == "array" else dict(zip(parts[::2], parts[1::2], strict=True))
     if "+" in text:
-        raise Misread(f"{text!r} holds a plus sign, which reads as a space")
+        raise MisreadError(f"{text!r} holds a plus sign, which reads as a space")
     return _listed(Described(p.name, "path", "simple", False, p.shape), text, ",", ",")
 
 
@@ -276,13 +276,13 @@ def _unfolded(pairs: list[tuple[str, str]]) -> Any:
     tree: dict[str, Any] = {}
     for name, value in pairs:
         if not re.fullmatch(r"(?:\[[^\[\]]*\])+", name):
-            raise Misread(f"{name!r} is no chain of brackets")
+            raise MisreadError(f"{name!r} is no chain of brackets")
         keys = name[1:-1].split("][")
         here = tree
         for key in keys[:-1]:
             here = here.setdefault(key, {})
         if keys[-1] in here:
-            raise Misread(f"{name!r} stands twice")
+            raise MisreadError(f"{name!r} stands twice")
         here[keys[-1]] = value
     return _lists(tree)
 
@@ -340,7 +340,7 @@ def _from_cookies(pairs: list[tuple[str, str]], described: list[Described]) -> d
                 Described(p.name, "path", "simple", False, p.shape), mine[0][1], ",", ","
             )
     if pairs:
-        raise Misread(f"nobody described the cookies {pairs!r}")
+        raise MisreadError(f"nobody described the cookies {pairs!r}")
     return found
 
 
@@ -352,9 +352,9 @@ def read_body(recorded: Recorded, body: DescribedBody) -> Any:
     """The body as a value: JSON decoded, forms and multipart as objects, text as text, anything else as bytes."""
     written = recorded.header("content-type")
     if written is None or recorded.body is None:
-        raise Misread("a body needs a Content-Type")
+        raise MisreadError("a body needs a Content-Type")
     if written.partition(";")[0].strip().lower() != body.media_type.partition(";")[0].strip().lower():
-        raise Misread(f"{written!r} is not {body.media_type!r}")
+        raise MisreadError(f"{written!r} is not {body.media_type!r}")
     kind = written.partition(";")[0].strip().lower()
     if "json" in kind:
         return json.loads(recorded.body)
@@ -367,7 +367,7 @@ def read_body(recorded: Recorded, body: DescribedBody) -> Any:
 
 def _read_form(text: str, fields: Mapping[str, DescribedField]) -> dict[str, Any]:
     if not URI_QUERY.fullmatch(text):
-        raise Misread(f"{text!r} is no form")
+        raise MisreadError(f"{text!r} is no form")
     pairs, read = _pairs(text), {}
     styled = [Described(name, "query", f.style, f.explode, f.shape) for name, f in fields.items() if f.style]
     read, left = _claimed(pairs, styled)
@@ -387,14 +387,14 @@ def _read_form(text: str, fields: Mapping[str, DescribedField]) -> dict[str, Any
 def _read_multipart(written: str, body: bytes, fields: Mapping[str, DescribedField]) -> dict[str, Any]:
     boundary = re.search(r";\s*boundary=([0-9A-Za-z'()+_,\-./:=?]{1,70})$", written)
     if boundary is None:
-        raise Misread(f"{written!r} names no boundary")
+        raise MisreadError(f"{written!r} names no boundary")
     read: dict[str, Any] = {}
     for name, value in _parts(body, boundary[1].encode(), fields):
         f = fields.get(name, DescribedField())
         if f.shape == "array":
             read.setdefault(name, []).append(value)
         elif name in read:
-            raise Misread(f"part {name!r} stands twice")
+            raise MisreadError(f"part {name!r} stands twice")
         else:
             read[name] = value
     return read
@@ -403,12 +403,12 @@ def _read_multipart(written: str, body: bytes, fields: Mapping[str, DescribedFie
 def _parts(body: bytes, boundary: bytes, fields: Mapping[str, DescribedField]) -> list[tuple[str, Any]]:
     chunks = (b"\r\n" + body).split(b"\r\n--" + boundary)
     if chunks[0] or not chunks[-1].startswith(b"--"):
-        raise Misread("the multipart body has no clean begin and end")
+        raise MisreadError("the multipart body has no clean begin and end")
     found: list[tuple[str, Any]] = []
     for chunk in chunks[1:-1]:
         heading, mark, content = chunk.partition(b"\r\n\r\n")
         if not mark or not heading.startswith(b"\r\n"):
-            raise Misread("a part has no heading")
+            raise MisreadError("a part has no heading")
         lines = [line.split(": ", 1) for line in heading.decode("utf-8").split("\r\n")[1:]]
         found.append(_part({key.lower(): value for key, value in lines}, content, fields))
     return found
@@ -417,16 +417,16 @@ def _parts(body: bytes, boundary: bytes, fields: Mapping[str, DescribedField]) -
 def _part(heading: dict[str, str], content: bytes, fields: Mapping[str, DescribedField]) -> tuple[str, Any]:
     match = re.fullmatch(r'form-data; name="([^"]*)"(?:; filename="([^"]*)")?', heading["content-disposition"])
     if match is None:
-        raise Misread(f"{heading!r} has no name")
+        raise MisreadError(f"{heading!r} has no name")
     name = _unescaped(match[1])
     f = fields.get(name, DescribedField())
     if f.content == "file":
         return name, File(content, _unescaped(match[2] or ""), heading.get("content-type", ""))
     if match[2] is not None:
-        raise Misread(f"part {name!r} is a file")
+        raise MisreadError(f"part {name!r} is a file")
     if f.content == "json":
         if heading.get("content-type") != "application/json":
-            raise Misread(f"part {name!r} does not say that it is JSON")
+            raise MisreadError(f"part {name!r} does not say that it is JSON")
         return name, json.loads(content)
     return name, content.decode("utf-8")
 

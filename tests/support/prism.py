@@ -1,4 +1,4 @@
-"""Prism, a mock server that validates every request against an OpenAPI document: the oracle for what we put on the wire."""
+"""Prism, a mock server that validates requests against an OpenAPI document: the oracle for what we put on the wire."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def prism(document: Path, folder: Path, *, timeout: float = 120) -> Iterator[Pri
     lines: list[str] = []
     ready = threading.Event()
     found: list[str] = []
+    listen = ["-h", "127.0.0.1", "-p", str(free_port())]
     process = subprocess.Popen(
-        [str(node()), "--max-old-space-size=6144", str(script), "mock", "--errors", "-h", "127.0.0.1", "-p"]
-        + [str(free_port()), str(document)],
+        [str(node()), "--max-old-space-size=6144", str(script), "mock", "--errors", *listen, str(document)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

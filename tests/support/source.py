@@ -13,12 +13,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "apiloom"
-NOT_OURS = frozenset({".venv", ".git", ".cache", "node_modules", "__pycache__", "dist", "build", "results"})
+NOT_OURS = frozenset(
+    {".venv", ".git", ".cache", ".hypothesis", "node_modules", "__pycache__", "dist", "build", "results"}
+)
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """One source file of the package. ``place`` is its path below the package, ``room`` the first folder of it."""
 
@@ -68,6 +70,7 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, FunctionNode]]:
             waiting.append((name, child))
 
 
+@cache
 def code(module: Module) -> str:
     """The text of a module with comments and docstrings blanked, line numbers kept. Other strings stay."""
     lines = module.text.splitlines(keepends=True)
@@ -83,8 +86,13 @@ def code(module: Module) -> str:
     return "".join(lines)
 
 
-def repository_texts() -> Iterator[tuple[str, str]]:
+@cache
+def repository_texts() -> tuple[tuple[str, str], ...]:
     """Path and text of every text file of the project, wherever it stands."""
+    return tuple(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     for folder, names, files in os.walk(ROOT):
         names[:] = sorted(name for name in names if name not in NOT_OURS and not name.endswith("_cache"))
         for name in sorted(files):

@@ -12,6 +12,8 @@ from apiloom.catalog.planner import compile_planner
 from apiloom.catalog.servers import BaseUrl, resolve_origin
 from apiloom.catalog.tool import HttpBinding, Tool
 from apiloom.net.request import Sender
+from apiloom.vault.given import variable_name
+from apiloom.vault.signers import choose_signer, missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,20 @@ class Answering:
         Raises:
             DesignError: ``server.*`` when the tool's own servers cannot be used.
         """
-        raise NotImplementedError(tool, HttpBackend, compile_planner)
+        binding = tool.binding
+        base = self._base(binding)
+        given = self.given
+        lacking = missing(binding.security, given.schemes, given.credentials)
+        return HttpBackend(
+            planner=compile_planner(binding, base),
+            sender=self.sender,
+            signer=choose_signer(
+                binding.security, given.schemes, given.credentials, pinned=frozenset((base.origin,))
+            ),
+            timeout=self.timeout,
+            structured_always=tool.output_schema is not None,
+            lacking=tuple(variable_name(scheme) for scheme in lacking),
+        )
 
     def _base(self, binding: HttpBinding) -> BaseUrl:
         return resolve_origin(

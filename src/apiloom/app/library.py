@@ -20,10 +20,10 @@ from apiloom.app.quick import Quick
 from apiloom.app.sources import Opened, open_source, opened_text
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError
-from apiloom.calls.call import Call, Outcome, Text, refusal
+from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.console.house import Options
 from apiloom.emit.definitions import emit_anthropic, emit_openai
-from apiloom.emit.execute import Part, read_tool_call, render_tool_result
+from apiloom.emit.execute import read_tool_call, render_tool_result
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.net.client import connect
 from apiloom.net.inprocess import InProcess
@@ -85,7 +85,7 @@ class Api:
             outcome = await self.call(asked.name, asked.arguments)
         except ApiloomError as error:
             outcome = refusal(error)
-        return render_tool_result(asked, _parts(outcome), failed=outcome.failed)
+        return render_tool_result(asked, outcome)
 
     def asgi(
         self, *, token: str = "", allowed_hosts: Sequence[str] = (), allowed_origins: Sequence[str] = ()
@@ -151,10 +151,6 @@ def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options
     if isinstance(source, Mapping):
         return opened_text("application document", json.dumps(dict(source)))
     return open_source(os.fspath(source), remote_refs=options.remote_refs, fetch_url=fetch_url, say=_silently)
-
-
-def _parts(outcome: Outcome) -> list[Part]:
-    return [part.text if isinstance(part, Text) else (part.data, part.mime_type) for part in outcome.content]
 
 
 def _sender(app: AsgiApp | None) -> Sender:

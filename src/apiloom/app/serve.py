@@ -15,19 +15,20 @@ from urllib.parse import urlsplit
 
 from apiloom.app.asgi import Front
 from apiloom.app.connectors import Loaded, load_connector
-from apiloom.app.environment import Given, Surroundings, given_credentials
+from apiloom.app.environment import CredentialPlaces, Given, given_credentials
 from apiloom.app.fetching import fetch_url
 from apiloom.app.listen import bind, run, serve_http
 from apiloom.app.quick import Quick
 from apiloom.app.sources import Opened, open_source
 from apiloom.app.watch import Watched
-from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError
 from apiloom.console.house import Listen, Options
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.net.client import connect
 from apiloom.wire.http import McpHttp
+from apiloom.wire.pipes import open_stdio
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
+from apiloom.wire.stdio import serve_stdio
 
 Say = Callable[[str], None]
 
@@ -54,7 +55,7 @@ def build_quick(options: Options, say: Say) -> Quick:
     """The quick server's core, with the credentials that this process's environment and a file hold."""
 
     def given(loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Given:
-        places = Surroundings(environment=os.environ, slugs=slugs, file=options.credentials, auth=options.auth)
+        places = CredentialPlaces(environment=os.environ, slugs=slugs, file=options.credentials, auth=options.auth)
         found = given_credentials(loaded.schemes, slug, places)
         for warning in found.warnings:
             say(warning)
@@ -90,9 +91,8 @@ class _Serving:
 
     async def over_stdio(self) -> int:
         """Speak on standard input and output until the client closes it."""
-        serve_stdio = plugins.load("apiloom.wire.stdio:serve_standard")
-        async with self._beside():
-            await serve_stdio(self.quick.directory, WireSettings())
+        async with self._beside(), open_stdio() as (reader, writer):
+            await serve_stdio(self.quick.directory, WireSettings(), reader, writer)
         return 0
 
     async def over_http(self, sock: socket.socket, listen: Listen) -> int:

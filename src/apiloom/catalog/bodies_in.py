@@ -104,7 +104,7 @@ def _unwritable(way: Writing, media: Media, pool: Pool) -> str:
     name = essence(media.type)
     if way == "none":
         return f"{name} bodies cannot be written yet"
-    if media.item_schema is not None and way != "multipart":
+    if media.item_schema is not None and way not in ("multipart", "sequence"):
         return f"streamed {name} bodies cannot be written yet"
     kinds = types(flat(media.schema, pool)) if way in ("xml", "text") else ()
     if way == "xml" and kinds not in ((), ("string",)):
@@ -125,6 +125,8 @@ def _shaped(media: Media, media_type: str, way: Writing, body: Body, pool: Pool)
     base = {"media_type": media_type, "required": body.required, "description": body.description}
     if way == "binary":
         return BodyShape(**base, whole=FILE, binary=True)
+    if way == "sequence":
+        return BodyShape(**base, whole=_sequence(media, pool))
     if way in ("text", "xml"):
         return BodyShape(**base, whole=media.schema if types(flat(media.schema, pool)) else {"type": "string"})
     shape = object_shape(media.schema, pool)
@@ -141,13 +143,20 @@ def _shaped(media: Media, media_type: str, way: Writing, body: Body, pool: Pool)
     )
 
 
+def _sequence(media: Media, pool: Pool) -> Schema:
+    """A list of what the lines or records of the body are."""
+    if media.item_schema is not None:
+        return {"type": "array", "items": media.item_schema}
+    return media.schema if "array" in types(flat(media.schema, pool)) else {"type": "array", "items": media.schema}
+
+
 def _fields(shape: ObjectShape, media: Media, way: Writing, pool: Pool) -> list[Field]:
     """Required members first, then by name: the order of an object in a document means nothing."""
     needed = frozenset(shape.required)
     fields = []
     for name in sorted(shape.properties, key=lambda name: (name not in needed, name)):
         schema, encoding = shape.properties[name], media.encodings.get(name)
-        kind = field_kind(schema, encoding, pool) if way == "multipart" else _plain_kind(schema, way, pool)
+        kind = field_kind(schema, encoding, pool) if way == "multipart" else "value"
         if kind == "binary":
             schema = _described(FILE, schema)
         elif kind == "binaries":
@@ -173,12 +182,6 @@ def _with_files(media: Media, pool: Pool) -> Schema:
 def _described(replacement: dict[str, Any], schema: Schema) -> dict[str, Any]:
     text = schema.get("description") if isinstance(schema, dict) else None
     return {**replacement, "description": text} if isinstance(text, str) and text else replacement
-
-
-def _plain_kind(schema: Schema, way: Writing, pool: Pool) -> FieldKind:
-    if way != "form":
-        return "value"
-    return "json" if "object" in types(flat(schema, pool)) else "value"
 
 
 def field_kind(schema: Schema, encoding: Encoding | None, pool: Pool) -> FieldKind:

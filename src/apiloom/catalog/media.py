@@ -11,7 +11,7 @@ from typing import Literal
 
 from apiloom.model.api import Media, Response
 
-Writing = Literal["json", "form", "multipart", "text", "binary", "xml", "any", "none"]
+Writing = Literal["json", "form", "multipart", "sequence", "text", "binary", "xml", "any", "none"]
 """How a body in a media type is written; ``any`` stands for a range, ``none`` for what we cannot write."""
 
 _WELL_FORMED = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+(\s*;[\x20-\x7e]*)?\Z", re.ASCII)
@@ -40,10 +40,20 @@ _SEQUENCES = frozenset(
         "application/ndjson",
         "application/x-jsonlines",
         "application/x-ndjson",
-        "text/event-stream",
     }
 )
-_REQUEST_ORDER: tuple[Writing, ...] = ("json", "form", "multipart", "text", "binary", "any", "xml", "none")
+_REQUEST_ORDER: tuple[Writing, ...] = (
+    "json",
+    "form",
+    "multipart",
+    "sequence",
+    "text",
+    "binary",
+    "any",
+    "xml",
+    "none",
+)
+_MULTIPART = frozenset({"multipart/form-data", "multipart/mixed", "multipart/related", "multipart/*"})
 _PATCHES = ("merge-patch+json", "strategic-merge-patch+json", "json-patch+json")
 
 
@@ -70,10 +80,12 @@ def writing(media_type: str) -> Writing:
         return "json"
     if name == "application/x-www-form-urlencoded":
         return "form"
-    if name in _SEQUENCES or _YAML.match(name) or name.endswith(("+yaml", "+json-seq")):
-        return "none"
-    if name.startswith("multipart/"):
-        return "multipart" if name in ("multipart/form-data", "multipart/mixed", "multipart/related") else "none"
+    if name in _SEQUENCES or name.endswith("+json-seq"):
+        return "sequence"
+    if _YAML.match(name) or name.endswith("+yaml"):
+        return "text"
+    if name.startswith("multipart/") or name == "text/event-stream":
+        return "multipart" if name in _MULTIPART else "none"
     if name in ("application/xml", "text/xml") or name.endswith("+xml"):
         return "xml"
     if name in ("*/*", "application/*"):

@@ -15,7 +15,8 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from apiloom.model.api import Operation
 
@@ -29,11 +30,15 @@ _PLURAL_ACRONYM = re.compile(r"(?<![A-Z])([A-Z]{2,})s(?![a-z])")
 _ACRONYM_END = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _WORD_END = re.compile(r"([a-z0-9])([A-Z])")
 _CAMEL_BRANDS = (("OAuth", "Oauth"), ("IPv", "Ipv"), ("GraphQL", "Graphql"), ("GitHub", "Github"), ("iOS", "Ios"))
+_TELL_LITTLE = frozenset({"a", "an", "and", "by", "for", "from", "in", "namespaced", "of", "on", "or", "the", "to", "with"})
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
+_SHORT_WORD = 6
 _NOT_WORD = re.compile(r"\W")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def words(text: str) -> tuple[str, ...]:
     """The words of an identifier or phrase in lower-case ASCII: camel case split, accents removed, the rest dropped."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
@@ -42,12 +47,12 @@ def words(text: str) -> list[str]:
             text = text.replace(brand, plain)
         text = _PLURAL_ACRONYM.sub(lambda m: m.group(1).capitalize() + "s", text)
         text = _WORD_END.sub(r"\1_\2", _ACRONYM_END.sub(r"\1_\2", text))
-    return [word for word in _NOT_PLAIN.split(text.lower()) if word]
+    return tuple(word for word in _NOT_PLAIN.split(text.lower()) if word)
 
 
 def path_words(method: str, path: str) -> list[str]:
     """The words of method and path: ``GET /pets/{id}`` gives ``get pets by id``."""
-    found = words(method)
+    found = list(words(method))
     for segment in path.split("/"):
         plain = words(_PLACEHOLDER.sub(" ", segment))
         held = [word for name in _PLACEHOLDER.findall(segment) for word in words(name)]
@@ -88,7 +93,7 @@ def full_path(operation: Operation) -> str:
 def propose(operation: Operation) -> tuple[list[str], bool]:
     """The words an operation would like to be named by, never none, and whether they say more than its method."""
     shape = operation.shape
-    named = _id_words(operation.name, shape.method, shape.path) if operation.name else []
+    named = list(_id_words(operation.name, shape.method, shape.path)) if operation.name else []
     telling = bool(named)
     if not named:
         named = path_words(shape.method, full_path(operation))
@@ -98,11 +103,11 @@ def propose(operation: Operation) -> tuple[list[str], bool]:
     return named, telling
 
 
-def _id_words(name: str, method: str, path: str) -> list[str]:
+def _id_words(name: str, method: str, path: str) -> Sequence[str]:
     name = _without_route(name, method, path)
     found = words(name)
     letters = sum(character.isalnum() for character in name)
-    return found if sum(map(len, found)) * _SHARE >= letters else []
+    return found if sum(map(len, found)) * _SHARE >= letters else ()
 
 
 def _without_route(name: str, method: str, path: str) -> str:
@@ -122,8 +127,17 @@ def _name(parts: list[str], key: str, level: int) -> str:
 
 
 def _shortened(parts: list[str], room: int) -> str:
-    """As many words from both ends as fit; the middle goes first, since verbs lead and what tells apart trails."""
-    kept = list(parts)
-    while len(kept) > 1 and len("_".join(kept)) > room:
-        del kept[len(kept) // 2]
+    """The words in less room: first without those that tell least, then with long ones cut, then without the middle.
+
+    The first word is the verb and stays; the last ones tell similar operations apart.
+    """
+    kept = [parts[0], *(word for word in parts[1:] if word not in _TELL_LITTLE and not _VERSION.match(word))]
+    while len("_".join(kept)) > room:
+        longest = max(range(len(kept)), key=lambda index: len(kept[index]) if index else 0)
+        if longest and len(kept[longest]) > _SHORT_WORD:
+            kept[longest] = kept[longest][:-1]
+        elif len(kept) > 1:
+            del kept[len(kept) // 2]
+        else:
+            break
     return "_".join(kept)[:room].rstrip("_")

@@ -49,6 +49,8 @@ class Portable:
         self._pool = pool
         self._circles = Circles(pool)
         self._made: dict[tuple[int, int, int], tuple[Schema, Node, int]] = {}
+        self._shapes: dict[int, tuple[Schema, dict[str, Any]]] = {}
+        self._sent: dict[int, tuple[object, dict[str, Schema]]] = {}
 
     def argument(self, schema: Schema, depth: int, *, words: int = ARGUMENT_LIMIT, null: bool = True) -> Sized:
         """The node of a top-level argument and its size in bytes; ``null`` says whether null can be sent there."""
@@ -63,14 +65,22 @@ class Portable:
 
     def node(self, schema: Schema, depth: int, words: int = NESTED_LIMIT) -> Sized:
         """The node of a schema with ``depth`` levels below it, and its size in bytes."""
+        if _is_scalar(schema):
+            depth = 0
         key = (id(schema), depth, words)
         made = self._made.get(key)
         if made is None:
             if depth > CIRCULAR_DEPTH and (found := target(schema, self._pool)) and self._circles.holds(found[0]):
                 depth = CIRCULAR_DEPTH
-            node, size = self._node(flat(schema, self._pool), depth, words)
+            node, size = self._node(self._shape(schema), depth, words)
             made = self._made[key] = (schema, node, size)
         return made[1], made[2]
+
+    def _shape(self, schema: Schema) -> dict[str, Any]:
+        kept = self._shapes.get(id(schema))
+        if kept is None:
+            kept = self._shapes[id(schema)] = (schema, flat(schema, self._pool))
+        return kept[1]
 
     def _node(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         if "contentEncoding" in shape and "anyOf" in shape:
@@ -122,13 +132,13 @@ class Portable:
         fields = self.fields(shape)
         told = _told(shape, words)
         if not fields:
-            return _sized(_with_words({"type": "object"}, _joined(told, self._map_note(shape))))
+            return _sized(_with_words({"type": "object"}, _joined(told, self._map_note(shape, words))))
         needed = [name for name in _names(shape.get("required")) if name in fields]
         order = sorted(fields, key=lambda name: (name not in needed, name))
         if depth <= 0:
-            return _sized(_with_words({"type": "object"}, _joined(told, _field_note("Fields", order, needed))))
+            return _sized(_with_words({"type": "object"}, _joined(told, _field_note("Fields", order, needed, words))))
         shown = order[:MOST_FIELDS]
-        further = _field_note("More fields", order[MOST_FIELDS:], needed) if len(order) > MOST_FIELDS else ""
+        further = _field_note("More fields", order[MOST_FIELDS:], needed, words) if len(order) > MOST_FIELDS else ""
         node: Node = _with_words({"type": "object"}, _joined(told, further))
         if needed:
             node["required"] = [name for name in needed if name in shown]
@@ -145,17 +155,21 @@ class Portable:
         named = shape.get("properties")
         if not isinstance(named, dict):
             return {}
-        return {name: part for name, part in named.items() if not is_read_only(part, self._pool)}
+        kept = self._sent.get(id(named))
+        if kept is None:
+            sent = {name: part for name, part in named.items() if not is_read_only(part, self._pool)}
+            kept = self._sent[id(named)] = (named, sent)
+        return kept[1]
 
-    def _map_note(self, shape: Mapping[str, Any]) -> str:
+    def _map_note(self, shape: Mapping[str, Any], words: int) -> str:
         further = shape.get("additionalProperties")
         if not isinstance(further, dict) or not further:
             return "Any members."
-        inner = flat(further, self._pool)
+        inner = self._shape(further)
         kinds = types(inner)
         text = f"Any members, each of type {' or '.join(kinds)}." if kinds else "Any members."
         fields = sorted(self.fields(inner))
-        return f"{text} {_field_note('Their fields', fields, _names(inner.get('required')))}" if fields else text
+        return f"{text} {_field_note('Their fields', fields, _names(inner.get('required')), words)}" if fields else text
 
     def _members(self, shape: Mapping[str, Any]) -> list[Schema]:
         """The members of a union, each with what stands around the union; none where they only ask for fields."""
@@ -170,7 +184,7 @@ class Portable:
 
     def _union(self, shape: Mapping[str, Any], members: Sequence[Schema], depth: int, words: int) -> Sized:
         told = _told(shape, words)
-        shapes = [flat(member, self._pool) for member in members]
+        shapes = [self._shape(member) for member in members]
         kinds = {kind for one in shapes for kind in types(one) or ("",)}
         if kinds <= _SCALARS and not any(unions(one) for one in shapes):
             merged = _scalar_union(shapes, kinds, words)
@@ -309,11 +323,11 @@ def _example(kind: str, shape: Mapping[str, Any]) -> str:
     return tidy(str(value), 60) if _is_of(kind, value) and len(str(value)) <= 60 else ""
 
 
-def _field_note(lead: str, names: Iterable[str], needed: Iterable[str]) -> str:
+def _field_note(lead: str, names: Sequence[str], needed: Iterable[str], words: int) -> str:
+    """The names of fields that are not shown, in half as many characters again as a description may have."""
     required = frozenset(needed)
     spoken: list[str] = []
-    room = 600
-    names = list(names)
+    room = words + words // 2
     for name in names:
         text = f"{name} (required)" if name in required else name
         room -= len(text) + 2
@@ -321,6 +335,14 @@ def _field_note(lead: str, names: Iterable[str], needed: Iterable[str]) -> str:
             return f"{lead}: {', '.join(spoken)} and {len(names) - len(spoken)} more."
         spoken.append(text)
     return f"{lead}: {', '.join(spoken)}."
+
+
+def _is_scalar(schema: Schema) -> bool:
+    """Whether a node looks the same at every depth."""
+    if isinstance(schema, bool):
+        return True
+    kind = schema.get("type")
+    return isinstance(kind, str) and kind in _SCALARS and schema.keys().isdisjoint(("$ref", "allOf", "anyOf", "oneOf"))
 
 
 def _is_of(kind: str, value: Any) -> bool:

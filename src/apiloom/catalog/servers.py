@@ -119,21 +119,18 @@ def _value(server: Server, name: str, variables: Mapping[str, str]) -> str:
 def _harmless(name: str, value: str, before: str, behind: str) -> str:
     """A variable's value, if it stays inside the part of the URL where the template put it."""
     scheme, mark, rest = before.partition("//")
-    if any(char in value for char in "@?#\\") or not value.isprintable() or " " in value:
-        raise _bad_variable(
-            name, f"cannot be {value[:60]!r}", "a server's variable holds no @, ?, #, backslash or space"
-        )
-    if not before:
-        if behind.startswith("://") and value.lower() not in DEFAULT_PORTS:
-            raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is http or https")
-        return value
-    if mark and (not scheme or scheme.endswith(":")) and "/" not in rest:
-        if "/" in value or "%" in value:
-            raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is part of a host name")
-        return value
-    if _dot_segment(value):
-        raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is part of a path")
-    return _path_text(value)
+    in_host = bool(mark) and (not scheme or scheme.endswith(":")) and "/" not in rest
+    if before and not in_host:
+        if _dot_segment(value) or not value.isprintable():
+            raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is part of a path")
+        return _path_text(value)
+    if any(char in value for char in "@?# \\") or not value.isprintable():
+        raise _bad_variable(name, f"cannot be {value[:60]!r}", "it holds no @, ?, #, backslash or space")
+    if in_host and ("/" in value or "%" in value):
+        raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is part of a host name")
+    if behind.startswith("://") and not before and value.lower() not in DEFAULT_PORTS:
+        raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is http or https")
+    return value
 
 
 def _split(url: str) -> SplitResult:

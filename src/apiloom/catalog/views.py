@@ -6,14 +6,14 @@ view changes nothing about a call: arguments are always checked against the cano
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base.errors import CallerError
 from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT
 from apiloom.catalog.outline import Outlines
-from apiloom.catalog.portable import Portable
+from apiloom.catalog.portable import Portable, Sized
 from apiloom.catalog.shapes import Pool
 from apiloom.catalog.tool import Tool
 from apiloom.catalog.validation import answer_schema, request_schema
@@ -25,8 +25,11 @@ LATER = ("anthropic", "openai", "gemini")
 DEPTH = 6
 """Levels of an argument that are inlined at most."""
 
-BUDGET = 12_000
-"""Bytes of a tool's input schema in the default view; the biggest arguments lose their deepest levels first."""
+BUDGET = 8_000
+"""Bytes of a tool's input schema in the default view, about 2,000 tokens."""
+
+_WORDS = (ARGUMENT_LIMIT, NESTED_LIMIT, NESTED_LIMIT // 2)
+_LEAVES = frozenset({"string", "number", "integer", "boolean"})
 
 
 @dataclass(slots=True)
@@ -111,27 +114,32 @@ def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
     root: Mapping[str, Any] = schema if isinstance(schema, dict) else {}
     parts: Mapping[str, Schema] = root.get("properties", {})
     null = {argument.name: argument.place == "body" for argument in tool.arguments}
-    made = {name: portable.argument(part, DEPTH, null=null[name]) for name, part in parts.items()}
-    depths = dict.fromkeys(made, DEPTH)
-    total = sum(size for _, size in made.values())
-    while total > BUDGET:
-        deep = [name for name in made if depths[name] > 0 and made[name][1] > 400]
-        if not deep:
+    made: dict[str, Sized] = {}
+    for words in _WORDS:
+        made = {name: portable.argument(part, 0, words=words, null=null[name]) for name, part in parts.items()}
+        if sum(size for _, size in made.values()) <= BUDGET:
+            _deepen(made, lambda name, depth: portable.argument(parts[name], depth, null=null[name]))
             break
-        name = max(deep, key=lambda name: made[name][1])
-        depths[name] -= 1
-        total -= made[name][1]
-        made[name] = portable.argument(parts[name], depths[name], null=null[name])
-        total += made[name][1]
-    if total > BUDGET:
-        words = NESTED_LIMIT if len(made) > BUDGET // ARGUMENT_LIMIT else ARGUMENT_LIMIT
-        made = {
-            name: portable.argument(part, depths[name], words=words, null=null[name]) for name, part in parts.items()
-        }
     view: dict[str, Any] = {"type": "object", "properties": {name: node for name, (node, _) in made.items()}}
     if "required" in root:
         view["required"] = root["required"]
     return view
+
+
+def _deepen(made: dict[str, Sized], make: Callable[[str, int], Sized]) -> None:
+    """Show arguments level by level, small ones first, as long as all of them together stay within the budget."""
+    total = sum(size for _, size in made.values())
+    open_names = [name for name, (node, _) in made.items() if node.get("type") not in _LEAVES]
+    for depth in range(1, DEPTH + 1):
+        still_open = []
+        for name in sorted(open_names, key=lambda name: (made[name][1], name)):
+            deeper = make(name, depth)
+            if deeper[1] == made[name][1] or total - made[name][1] + deeper[1] > BUDGET:
+                continue
+            total += deeper[1] - made[name][1]
+            made[name] = deeper
+            still_open.append(name)
+        open_names = still_open
 
 
 def _object_rooted(schema: Schema, pool: Pool) -> Schema:

@@ -6,9 +6,10 @@ tools or credentials; the room above signs before it sends.
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from time import monotonic as _now
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
@@ -18,7 +19,7 @@ from pyreqwest.response import Response as Answer
 
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.net import failures, target
-from apiloom.net.request import Request, Response, Sender, Watch
+from apiloom.net.request import Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
 _FRAMING = frozenset(
@@ -66,42 +67,38 @@ class _Pool:
     async def send(self, request: Request) -> Response:
         """See :class:`~apiloom.net.request.Sender`."""
         spot = self._spots.get(request.origin) or self._admitted(request.origin)
-        started = get_running_loop().time()
+        started = _now()
+        stream = self._prepared(request, spot, request.timeout)
         try:
-            response = await self._exchanged(request, spot, request.timeout)
+            answer = await stream.__aenter__()
+            # nearly every answer is one piece of the length it declared; all others go the long way
+            total = _declared(answer)
+            if request.watch is None and total is not None and total <= request.max_bytes:
+                piece = await answer.body_reader.read_chunk()
+                if piece is not None and len(piece) == total:
+                    spot.answered = True
+                    return Response(status=answer.status, headers=_headers(answer), body=piece.to_bytes())
+                pieces = [piece.to_bytes()] if piece is not None else []
+            else:
+                pieces = []
+            body = await _read_on(stream, answer, pieces, request)
         except PyreqwestError as error:
-            left = request.timeout - (get_running_loop().time() - started)
-            # hyper repeats a request by itself only while nothing of it was written. A server that closes an idle
-            # connection just as we write looks like this; repeating is safe for methods that may be repeated.
-            again = spot.answered and left > 0 and request.method in _IDEMPOTENT and failures.never_answered(error)
-            if not again:
-                raise failures.translated(error, spot.host, request.timeout) from None
-            spot.answered = False
-            try:
-                response = await self._exchanged(request, spot, left)
-            except PyreqwestError as second:
-                raise failures.translated(second, spot.host, request.timeout) from None
+            left = request.timeout - (_now() - started)
+            if left > 0 and spot.answered and request.method in _IDEMPOTENT and failures.never_answered(error):
+                # hyper repeats a request by itself only while nothing of it was written. A server that closes an
+                # idle connection just as we write looks like this; these methods may be repeated.
+                spot.answered = False
+                return await self.send(replace(request, timeout=left))
+            raise failures.translated(error, spot.host, request.timeout) from None
+        if body is None:
+            raise failures.too_large(spot.host, request.max_bytes)
         spot.answered = True
-        return response
+        return Response(status=answer.status, headers=_headers(answer), body=body)
 
     async def close(self) -> None:
         """End every exchange in flight and every kept connection."""
         if self._client is not None:
             await self._client.close()
-
-    async def _exchanged(self, request: Request, spot: _Spot, seconds: float) -> Response:
-        stream = self._prepared(request, spot, seconds)
-        answer = await stream.__aenter__()
-        body = None
-        try:
-            body = await _read(answer, request.max_bytes, request.watch)
-        finally:
-            if body is None:
-                # an answer not read to its end, by size, failure or cancellation, must not hold its connection
-                await stream.__aexit__(None, None, None)
-        if body is None:
-            raise failures.too_large(spot.host, request.max_bytes)
-        return Response(status=answer.status, headers=_headers(answer), body=body)
 
     def _prepared(self, request: Request, spot: _Spot, seconds: float) -> StreamRequest:
         if not target.sent_exactly(request.target):
@@ -149,28 +146,36 @@ class _Pool:
         return spot
 
 
-async def _read(answer: Answer, limit: int, watch: Watch | None) -> bytes | None:
-    """The decoded body, or None as soon as it is known to exceed the limit."""
+def _declared(answer: Answer) -> int | None:
+    """How long the answer says it is. The client drops this header where it decompresses, so it is exact."""
     told = answer.get_header("content-length")
-    total = int(told) if told is not None and told.isdecimal() else None
-    if watch is not None:
-        watch(0, total)
-    if total is not None and total > limit and not answer.get_header("content-encoding"):
-        return None
-    reader = answer.body_reader
-    pieces: list[bytes] = []
-    size = 0
-    while size != total or total is None:
-        piece = await reader.read_chunk()
-        if piece is None:
-            break
-        size += len(piece)
-        if size > limit:
-            return None
-        pieces.append(piece.to_bytes())
+    return int(told) if told is not None and told.isdecimal() else None
+
+
+async def _read_on(stream: StreamRequest, answer: Answer, pieces: list[bytes], request: Request) -> bytes | None:
+    """The rest of the decoded body behind the pieces, or None as soon as it is known to exceed the bound."""
+    total, limit, watch = _declared(answer), request.max_bytes, request.watch
+    size = sum(map(len, pieces))
+    done = False
+    try:
         if watch is not None:
-            watch(size, total)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            watch(0, total)
+        if total is not None and total > limit:
+            return None
+        reader = answer.body_reader
+        while (piece := await reader.read_chunk()) is not None:
+            size += len(piece)
+            if size > limit:
+                return None
+            pieces.append(piece.to_bytes())
+            if watch is not None:
+                watch(size, total)
+        done = True
+        return b"".join(pieces)
+    finally:
+        if not done:
+            # an answer not read to its end, by size, failure or cancellation, must not hold its connection
+            await stream.__aexit__(None, None, None)
 
 
 def _headers(answer: Answer) -> Sequence[tuple[str, str]]:

@@ -132,10 +132,10 @@ def _compare(message: Message, requested: str, heads: Heads, twice: frozenset[by
 
 def _says(raw: bytes | None, value: str) -> bool:
     # Equal only when plain ASCII: anything else travels in the base64 form, or not at all.
-    if raw is None or not value.isascii():
+    plain = value.encode()
+    if raw != plain and (raw is None or raw.strip(b" \t") != plain):
         return False
-    plain = value.encode("ascii")
-    return (raw == plain or raw.strip(b" \t") == plain) and plain.isascii() and not value.startswith(_OPEN)
+    return value.isascii() and not value.startswith(_OPEN)
 
 
 def _mismatch(sentence: str) -> Rejection:

@@ -14,7 +14,9 @@ from apiloom.base.errors import DesignError
 from apiloom.model.findings import Finding
 from apiloom.readers.source import LIMITS
 
-_MARKS = re.compile(r"(?:(?<=[\s\[{,])|(?<![\s\S]))([&*])([^\s,\[\]{}]+)")
+_ANCHOR = re.compile(r"&([^\s,\[\]{}&]+)")
+_ALIAS = re.compile(r"\*([^\s,\[\]{}*]+)")
+_BEFORE = frozenset(" \t\r\n[{,")
 _TAGS = re.compile(r"[ \t]*(?:![^\s]*[ \t]+)*")
 _END_OF_LINE = re.compile(r"(?:#[^\n]*)?\r?(?:\n|\Z)")
 _BRACKET = re.compile(r"[\[\]{}]")
@@ -30,7 +32,17 @@ def check_aliases(text: str, location: str) -> list[Finding]:
     """
     if "&" not in text or "*" not in text:
         return []
-    return _Reckoning(text, location).run()
+    anchors = _standing(_ANCHOR, text)
+    aliases = _standing(_ALIAS, text) if anchors else []
+    if not aliases:
+        return []
+    return _Reckoning(text, location).run(sorted([*anchors, *aliases], key=lambda match: match.start()))
+
+
+def _standing(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """The matches that can begin a node: the first thing in the text, or behind white space or an opening mark."""
+    found = pattern.finditer(text)
+    return [match for match in found if match.start() == 0 or text[match.start() - 1] in _BEFORE]
 
 
 class _Reckoning:
@@ -44,13 +56,13 @@ class _Reckoning:
         self._weights: dict[str, int] = {}
         self._looked = 0
 
-    def run(self) -> list[Finding]:
+    def run(self, marks: list[re.Match[str]]) -> list[Finding]:
         recursive: dict[str, None] = {}
         inside: dict[str, int] = {}
-        for match in _MARKS.finditer(self._text):
+        for match in marks:
             self._close(match.start())
-            name = match[2]
-            if match[1] == "*":
+            name = match[1]
+            if match.group().startswith("*"):
                 if match.start() < inside.get(name, 0):
                     recursive[name] = None
                 self._grow(self._weights.get(name, 0))
@@ -71,7 +83,7 @@ class _Reckoning:
         self._grown += weight
         if self._grown > LIMITS.alias_bytes:
             raise DesignError(
-                f"{self._location} grows beyond {LIMITS.alias_bytes // 1_000_000} MB when its YAML aliases are followed",
+                f"{self._location} grows beyond {LIMITS.alias_bytes // 1_000_000} MB as its YAML aliases are followed",
                 code="document.bomb",
                 hint="write the repeated parts out or use $ref",
             )

@@ -40,7 +40,9 @@ def _has(*keys: str) -> Any:
 def _postman(tree: Mapping[str, Any]) -> bool:
     about = tree.get("info")
     return isinstance(about, Mapping) and (
-        "_postman_id" in about or "getpostman.com" in str(about.get("schema", "")) or "postman" in str(about.get("schema", ""))
+        "_postman_id" in about
+        or "getpostman.com" in str(about.get("schema", ""))
+        or "postman" in str(about.get("schema", ""))
     )
 
 
@@ -87,7 +89,7 @@ def not_openapi(location: str, tree: object) -> DesignError:
         return _refusal(location, found, 'an OpenAPI document has a member "openapi" or "swagger"')
     if tree is None:
         return _refusal(location, "an empty document", _NEVER)
-    kind = {list: "a list", str: "plain text"}.get(type(tree), "a single value")
+    kind = "a list" if isinstance(tree, list) else "plain text" if isinstance(tree, str) else "a single value"
     return _refusal(location, kind, 'an OpenAPI document is an object with a member "openapi" or "swagger"')
 
 

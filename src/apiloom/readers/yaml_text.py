@@ -20,13 +20,15 @@ _SCALAR = (
     r"[-+]?[0-9.][0-9A-Za-z_.+-]*|_[0-9_]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|~"
     r"|null|Null|NULL|true|True|TRUE|false|False|FALSE"
 )
-_ODD_KEY = re.compile(rf"(?m)(^[ \t]*(?:[-?][ ]+)*|[{{,][ \t]*)(?=(?:{_SCALAR})[ \t]*:(?:[ \t\r\n]|$))")
+_KEY = rf"(?=(?:{_SCALAR})[ \t]*:(?:[ \t\r\n]|$))"
+# Each pattern begins with what is rare, so that the search engine leaps instead of looking at every character.
+_BLOCK_KEY = re.compile(rf"(\n[ \t]*(?:[-?][ ]+)*){_KEY}")
+_FIRST_KEY = re.compile(rf"([ \t]*(?:[-?][ ]+)*){_KEY}")
+_FLOW_KEY = re.compile(rf"([{{,][ \t\n]*){_KEY}")
 # Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
-_ODD_NUMBER = re.compile(
-    r"([ \t\n,\[{])(?=[-+]?(?:[0-9.]*_[0-9_.eE+-]*|[0-9][0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+|0[ox][0-9A-Fa-f]*_[0-9A-Fa-f_]*)"
-    r"(?:[\s,\]}]|$))"
-)
-_MAYBE_ODD_NUMBER = re.compile(r"[0-9]_|_[0-9]|0[bBOX]")
+_MAYBE_ODD = (re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"), re.compile(r"0[bBOX][0-9A-Fa-f_]"))
+_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+)(?=[\s,\]}]|$)")
+_TOKEN_BEFORE = re.compile(r"[-+0-9._]{0,40}\Z")
 _DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
 _PATH_LINE = re.compile(r"(?m)^([ ]*)([\"']?)(/[^\n]*?)\2[ \t]*:[ \t]*\r?$")
 _SPACED_TAB = re.compile(r"(?m)([:,\-?])([ ]*\t[ \t]*)")
@@ -63,10 +65,24 @@ def _free_marks(text: str) -> tuple[str, str]:
 
 
 def _marked(text: str, mark: str) -> str:
-    marked = _ODD_KEY.sub(rf"\1{mark}", text)
-    if _MAYBE_ODD_NUMBER.search(marked):
-        marked = _ODD_NUMBER.sub(rf"\1{mark}", marked)
-    return marked
+    """The text with a mark before every key and number that the parser would change."""
+    first = _FIRST_KEY.match(text)
+    if first:
+        text = f"{first[1]}{mark}{text[first.end() :]}"
+    text = _BLOCK_KEY.sub(rf"\1{mark}", text)
+    if "{" in text:
+        text = _FLOW_KEY.sub(rf"\1{mark}", text)
+    places: set[int] = set()
+    for pattern in _MAYBE_ODD:
+        for match in pattern.finditer(text):
+            lead = _TOKEN_BEFORE.search(text, max(0, match.start() - 40), match.start())
+            start = lead.start() if lead else match.start()
+            if (start == 0 or text[start - 1] in " \t\n,[{") and _ODD_NUMBER.match(text, start):
+                places.add(start)
+    if not places:
+        return text
+    cuts = [0, *sorted(places), len(text)]
+    return mark.join(text[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
 
 
 def _load(text: str, *, strict: bool = True) -> Any:

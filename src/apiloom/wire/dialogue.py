@@ -37,6 +37,8 @@ LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "criti
 LIMITS_KEY: Final = "dev.apiloom/ratelimit"
 """The member of an outcome's meta that a transport may also tell in its own way."""
 
+_NOT_THEIRS: Final = (RESERVED, "progressToken")
+
 _GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here any more")
 
 
@@ -158,7 +160,7 @@ async def _run(endpoint: Endpoint, call: Call) -> Outcome | Rejection:
 
 def _own_meta(meta: dict[str, Any]) -> dict[str, Any]:
     # Which era spoke, and the caller's token for progress, are no business of the rooms below.
-    return {key: value for key, value in meta.items() if key != "progressToken" and not key.startswith(RESERVED)}
+    return {key: value for key, value in meta.items() if not key.startswith(_NOT_THEIRS)}
 
 
 def _encoded(outcome: Outcome, revision: Revision, card: Card) -> Answer:

@@ -7,7 +7,7 @@ Source: MCP 2026-07-28, Streamable HTTP "Security & Endpoint"; RFC 9110 sections
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from apiloom.identity.gate import Gate, Refusal
@@ -77,7 +77,7 @@ class Visitor:
     heads: Heads
     twice: frozenset[bytes]
     principal: Principal
-    extra: list[tuple[bytes, bytes]] = field(default_factory=list)
+    extra: tuple[tuple[bytes, bytes], ...] = ()
     json: bool = True
     stream: bool = True
 
@@ -108,7 +108,7 @@ class Door:
             return refused(401, BAD_TOKEN_SENTENCE, (b"www-authenticate", challenge))
         visitor = Visitor(heads=heads, twice=twice, principal=principal)
         if origin is not None:
-            visitor.extra.extend(_shared(origin))
+            visitor.extra = _shared(origin)
         return visitor
 
     def preflight(self, heads: Heads) -> Refused:

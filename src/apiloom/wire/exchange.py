@@ -5,13 +5,13 @@ Knows ASGI's events and nothing of MCP's methods.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from apiloom.protocol import sse
 from apiloom.wire.door import Refused, Visitor, refused
-from apiloom.wire.leash import Receive
+from apiloom.wire.leash import Deadline, Receive
+from apiloom.wire.rounds import Rounds
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stream import Headers, Send, open_stream, send_chunk
 
@@ -48,10 +48,10 @@ class Exchange:
         """Answer with a refusal."""
         await send_refused(self.send, answer, self.visitor.extra)
 
-    async def body(self, settings: WireSettings) -> bytes | Refused | None:
+    async def body(self, settings: WireSettings, rounds: Rounds) -> bytes | Refused | None:
         """The whole body; a refusal when it is too large (413) or too slow (408); None when the client has gone."""
         try:
-            async with asyncio.timeout(settings.body_timeout):
+            with Deadline(rounds, settings.body_timeout):
                 return await self._body(settings.max_body)
         except TimeoutError:
             return refused(408, f"The body did not arrive within {settings.body_timeout:g} seconds")

@@ -17,14 +17,13 @@ from apiloom.calls.endpoint import Directory
 from apiloom.identity.gate import Gate
 from apiloom.protocol.errors import INTERNAL_ERROR, Rejection
 from apiloom.protocol.frames import error_frame
-from apiloom.protocol.headers import VERSION_HEADER, accepts, fold, stated_revision
-from apiloom.protocol.revisions import UNSTATED
+from apiloom.protocol.headers import accepts, fold
 from apiloom.wire.dialogue import Dialogue
 from apiloom.wire.door import Door, Refused, refused
 from apiloom.wire.exchange import Exchange, send_refused
 from apiloom.wire.leash import Receive
 from apiloom.wire.notices import PLAIN
-from apiloom.wire.posts import Posts, session_of
+from apiloom.wire.posts import Posts, session_of, stated_by
 from apiloom.wire.sessions import Session, Sessions
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stream import Send
@@ -106,8 +105,7 @@ class McpHttp:
     async def _session_request(self, exchange: Exchange, method: str) -> None:
         """GET opens a session's notification stream, DELETE ends the session. Without a session neither exists."""
         visitor = exchange.visitor
-        stated = visitor.heads.get(VERSION_HEADER)
-        revision = UNSTATED if stated is None else stated_revision(stated)
+        revision = stated_by(visitor)
         if isinstance(revision, Rejection):
             return await exchange.json(400, error_frame(None, revision))
         if revision.modern:

@@ -31,7 +31,8 @@ from apiloom.wire.door import Door, Refused, Visitor, refused
 from apiloom.wire.exchange import Exchange, limit_headers
 from apiloom.wire.leash import Leash
 from apiloom.wire.notices import subscription
-from apiloom.wire.running import call_off, run_call
+from apiloom.wire.rounds import Rounds
+from apiloom.wire.running import answer_frame, call_off, rejection_frame, run_call
 from apiloom.wire.sessions import Session, Sessions
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stream import EventStream
@@ -50,10 +51,16 @@ def session_of(sessions: Sessions, visitor: Visitor) -> Session | Refused | None
     return sessions.get(named.decode("latin-1"), visitor.principal) or refused(404, _EXPIRED)
 
 
+def stated_by(visitor: Visitor) -> Revision | Rejection:
+    """The revision the version header names; without one, the revision that stands for saying nothing."""
+    stated = visitor.heads.get(VERSION_HEADER)
+    return UNSTATED if stated is None else stated_revision(stated)
+
+
 class Posts:
     """Answers POSTs to one endpoint."""
 
-    __slots__ = ("_dialogue", "_door", "_sessions", "_settings", "_streams")
+    __slots__ = ("_dialogue", "_door", "_rounds", "_sessions", "_settings", "_streams")
 
     def __init__(
         self, door: Door, dialogue: Dialogue, sessions: Sessions, streams: Streams, settings: WireSettings
@@ -63,20 +70,23 @@ class Posts:
         self._sessions = sessions
         self._streams = streams
         self._settings = settings
+        self._rounds = Rounds(settings.watch_after)
 
     async def serve(self, exchange: Exchange) -> None:
         """Read the body and answer what it is: a request, a notification, a response or a batch."""
         early = self._door.posted(exchange.visitor)
         if early is not None:
             return await exchange.refuse(early)
-        body = await exchange.body(self._settings)
+        body = await exchange.body(self._settings, self._rounds)
         if type(body) is not bytes:
             return await exchange.refuse(body) if isinstance(body, Refused) else None
         if is_batch(body):
             return await self._batch(exchange, body)
         message = read_message(body)
         if isinstance(message, Unreadable):
-            return await exchange.json(400, _error(message))
+            stated = stated_by(exchange.visitor)
+            revision = stated if isinstance(stated, Revision) else MODERN
+            return await exchange.json(revision.statuses.get(message.rejection.code, 200), rejection_frame(message))
         if message.method and isinstance(message.id, int | str):
             return await self._request(exchange, message, message.id)
         return await self._one_way(exchange, message)
@@ -112,7 +122,7 @@ class Posts:
             return answer
         if ask.method == "initialize":
             minted = self._sessions.open(visitor.principal, negotiated(str(ask.params.protocol_version)))
-            visitor.extra.append((SESSION_HEADER, minted.id.encode()))
+            visitor.extra = (*visitor.extra, (SESSION_HEADER, minted.id.encode()))
         elif ask.method == "logging/setLevel" and session is not None:
             session.level = str(ask.params.level)
         return answer
@@ -133,8 +143,8 @@ class Posts:
         token = progress_token(ask.params) if visitor.stream else None
         # Only the modern era takes a disconnect for a cancellation; a legacy call runs on and may be called off by id.
         leash = Leash(
+            self._rounds,
             exchange.receive if modern else None,
-            settings.watch_after,
             stream.begin_in_time if visitor.stream else None,
         )
         try:
@@ -152,7 +162,7 @@ class Posts:
         if answer is None:
             return await self._silence(exchange, stream, hung_up=modern)
         if stream.begun:
-            return await stream.finish(_frame(answer_to, answer))
+            return await stream.finish(answer_frame(answer_to, answer))
         stream.rest()
         return await self._reply(exchange, ask, answer_to, answer)
 
@@ -187,8 +197,7 @@ class Posts:
     async def _one_way(self, exchange: Exchange, message: Message) -> None:
         """A notification or a response: taken note of with 202, refused with 400 where it has no place."""
         visitor = exchange.visitor
-        stated = visitor.heads.get(VERSION_HEADER)
-        revision = UNSTATED if stated is None else stated_revision(stated)
+        revision = stated_by(visitor)
         if isinstance(revision, Rejection):
             return await exchange.json(400, error_frame(None, revision))
         if revision.modern:
@@ -212,8 +221,7 @@ class Posts:
 
     async def _batch(self, exchange: Exchange, body: bytes) -> None:
         visitor = exchange.visitor
-        stated = visitor.heads.get(VERSION_HEADER)
-        revision = UNSTATED if stated is None else stated_revision(stated)
+        revision = stated_by(visitor)
         session = None if isinstance(revision, Revision) and revision.modern else session_of(self._sessions, visitor)
         if isinstance(session, Refused):
             return await exchange.refuse(session)
@@ -239,7 +247,7 @@ class Posts:
     ) -> bytes:
         """The response to one message of a batch, empty for what gets none."""
         if isinstance(entry, Unreadable):
-            return _error(entry)
+            return rejection_frame(entry)
         if not entry.method or not isinstance(entry.id, int | str):
             self._note(entry, session)
             return b""
@@ -249,17 +257,8 @@ class Posts:
             # 2025-03-26 lifecycle: it must stand alone, for nothing else may be asked before its answer.
             return error_frame(answer_to, Rejection(INVALID_REQUEST, "initialize must not be part of a batch"))
         if ask.method != "tools/call":
-            return _frame(answer_to, self._plain(ask, visitor, session))
-        leash = Leash(None, self._settings.watch_after)
+            return answer_frame(answer_to, self._plain(ask, visitor, session))
+        leash = Leash()
         running = None if session is None else session.running
         answer = await run_call(self._dialogue, ask, leash, progress=None, running=running, key=entry.id)
-        return b"" if answer is None else _frame(answer_to, answer)
-
-
-def _frame(answer_to: bytes, answer: Answer | Rejection) -> bytes:
-    return error_frame(answer_to, answer) if isinstance(answer, Rejection) else result_frame(answer_to, answer.result)
-
-
-def _error(unreadable: Unreadable) -> bytes:
-    answer_to = None if unreadable.id is None else id_bytes(unreadable.id)
-    return error_frame(answer_to, unreadable.rejection)
+        return b"" if answer is None else answer_frame(answer_to, answer)

@@ -1,9 +1,12 @@
-"""One ``tools/call`` on a leash: it can be called off by its id while it runs, whatever transport it came by."""
+"""One ``tools/call`` on a leash: it can be called off by its id while it runs, whatever transport it came by.
+
+Also the frames that answers and rejections become, the same on every transport.
+"""
 
 from __future__ import annotations
 
 from apiloom.protocol.errors import Rejection
-from apiloom.protocol.frames import MessageId
+from apiloom.protocol.frames import MessageId, Unreadable, error_frame, id_bytes, result_frame
 from apiloom.wire.dialogue import Answer, Ask, Dialogue, Progress
 from apiloom.wire.leash import Leash
 
@@ -35,3 +38,14 @@ def call_off(running: Running, key: MessageId | None) -> None:
     leash = running.get(key) if key is not None else None
     if leash is not None:
         leash.pull()
+
+
+def answer_frame(answer_to: bytes, answer: Answer | Rejection) -> bytes:
+    """An answer as a response."""
+    return error_frame(answer_to, answer) if isinstance(answer, Rejection) else result_frame(answer_to, answer.result)
+
+
+def rejection_frame(unreadable: Unreadable) -> bytes:
+    """What is sent back for bytes that were no message."""
+    answer_to = None if unreadable.id is None else id_bytes(unreadable.id)
+    return error_frame(answer_to, unreadable.rejection)

@@ -47,7 +47,8 @@ class Streams:
         self._open += 1
         try:
             async with Listener(self._directory, self._key, self._closing, *ends) as listener:
-                with Leash(exchange.receive, 0.0):
+                with Leash(receive=exchange.receive) as leash:
+                    leash.watch()
                     await self._tell(exchange, notices, listener)
         finally:
             self._open -= 1

@@ -5,12 +5,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.fake_house import Desk
 
 from apiloom import __version__
 from apiloom.base import json
 from apiloom.base.errors import CallerError, DesignError, HouseFault, UpstreamError
 from apiloom.console.cli.later import PLATFORM
+from support.fake_house import Desk
 
 
 def test_help_lists_the_commands_in_the_order_a_newcomer_needs_them(tmp_path, capsys):
@@ -162,8 +162,8 @@ def test_an_ascii_terminal_shows_what_it_can(tmp_path):
 def test_help_and_start_up_load_no_heavy_library():
     script = (
         "import sys; import apiloom.console.cli.run; "
-        "heavy = {'rich', 'pyreqwest', 'jsonschema_rs', 'uvicorn', 'pydantic', 'yaml_rs', 'asyncio'} & set(sys.modules); "
-        "print(sorted(heavy))"
+        "heavy = {'rich', 'pyreqwest', 'jsonschema_rs', 'uvicorn', 'pydantic', 'yaml_rs', 'asyncio'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "[]\n"

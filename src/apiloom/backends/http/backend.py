@@ -23,7 +23,7 @@ from apiloom.calls.call import Call, Outcome
 from apiloom.catalog.plan import HttpPlan
 from apiloom.net.request import Request, Response, Sender
 from apiloom.net.target import altered, sent_exactly
-from apiloom.vault.signers import Signer
+from apiloom.vault.signers import Dialogue, Signer
 
 _UNWATCHED = Call(tool="", arguments={}).progress
 """What a call carries when nobody asked for progress."""
@@ -61,7 +61,17 @@ class HttpBackend:
         request = None
         try:
             request = self._request(call)
-            response = await self._sent(request)
+            if request.watch is not None:
+                request.watch(-1, None)
+            if self.signer is None:
+                response = await self.sender.send(request)
+            else:
+                # the signer's turn and the upstream's, until the signer has nothing more to ask
+                dialogue = self.signer.sign(request)
+                signed: Request | None = next(dialogue)
+                while signed is not None:
+                    response = await self.sender.send(signed)
+                    signed = _reply(dialogue, response)
         except HouseFault:
             raise
         except ApiloomError as error:
@@ -112,20 +122,13 @@ class HttpBackend:
             watch=None if call.progress is _UNWATCHED else watching(call.progress),
         )
 
-    async def _sent(self, request: Request) -> Response:
-        if request.watch is not None:
-            request.watch(-1, None)
-        if self.signer is None:
-            return await self.sender.send(request)
-        # the signer's turn and the upstream's, until the signer has nothing more to ask
-        dialogue = self.signer.sign(request)
-        signed = next(dialogue)
-        while True:
-            response = await self.sender.send(signed)
-            try:
-                signed = dialogue.send(response)
-            except StopIteration:
-                return response
+
+def _reply(dialogue: Dialogue, response: Response) -> Request | None:
+    """Hand the signer its answer; what it asks next, or None when it is content."""
+    try:
+        return dialogue.send(response)
+    except StopIteration:
+        return None
 
 
 def _shown(body: bytes | None) -> dict[str, str] | None:

@@ -67,6 +67,9 @@ def call(seat: Seat, /, source: str, tool: str, **given: Any) -> int:
     for text in given["objects"]:
         arguments.update(read_object(text, folder) if text else {})
     pairs = split_pairs(given["pairs"])
+    if given["output"] and not (folder / given["output"]).parent.is_dir():
+        # Told before the call: an answer that cannot be kept may have changed something already.
+        raise _unwritable(given["output"], "its folder does not exist")
     with seat.progress() as say:
         if pairs:
             connector = seat.house.read(source, options, say)
@@ -165,8 +168,10 @@ def _write(output: str, outcome: Outcome, folder: Path) -> None:
     try:
         (folder / output).write_bytes(data)
     except OSError as error:
-        raise CallerError(
-            f"{output} cannot be written", code="cli.output", hint=(error.strerror or "check the path").lower()
-        ) from None
+        raise _unwritable(output, (error.strerror or "check the path").lower()) from None
     if len(blobs) > 1:
         announce(f"{len(blobs)} pieces of binary content came, {output} holds the first")
+
+
+def _unwritable(output: str, why: str) -> CallerError:
+    return CallerError(f"{output} cannot be written", code="cli.output", hint=why)

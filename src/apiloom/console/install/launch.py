@@ -47,15 +47,18 @@ def serve_words(sources: Sequence[str], options: Options, folder: Path) -> tuple
     return (*words, *(flag for flag, wanted in flags if wanted))
 
 
-def credential_names(catalogs: Mapping[str, Catalog], auth: str) -> list[str]:
-    """The variables that may hold these connectors' credentials, by slug: schemes that some tool needs, sorted."""
+def credential_names(catalogs: Mapping[str, Catalog], auth: str, *, by_slug: bool = False) -> list[str]:
+    """The variables that may hold these connectors' credentials, by slug: schemes that some tool needs, sorted.
+
+    Several connectors have the slug in the name; ``by_slug`` has it for one alone too, which is read as well.
+    """
     names: set[str] = set()
     for slug, catalog in catalogs.items():
         needs = (need for tool in catalog.tools.values() for need in tool.binding.security)
         schemes = {scheme for need in needs for scheme, _ in need}
         if auth and not catalog.schemes:
             schemes.add("DEFAULT")
-        middle = f"{slug.upper()}_" if len(catalogs) > 1 else ""
+        middle = f"{_SEGMENT.sub('_', slug.upper())}_" if by_slug or len(catalogs) > 1 else ""
         names |= {f"APILOOM_{middle}AUTH_{_SEGMENT.sub('_', scheme.upper())}" for scheme in schemes}
     return sorted(names)
 
@@ -68,7 +71,8 @@ def handed_on(
     A variable that is not set is not named: some clients would hand on the text of the reference as its value.
     """
     known = credential_names(catalogs, options.auth)
-    wanted = sorted({*asked, *(name for name in known if here.get(name))})
+    named = {*known, *credential_names(catalogs, options.auth, by_slug=True)}
+    wanted = sorted({*asked, *(name for name in named if here.get(name))})
     if client == "claude-desktop" and wanted:
         return [], ["Claude Desktop hands no variables on: put credentials into a file and name it with --credentials"]
     if known and not wanted and not options.credentials:

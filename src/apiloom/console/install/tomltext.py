@@ -65,7 +65,8 @@ def set_table(text: str, name: str, entry: Entry, *, whole: bool, owned: tuple[s
 
 
 def _apply(text: str, edits: list[tuple[int, int, str]], newline: str) -> str:
-    for start, end, new in sorted(edits, key=lambda edit: edit[0], reverse=True):
+    # From the end, and what is taken out before what is put in at the same place.
+    for start, end, new in sorted(edits, reverse=True):
         before = text[:start]
         if new and before and not before.endswith("\n"):
             before += newline

@@ -32,9 +32,7 @@ def in_place(schema: Schema) -> Iterator[tuple[str, bool]]:
         for keyword in _CHOICES:
             if keyword in here:
                 waiting.extend((each, True) for each in here[keyword])
-        for keyword in _SINGLES:
-            if keyword in here:
-                waiting.append((here[keyword], False))
+        waiting.extend((here[keyword], False) for keyword in _SINGLES if keyword in here)
         if "dependentSchemas" in here:
             waiting.extend((each, False) for each in here["dependentSchemas"].values())
 

@@ -7,7 +7,7 @@ is mended with a finding, so that the result always passes the 2020-12 meta-sche
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from apiloom.model.api import Schema
 from apiloom.model.schema import reference
@@ -16,7 +16,7 @@ from apiloom.readers.openapi.dialect import Dialect
 from apiloom.readers.openapi.keywords import DROP
 from apiloom.readers.openapi.library import Notes
 from apiloom.readers.openapi.nullable import ANNOTATIONS, with_null
-from apiloom.readers.openapi.spot import Dangling, Spot
+from apiloom.readers.openapi.spot import Dangling, Found, Spot
 
 _DEEPEST = 48
 """Levels of nested schemas in one definition; what lies deeper becomes a definition of its own."""
@@ -38,6 +38,10 @@ class References(Protocol):
 
     def name_at(self, value: object, spot: Spot) -> str:
         """The pool's name for a value at a place."""
+        ...
+
+    def follow(self, value: object, spot: Spot) -> Found:
+        """The value behind references. Raises ``Dangling``."""
         ...
 
     def component(self, name: str) -> str | None:
@@ -95,7 +99,9 @@ class Converter:
         if len(raw) == 1:
             return target
         nullable = raw.get("nullable") is True or raw.get("x-nullable") is True
-        beside = {key: value for key, value in raw.items() if key[0:1] != "$" and key[0:2] != "x-" and key != "nullable"}
+        beside = {
+            key: value for key, value in raw.items() if key[0:1] != "$" and key[0:2] != "x-" and key != "nullable"
+        }
         if not self._dialect.schema_siblings:
             ignored = sorted(
                 key for key in beside if key not in ANNOTATIONS and key not in ("example", "examples", "externalDocs")
@@ -115,7 +121,7 @@ class Converter:
             if type(value) is _JUST_TYPES.get(key):
                 out[key] = value
                 continue
-            handler = _HANDLERS.get(key)
+            handler = self._handlers.get(key)
             if handler is not None:
                 converted = handler(self, key, value, spot, depth)
                 if converted is not DROP:
@@ -141,8 +147,8 @@ class Converter:
         if raw.get("type") == "file":
             out["format"] = "binary"
         elif "contentMediaType" in out and "contentEncoding" not in out and "format" not in out:
-            if out["contentMediaType"].lower().startswith(_BINARY_TYPES) and out.get("type", "string") == "string":
-                out["type"] = "string"
+            bare = out["contentMediaType"].lower()
+            if bare.startswith(_BINARY_TYPES) and out.setdefault("type", "string") == "string":
                 out["format"] = "binary"
 
     def _enum(self, raw: dict[str, Any], out: dict[str, Any], spot: Spot) -> None:
@@ -253,8 +259,26 @@ class Converter:
             if value is not None:
                 self._say("schema.invalid", f"{key} is not an object; it was left out", spot)
             return DROP
+        if type(value.get("$ref")) is str:
+            # No property of that name: its schema would be an object. The map itself stands elsewhere.
+            return self._map_elsewhere(key, value, spot, depth)
+        return self._map_here(value, spot.to(key), depth)
+
+    def _map_elsewhere(self, key: str, value: dict[str, Any], spot: Spot, depth: int) -> Any:
+        own = {name: each for name, each in value.items() if name != "$ref"}
+        here = self._map_here(own, spot.to(key), depth)
+        try:
+            target, place = self._pool.follow({"$ref": value["$ref"]}, spot.to(key))
+        except Dangling as fault:
+            self._say("reference.dangling", f"{fault}; {key} behind it are unknown", spot.to(key))
+            return here
+        if depth > _DEEPEST or type(target) is not dict:
+            return here
+        return {**self._map_here(target, place, depth), **here}
+
+    def _map_here(self, value: dict[str, Any], spot: Spot, depth: int) -> dict[str, Schema]:
         location = spot.location
-        base = f"{spot.pointer}/{key}/"
+        base = f"{spot.pointer}/"
         return {
             name: self.schema(
                 each,
@@ -310,37 +334,34 @@ class Converter:
             return ""
         return str(reference(name)["$ref"])
 
+    _handlers: ClassVar[dict[str, Callable[[Converter, str, object, Spot, int], Any]]] = {
+        **dict.fromkeys(keywords.PLAIN, _plain),
+        **dict.fromkeys(("default", "const"), _as_is),
+        **dict.fromkeys(
+            (
+                "additionalProperties",
+                "contains",
+                "contentSchema",
+                "else",
+                "if",
+                "items",
+                "not",
+                "propertyNames",
+                "then",
+                "unevaluatedItems",
+                "unevaluatedProperties",
+            ),
+            _one,
+        ),
+        **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), _map),
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _list),
+        "dependentRequired": _dependent_required,
+        "discriminator": _discriminator,
+        "required": _required,
+        "type": _type,
+        "xml": _object,
+    }
+
 
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
-
-
-_Handler = Callable[[Converter, str, object, Spot, int], Any]
-
-_HANDLERS: dict[str, _Handler] = {
-    **dict.fromkeys(keywords.PLAIN, Converter._plain),
-    **dict.fromkeys(("default", "const"), Converter._as_is),
-    **dict.fromkeys(
-        (
-            "additionalProperties",
-            "contains",
-            "contentSchema",
-            "else",
-            "if",
-            "items",
-            "not",
-            "propertyNames",
-            "then",
-            "unevaluatedItems",
-            "unevaluatedProperties",
-        ),
-        Converter._one,
-    ),
-    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Converter._map),
-    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), Converter._list),
-    "dependentRequired": Converter._dependent_required,
-    "discriminator": Converter._discriminator,
-    "required": Converter._required,
-    "type": Converter._type,
-    "xml": Converter._object,
-}

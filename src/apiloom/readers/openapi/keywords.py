@@ -131,7 +131,7 @@ def types(value: Any) -> tuple[Any, str]:
             odd.append(str(name)[:40])
         else:
             names[known] = None
-            if known != name and name != "file":
+            if name not in (known, "file", None):
                 odd.append(str(name)[:40])
     message = f"type {', '.join(odd)} is no JSON Schema type" if odd else ""
     if not names:
@@ -162,7 +162,7 @@ def members(value: Any) -> tuple[Any, str]:
         return DROP, "required is not a list of names; it was left out"
     names = list(dict.fromkeys(name for name in value if isinstance(name, str)))
     message = "" if len(names) == len(value) else "required holds repeated names or things that are no names"
-    return (names if names else DROP), message
+    return (names or DROP), message
 
 
 def values(value: Any, kind: Any) -> tuple[Any, str]:

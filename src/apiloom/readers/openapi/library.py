@@ -51,6 +51,7 @@ class Library:
         self._remote_refs = remote_refs
         self._bytes = len(document.content)
         self._names: dict[str, dict[str, str]] = {}
+        self._resolved: dict[tuple[str, str], Found] = {}
 
     def follow(self, value: object, spot: Spot) -> Found:
         """The value itself, or what it refers to, through any number of references.
@@ -75,6 +76,12 @@ class Library:
         Raises:
             Dangling: with the reason as a sentence.
         """
+        found = self._resolved.get((base.location, ref))
+        if found is None:
+            found = self._resolved[base.location, ref] = self._resolve(ref, base)
+        return found
+
+    def _resolve(self, ref: str, base: Spot) -> Found:
         file, fragment = split_ref(ref.strip())
         if not file and fragment.startswith("/"):
             return self._walk(base.location, fragment, ref)
@@ -146,7 +153,11 @@ class Library:
     def _load(self, location: str) -> str:
         """Fetch and parse one more file; the reason when that cannot be."""
         name = short(location, self.entry)
-        if is_url(location) and not self._remote_refs and not (is_url(self.entry) and origin(location) == origin(self.entry)):
+        if (
+            is_url(location)
+            and not self._remote_refs
+            and not (is_url(self.entry) and origin(location) == origin(self.entry))
+        ):
             return f"{name} is at another place, and references to other places are not allowed"
         if len(self._trees) + len(self._faults) >= LIMITS.files:
             return f"{name} is one file too many: a document may have {LIMITS.files:,}"

@@ -65,6 +65,10 @@ class Pool(Mapping[str, Schema]):
         """A schema that stands at a place of its own, outside the pool."""
         return Converter(self._dialect, self._notes, self, spot).schema(raw, spot)
 
+    def follow(self, value: object, spot: Spot) -> Found:
+        """The value behind references. Raises ``Dangling``."""
+        return self._library.follow(value, spot)
+
     def component(self, name: str) -> str | None:
         """The pool's name for a named component of the entry document, if there is one."""
         return self._components.get(name)
@@ -166,6 +170,3 @@ def _stem(spot: Spot) -> str:
 
 def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-

@@ -28,7 +28,9 @@ def read_responses(reading: Reading, value: object, spot: Spot, produces: tuple[
         if status[:2] == "x-":
             continue
         if not _STATUS.fullmatch(status):
-            reading.note("warning", "response.status", f'"{status[:40]}" is no status; it was left out', spot.to(status))
+            reading.note(
+                "warning", "response.status", f'"{status[:40]}" is no status; it was left out', spot.to(status)
+            )
             continue
         responses.append(_response(reading, status, raw, spot.to(status), produces))
     return tuple(responses)
@@ -58,7 +60,9 @@ def _read(reading: Reading, raw: object, spot: Spot, produces: tuple[str, ...]) 
         return Response(status="")
     description = reading.text(raw, "description", spot)
     if "content" in raw:
-        return Response(status="", description=description, media=read_content(reading, raw["content"], spot.to("content")))
+        return Response(
+            status="", description=description, media=read_content(reading, raw["content"], spot.to("content"))
+        )
     return Response(status="", description=description, media=_by_schema(reading, raw, spot, produces))
 
 

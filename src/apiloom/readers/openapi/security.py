@@ -49,7 +49,11 @@ def _scheme(reading: Reading, name: str, raw: dict[str, Any], spot: Spot) -> Sec
     if kind == "http":
         scheme = str(raw.get("scheme") or "").strip().lower()
         details = {"bearerFormat": raw["bearerFormat"]} if isinstance(raw.get("bearerFormat"), str) else {}
-        return SecurityScheme(id=name, kind="http", scheme=scheme, description=description, details=details) if scheme else None
+        return (
+            SecurityScheme(id=name, kind="http", scheme=scheme, description=description, details=details)
+            if scheme
+            else None
+        )
     if kind == "apikey":
         place, key = str(raw.get("in")).strip().lower(), raw.get("name")
         if place not in ("query", "header", "cookie") or not isinstance(key, str) or not key:
@@ -88,11 +92,15 @@ def read_security(reading: Reading, value: object, spot: Spot) -> tuple[Security
     needs: dict[SecurityNeed, None] = {}
     for index, each in enumerate(value):
         if not isinstance(each, dict):
-            reading.note("warning", "security.invalid", "a security requirement is no object; it was left out", spot.to(index))
+            reading.note(
+                "warning", "security.invalid", "a security requirement is no object; it was left out", spot.to(index)
+            )
             continue
         for name in each:
             if name not in reading.schemes:
-                reading.note("warning", "security.undefined", f'the security scheme "{name}" is not defined', spot.to(index))
+                reading.note(
+                    "warning", "security.undefined", f'the security scheme "{name}" is not defined', spot.to(index)
+                )
         needs[tuple((name, _scopes(each[name])) for name in sorted(each))] = None
     if value and not needs:
         return None

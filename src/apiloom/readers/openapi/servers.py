@@ -50,11 +50,17 @@ def _variables(reading: Reading, url: str, value: object, spot: Spot) -> dict[st
         default = _as_text(given.get("default"))
         listed = given.get("enum")
         enum = tuple(
-            text for text in (_as_text(each) for each in (listed if isinstance(listed, list) else ())) if text is not None
+            text
+            for text in (_as_text(each) for each in (listed if isinstance(listed, list) else ()))
+            if text is not None
         )
         if default is not None and enum and default not in enum:
-            reading.note("note", "server.variable", f'the default of the server variable "{name}" is not in its enum', spot)
-        variables[name] = ServerVariable(default=default, enum=enum, description=reading.text(given, "description", spot))
+            reading.note(
+                "note", "server.variable", f'the default of the server variable "{name}" is not in its enum', spot
+            )
+        variables[name] = ServerVariable(
+            default=default, enum=enum, description=reading.text(given, "description", spot)
+        )
     return variables
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from typing import NamedTuple
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from apiloom.model.schema import escape
 
@@ -56,7 +56,7 @@ def origin(location: str) -> str:
 
 def split_ref(ref: str) -> tuple[str, str]:
     """A reference as file part and fragment, the fragment still encoded."""
-    file, fragment = urldefrag(ref)
+    file, _, fragment = ref.partition("#")
     return file, fragment
 
 

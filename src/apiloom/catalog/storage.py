@@ -1,0 +1,248 @@
+"""Catalogs as plain JSON and back, without loss: one text for each tool, so that a tool is decoded when first used.
+
+Members that have their default are left out, which halves the text. Who keeps the texts, and where, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from apiloom.base import json
+from apiloom.catalog.tool import (
+    Argument,
+    BoundBody,
+    BoundField,
+    BoundParameter,
+    Catalog,
+    Hints,
+    HttpBinding,
+    LedgerLine,
+    Tool,
+)
+from apiloom.model.api import Encoding, SecurityNeed, SecurityScheme, Server, ServerVariable
+from apiloom.model.findings import Finding
+
+Plain = dict[str, Any]
+T = TypeVar("T")
+
+_PARAMETER = ("argument", "name", "place", "style", "explode")
+_PARAMETER_EXTRAS = ("required", "allow_reserved", "allow_empty", "media_type")
+_ENCODING = ("content_type", "style", "explode", "allow_reserved")
+_HINTS = ("read_only", "destructive", "idempotent", "open_world")
+_LEDGER = ("key", "method", "path", "status", "tool", "reason")
+_FINDING = ("level", "code", "message", "pointer")
+_SCHEME = ("id", "kind", "place", "name", "scheme", "description")
+
+
+def tool_to_json(tool: Tool) -> bytes:
+    """One tool as JSON text."""
+    plain: Plain = {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "input": tool.input_schema,
+        "output": tool.output_schema,
+        "hints": _row(tool.hints, _HINTS),
+        "tags": tool.tags,
+        "kind": tool.kind,
+        "operation": tool.operation,
+        "arguments": [[one.name, one.place, one.original] for one in tool.arguments],
+        "binding": _binding_out(tool.binding),
+    }
+    return json.dumps(plain)
+
+
+def tool_from_json(text: bytes) -> Tool:
+    """The tool of a text made by :func:`tool_to_json`.
+
+    Raises:
+        ValueError, KeyError, TypeError: the text is not one of ours.
+    """
+    plain = json.loads(text)
+    return Tool(
+        name=plain["name"],
+        title=plain["title"],
+        description=plain["description"],
+        input_schema=plain["input"],
+        output_schema=plain["output"],
+        hints=Hints(**dict(zip(_HINTS, plain["hints"], strict=True))),
+        tags=tuple(plain["tags"]),
+        kind=plain["kind"],
+        operation=plain["operation"],
+        arguments=tuple(Argument(name=row[0], place=row[1], original=row[2]) for row in plain["arguments"]),
+        binding=_binding_in(plain["binding"]),
+    )
+
+
+def catalog_to_json(catalog: Catalog) -> bytes:
+    """A whole catalog as one JSON text; every definition is converted for it."""
+    plain = {
+        "title": catalog.title,
+        "version": catalog.version,
+        "format": catalog.format,
+        "description": catalog.description,
+        "base_url": catalog.base_url,
+        "tools": [json.loads(tool_to_json(tool)) for tool in catalog.tools.values()],
+        "schemas": {name: catalog.schemas[name] for name in catalog.schemas},
+        "schemes": {name: scheme_to_json(scheme) for name, scheme in catalog.schemes.items()},
+        "ledger": [_row(line, _LEDGER) for line in catalog.ledger],
+        "findings": [_row(finding, _FINDING) for finding in catalog.findings],
+        "notes": [_row(finding, _FINDING) for finding in catalog.notes],
+    }
+    return json.dumps(plain)
+
+
+def catalog_from_json(text: bytes) -> Catalog:
+    """The catalog of a text made by :func:`catalog_to_json`.
+
+    Raises:
+        ValueError, KeyError, TypeError: the text is not one of ours.
+    """
+    plain = json.loads(text)
+    tools = [tool_from_json(json.dumps(tool)) for tool in plain["tools"]]
+    return Catalog(
+        title=plain["title"],
+        version=plain["version"],
+        format=plain["format"],
+        description=plain["description"],
+        base_url=plain["base_url"],
+        tools={tool.name: tool for tool in tools},
+        schemas=plain["schemas"],
+        schemes={name: scheme_from_json(scheme) for name, scheme in plain["schemes"].items()},
+        ledger=_rows(LedgerLine, _LEDGER, plain["ledger"]),
+        findings=_rows(Finding, _FINDING, plain["findings"]),
+        notes=_rows(Finding, _FINDING, plain["notes"]),
+    )
+
+
+def scheme_to_json(scheme: SecurityScheme) -> Plain:
+    """A security scheme as plain JSON; it holds no secret."""
+    return {**{name: getattr(scheme, name) for name in _SCHEME}, "details": dict(scheme.details)}
+
+
+def scheme_from_json(plain: Plain) -> SecurityScheme:
+    """The scheme of a value made by :func:`scheme_to_json`.
+
+    Raises:
+        KeyError, TypeError: the value is not one of ours.
+    """
+    return SecurityScheme(**{name: plain[name] for name in _SCHEME}, details=plain["details"])
+
+
+def _row(value: object, names: Iterable[str]) -> list[Any]:
+    return [getattr(value, name) for name in names]
+
+
+def _rows(kind: Callable[..., T], names: tuple[str, ...], rows: Iterable[list[Any]]) -> tuple[T, ...]:
+    return tuple(kind(**dict(zip(names, row, strict=True))) for row in rows)
+
+
+def _binding_out(binding: HttpBinding) -> Plain:
+    plain: Plain = {"method": binding.method, "path": binding.path, "accept": binding.accept}
+    if binding.fixed_query:
+        plain["fixed_query"] = binding.fixed_query
+    if binding.parameters:
+        plain["parameters"] = [_parameter_out(one) for one in binding.parameters]
+    if binding.body is not None:
+        plain["body"] = _body_out(binding.body)
+    if binding.servers:
+        plain["servers"] = [_server_out(one) for one in binding.servers]
+    if binding.own_servers:
+        plain["own_servers"] = True
+    if binding.security:
+        plain["security"] = binding.security
+    return plain
+
+
+def _binding_in(plain: Plain) -> HttpBinding:
+    return HttpBinding(
+        method=plain["method"],
+        path=plain["path"],
+        accept=plain["accept"],
+        fixed_query=plain.get("fixed_query", ""),
+        parameters=tuple(_parameter_in(row) for row in plain.get("parameters", ())),
+        body=_body_in(plain["body"]) if "body" in plain else None,
+        servers=tuple(_server_in(one) for one in plain.get("servers", ())),
+        own_servers=plain.get("own_servers", False),
+        security=tuple(_need_in(need) for need in plain.get("security", ())),
+    )
+
+
+def _need_in(need: list[Any]) -> SecurityNeed:
+    return tuple((scheme, tuple(scopes)) for scheme, scopes in need)
+
+
+def _parameter_out(parameter: BoundParameter) -> list[Any]:
+    row = _row(parameter, _PARAMETER)
+    extras = {name: value for name in _PARAMETER_EXTRAS if (value := getattr(parameter, name))}
+    return [*row, extras] if extras else row
+
+
+def _parameter_in(row: list[Any]) -> BoundParameter:
+    argument, name, place, style, explode, *extras = row
+    more = extras[0] if extras else {}
+    return BoundParameter(argument=argument, name=name, place=place, style=style, explode=explode, **more)
+
+
+def _body_out(body: BoundBody) -> Plain:
+    plain: Plain = {"media_type": body.media_type, "required": body.required}
+    for name in ("whole", "rest", "binary"):
+        if value := getattr(body, name):
+            plain[name] = value
+    if body.fields:
+        plain["fields"] = [
+            [one.argument, one.name, one.kind, one.required, _encoding_out(one.encoding)] for one in body.fields
+        ]
+    if body.encodings:
+        plain["encodings"] = {name: _encoding_out(encoding) for name, encoding in body.encodings.items()}
+    return plain
+
+
+def _body_in(plain: Plain) -> BoundBody:
+    return BoundBody(
+        media_type=plain["media_type"],
+        required=plain["required"],
+        whole=plain.get("whole", ""),
+        rest=plain.get("rest", ""),
+        binary=plain.get("binary", False),
+        fields=tuple(_field_in(*row) for row in plain.get("fields", ())),
+        encodings={name: _known(_encoding_in(row)) for name, row in plain.get("encodings", {}).items()},
+    )
+
+
+def _field_in(argument: str, name: str, kind: Any, required: Any, encoding: Any) -> BoundField:
+    return BoundField(argument=argument, name=name, kind=kind, required=required, encoding=_encoding_in(encoding))
+
+
+def _encoding_out(encoding: Encoding | None) -> list[Any] | None:
+    return None if encoding is None else _row(encoding, _ENCODING)
+
+
+def _encoding_in(row: list[Any] | None) -> Encoding | None:
+    return None if row is None else Encoding(**dict(zip(_ENCODING, row, strict=True)))
+
+
+def _known(encoding: Encoding | None) -> Encoding:
+    return encoding if encoding is not None else Encoding()
+
+
+def _server_out(server: Server) -> list[Any]:
+    variables: Mapping[str, ServerVariable] = server.variables
+    return [
+        server.url,
+        server.description,
+        {name: [one.default, one.enum, one.description] for name, one in variables.items()},
+    ]
+
+
+def _server_in(row: list[Any]) -> Server:
+    url, description, variables = row
+    return Server(
+        url=url,
+        description=description,
+        variables={
+            name: ServerVariable(default=default, enum=tuple(enum), description=text)
+            for name, (default, enum, text) in variables.items()
+        },
+    )

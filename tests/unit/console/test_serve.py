@@ -1,0 +1,120 @@
+import pytest
+
+from apiloom.console.cli.serve import read_address
+from apiloom.console.house import Listen, Options
+from support.fake_house import Desk
+
+
+def test_serve_hands_on_its_sources_and_listens_on_the_contracts_address(tmp_path, capsys):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "a.yaml", "b.yaml") == 0
+    assert desk.asked == [("serve", ("a.yaml", "b.yaml"), Options(), Listen(host="127.0.0.1", port=8787))]
+    assert capsys.readouterr() == ("", "serving at http://127.0.0.1:1/mcp\n")
+
+
+def test_every_option_reaches_the_house(tmp_path):
+    desk = Desk(tmp_path, served=7)
+    words = "--http 0.0.0.0:0 --open --public-url https://x.example --base-url http://api --name shop"
+    words += " --auth header:X-Key --credentials c.json --timeout 5 --require-descriptions --remote-refs --no-cache"
+    assert desk.run("serve", "a.yaml", *words.split(), "--result-tokens", "0", "--mode", "direct") == 7
+    _, _, options, listen = desk.asked[0]
+    assert listen == Listen(host="0.0.0.0", port=0, public_url="https://x.example", open=True)
+    assert options == Options(
+        base_url="http://api",
+        name="shop",
+        auth="header:X-Key",
+        credentials="c.json",
+        require_descriptions=True,
+        remote_refs=True,
+        cache=False,
+        timeout=5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8787", ("127.0.0.1", 8787)),
+        ("[::1]:80", ("::1", 80)),
+        (":9000", ("127.0.0.1", 9000)),
+        ("9000", ("127.0.0.1", 9000)),
+        ("gateway.example:65535", ("gateway.example", 65535)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text, address):
+    assert read_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["nowhere", "1.2.3.4:", "a:b", "a:65536", "::1:80", "a b:1", "http://x:1"])
+def test_what_is_no_address_is_refused_in_one_sentence(tmp_path, capsys, text):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "a.yaml", "--http", text) == 2
+    assert "is no address to listen on: write HOST:PORT" in capsys.readouterr().err
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["serve"], "serve without a SOURCE (the gateway) comes with a later release"),
+        (["serve", "a.yaml", "--data", "d"], "--data comes with a later release"),
+        (["serve", "a.yaml", "--mode", "search"], "--mode search comes with a later release"),
+        (["serve", "a.yaml", "--mode", "code"], "--mode code comes with a later release"),
+        (["serve", "a.yaml", "--result-tokens", "10"], "--result-tokens) come with a later release"),
+        (["serve", "a.yaml", "--profile", "openai"], "--profile openai comes with a later release"),
+        (["serve", "mcp:https://x.example/mcp"], "mcp: sources come with a later release"),
+        (["serve", "stdio:npx thing"], "stdio: sources come with a later release"),
+        (["serve", "--", "npx", "thing"], "command lines after -- come with a later release"),
+        (["inspect", "mcp:https://x.example/mcp"], "mcp: sources come with a later release"),
+        (["export", "a.yaml", "--to", "python", "d"], "export --to python comes with a later release"),
+        (["export", "a.yaml", "--to", "mcpb", "d"], "export --to mcpb comes with a later release"),
+    ],
+)
+def test_known_words_that_are_not_able_yet_say_so(tmp_path, capsys, words, told):
+    desk = Desk(tmp_path)
+    assert desk.run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err
+    assert err.count("\n") == 1
+    assert desk.asked == []
+
+
+def test_an_existing_path_wins_over_a_prefix(tmp_path):
+    (tmp_path / "mcp:notes.yaml").write_text("openapi: 3.1.0")
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "mcp:notes.yaml") == 0
+    assert desk.asked[0][1] == ("mcp:notes.yaml",)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--stdio", "--http", "1.2.3.4:5"],
+        ["--base-url", "ftp://x"],
+        ["--base-url", "api.example"],
+        ["--base-url", "http://user:secret@api.example"],
+        ["--base-url", "http://api.example:99999"],
+        ["--auth", "oauth"],
+        ["--auth", "header:"],
+        ["--auth", "header:X Y"],
+        ["--timeout", "0"],
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_before_anything_starts(tmp_path, capsys, words):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "a.yaml", *words) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "secret" not in err
+    assert desk.asked == []
+
+
+def test_standard_input_cannot_be_the_document_and_the_client(tmp_path, capsys):
+    assert Desk(tmp_path).run("serve", "-", "--stdio") == 2
+    assert "standard input" in capsys.readouterr().err
+
+
+def test_standard_input_is_one_document_at_most(tmp_path, capsys):
+    assert Desk(tmp_path).run("serve", "-", "-") == 2
+    assert "one source only" in capsys.readouterr().err
