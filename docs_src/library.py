@@ -8,7 +8,7 @@ async def main() -> None:
         for tool in api.tools():
             print(tool["name"], "-", tool["title"])
         outcome = await api.call("get_pet", {"petId": 7})
-        print(outcome.structured)
+        print(outcome.content[0].text)
 
 
 asyncio.run(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -92,13 +93,15 @@ def main() -> int:
         print(f"for Codex, in ~/.codex/config.toml:\n{emit_config('codex', launch)}", flush=True)
         if not asked.once:
             print("Ctrl-C ends it.", flush=True)
-            try:
-                while True:
-                    time.sleep(3600)
-            except KeyboardInterrupt:
-                print("\nended")
+            while True:
+                time.sleep(3600)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # A polite request to end is an interrupt too, so that the server and the shop are closed behind us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nended")

@@ -16,7 +16,7 @@ from apiloom.calls.order import ORDER
 from apiloom.console.cli.run import root
 from apiloom.console.cli.seat import Seat
 from apiloom.console.house import House
-from support.source import NOT_OURS, ROOT, modules
+from support.source import NOT_OURS, PACKAGE, ROOT, modules, rooms
 
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not NOT_OURS & set(path.relative_to(ROOT).parts))
 CODE = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
@@ -90,6 +90,12 @@ def test_every_error_and_finding_is_explained() -> None:
 
 def test_every_policy_has_its_paragraph() -> None:
     assert not [policy for policy, _ in ORDER if f"`{policy}`" not in text("docs/concepts/call.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_rooms_and_files_named_on_a_page_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:{})(?:/\w+)+(?:\.py)?)`".format("|".join(rooms())), page.read_text(encoding="utf-8"))
+    assert not [name for name in named if not any((PACKAGE / name).with_suffix(end).exists() for end in ("", ".py"))]
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

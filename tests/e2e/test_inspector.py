@@ -45,21 +45,24 @@ def test_the_inspector_lists_and_calls(era: str, transport: str, tmp_path: Path)
 
         listing = inspector(*before, *options, "--method", "tools/list", *after, folder=tmp_path)
         assert listing.returncode == 0, listing.stderr
-        assert [tool["name"] for tool in json.loads(listing.stdout)["tools"]] == TOOLS
+        assert [tool["name"] for tool in json.loads(listing.stdout)["result"]["tools"]] == TOOLS
 
         call = ["--method", "tools/call", "--tool-name", "get_item", "--tool-arg", "id=7"]
         called = inspector(*before, *options, *call, *after, folder=tmp_path)
         assert called.returncode == 0, called.stderr
-        assert json.loads(called.stdout)["structuredContent"]["name"] == "item 7"
+        assert json.loads(called.stdout)["result"]["structuredContent"]["name"] == "item 7"
 
         failing = ["--method", "tools/call", "--tool-name", "always_fails"]
         failed = inspector(*before, *options, *failing, *after, folder=tmp_path)
         assert failed.returncode == 5, failed.stderr
 
 
-def test_the_inspector_finds_no_fault_with_the_schemas(tmp_path: Path) -> None:
+def test_the_inspector_finds_no_error_in_the_schemas_and_doubts_only_what_answers_may_be(tmp_path: Path) -> None:
     with shop(tmp_path) as (source, upstream), serving(source, "--base-url", upstream.url) as server:
-        strict = ["--strict", "--format", "json", "--method", "tools/list"]
-        seen = inspector(server.url, "--transport", "http", *strict, folder=tmp_path)
+        seen = inspector(server.url, "--transport", "http", "--strict", "--method", "tools/list", folder=tmp_path)
     assert seen.returncode == 0, seen.stderr
-    assert "warning" not in seen.stderr.lower(), seen.stderr
+    assert "0 errors" in seen.stderr
+    # Output schemas of the default view name members and constrain nothing, so that no real answer breaks them.
+    doubted = [line.split(":")[1].strip() for line in seen.stderr.splitlines() if line.strip().startswith("Path:")]
+    assert doubted
+    assert all(path.startswith("outputSchema.") for path in doubted), doubted

@@ -43,7 +43,7 @@ async def test_the_python_sdk_lists_and_calls(mode: str, transport: str, tmp_pat
             assert item.annotations is not None
             assert item.annotations.read_only_hint is True
 
-            read = await client.call_tool("get_item", {"id": 7, "fields": ["a b", "c"], "x_trace": "t1"})
+            read = await client.call_tool("get_item", {"id": 7, "fields": ["a b", "c"], "X-Trace": "t1"})
             assert read.is_error is False
             assert read.structured_content == {"id": 7, "name": "item 7", "fields": ["a b", "c"]}
             assert upstream.last().target == "/items/7?fields=a%20b&fields=c"

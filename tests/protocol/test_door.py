@@ -21,7 +21,10 @@ def open_app(**settings: object) -> McpHttp:
 
 
 @holds("origin")
-@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost.evil.example", "null", "http://evil.example:8787", "localhost:8787"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "http://localhost.evil.example", "null", "http://evil.example:8787", "localhost:8787"],
+)
 async def test_a_foreign_origin_is_forbidden(origin: str) -> None:
     reply = await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"origin": origin})
     assert reply.status == 403
@@ -29,7 +32,9 @@ async def test_a_foreign_origin_is_forbidden(origin: str) -> None:
 
 
 @holds("origin", "cors")
-@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:99", "HTTP://LOCALHOST:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:99", "HTTP://LOCALHOST:1"]
+)
 async def test_pages_of_this_machine_may_read_answers(origin: str) -> None:
     reply = await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"origin": origin})
     assert reply.status == 200
@@ -49,7 +54,11 @@ async def test_origins_can_be_named_or_all_allowed() -> None:
 @holds("cors")
 async def test_a_preflight_is_answered_without_credentials() -> None:
     app = McpHttp(pets().directory, BearerGate(TOKEN), WireSettings())
-    asked = {"origin": "http://localhost:6274", "access-control-request-method": "POST", "access-control-request-headers": "mcp-method, authorization"}
+    asked = {
+        "origin": "http://localhost:6274",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "mcp-method, authorization",
+    }
     reply = await asgi.request(app, "OPTIONS", mcp.headers(asked))
     assert reply.status == 204
     assert reply.header("access-control-allow-headers") == "mcp-method, authorization"
@@ -57,9 +66,16 @@ async def test_a_preflight_is_answered_without_credentials() -> None:
 
 
 @holds("host")
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8787", "localhost.evil.example", "localhost:8787:1", "localhost:", "", None])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8787", "localhost.evil.example", "localhost:8787:1", "localhost:", "", None]
+)
 async def test_a_foreign_host_is_misdirected(host: str | None) -> None:
-    reply = await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"host": host, "x-forwarded-host": "localhost:8787", "forwarded": "host=localhost"})
+    reply = await mcp.ask(
+        open_app(),
+        mcp.MODERN,
+        "tools/list",
+        extra={"host": host, "x-forwarded-host": "localhost:8787", "forwarded": "host=localhost"},
+    )
     assert reply.status == 421
 
 
@@ -83,7 +99,17 @@ async def test_hosts_can_be_named_exactly_or_all_allowed() -> None:
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 async def test_every_bad_token_gets_the_same_answer(method: str) -> None:
     app = McpHttp(pets().directory, BearerGate(TOKEN), WireSettings())
-    shown = [None, "", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} {TOKEN}"]
+    shown = [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        f"Bearer {TOKEN} {TOKEN}",
+    ]
     replies = [await asgi.request(app, method, mcp.headers({"authorization": value})) for value in shown]
     assert {reply.status for reply in replies} == {401}
     assert len({(reply.body, tuple(reply.headers)) for reply in replies}) == 1
@@ -107,13 +133,30 @@ async def test_a_stranger_learns_nothing_from_a_body() -> None:
 
 
 @holds("content-type")
-@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/json-rpc", "application/json; charset=utf-16"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        None,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json-rpc",
+        "application/json; charset=utf-16",
+    ],
+)
 async def test_only_json_is_taken(kind: str | None) -> None:
     assert (await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"content-type": kind})).status == 415
 
 
 @holds("content-type")
-@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"", "application/json; profile=x"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        'application/json;charset="utf-8"',
+        "application/json; profile=x",
+    ],
+)
 async def test_json_is_taken_however_it_is_written(kind: str) -> None:
     assert (await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"content-type": kind})).status == 200
 
@@ -125,13 +168,25 @@ async def test_a_compressed_body_is_refused_unread() -> None:
 
 @holds("accept")
 @pytest.mark.parametrize("revision", mcp.EVERY)
-@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "application/json;q=0, text/event-stream;q=0.0", "image/*"])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/json;q=0", "application/json;q=0, text/event-stream;q=0.0", "image/*"]
+)
 async def test_a_client_that_takes_neither_form_is_told_so(revision: str, accept: str) -> None:
     assert (await mcp.ask(open_app(), revision, "tools/list", extra={"accept": accept})).status == 406
 
 
 @holds("accept")
-@pytest.mark.parametrize("accept", [None, "*/*", "application/*", "application/json", "text/event-stream;q=0.5, application/json", "application/json, text/event-stream"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "*/*",
+        "application/*",
+        "application/json",
+        "text/event-stream;q=0.5, application/json",
+        "application/json, text/event-stream",
+    ],
+)
 async def test_json_is_the_answer_where_it_is_accepted(accept: str | None) -> None:
     reply = await mcp.ask(open_app(), mcp.MODERN, "tools/list", extra={"accept": accept})
     assert (reply.status, reply.header("content-type")) == (200, "application/json")
@@ -201,7 +256,17 @@ async def test_a_client_that_leaves_while_sending_gets_no_answer() -> None:
 @holds("parse")
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"nonsense", b'{"jsonrpc":"2.0","id":1,"method":"ping"} x', b"\xef\xbb\xbf{}", b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', b'{"a":' + b"[" * 100_000, "{}".encode("utf-16"), b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"a":NaN}}}'],
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"jsonrpc":"2.0","id":1,"method":"ping"} x',
+        b"\xef\xbb\xbf{}",
+        b'{"jsonrpc":"2.0","id":1,"method":"\xff"}',
+        b'{"a":' + b"[" * 100_000,
+        "{}".encode("utf-16"),
+        b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"a":NaN}}}',
+    ],
 )
 async def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
     reply = await mcp.post(open_app(), body)
@@ -263,7 +328,9 @@ async def test_other_methods_are_not_allowed(method: str) -> None:
 
 
 @holds("mount")
-@pytest.mark.parametrize(("path", "root"), [("/mcp", ""), ("/", ""), ("/api/tools/mcp/", "/api/tools/mcp"), ("/api", "/api")])
+@pytest.mark.parametrize(
+    ("path", "root"), [("/mcp", ""), ("/", ""), ("/api/tools/mcp/", "/api/tools/mcp"), ("/api", "/api")]
+)
 async def test_the_path_is_not_looked_at(path: str, root: str) -> None:
     message = mcp.words(mcp.MODERN, "tools/list")
     scope = {**asgi.scope("POST", mcp.headers(mcp.routing(mcp.MODERN, message)), path), "root_path": root}
@@ -309,7 +376,9 @@ async def test_a_websocket_is_turned_away() -> None:
 
 
 @holds("invalid-request")
-@pytest.mark.parametrize("name", ["host", "authorization", "content-type", "content-length", "mcp-session-id", "origin"])
+@pytest.mark.parametrize(
+    "name", ["host", "authorization", "content-type", "content-length", "mcp-session-id", "origin"]
+)
 async def test_a_header_that_must_stand_once_may_not_stand_twice(name: str) -> None:
     message = mcp.words(mcp.MODERN, "tools/list")
     pairs = [*mcp.headers(mcp.routing(mcp.MODERN, message)), (name, "a"), (name, "a")]

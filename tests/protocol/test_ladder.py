@@ -41,7 +41,14 @@ async def test_initialize_with_modern_metadata_is_not_a_handshake() -> None:
 @holds("meta.required")
 @pytest.mark.parametrize(
     "meta",
-    [None, {}, {mcp.CAPABILITIES_KEY: {}}, {mcp.VERSION_KEY: mcp.MODERN}, {mcp.VERSION_KEY: mcp.MODERN, mcp.CAPABILITIES_KEY: []}, {mcp.VERSION_KEY: 2026, mcp.CAPABILITIES_KEY: {}}],
+    [
+        None,
+        {},
+        {mcp.CAPABILITIES_KEY: {}},
+        {mcp.VERSION_KEY: mcp.MODERN},
+        {mcp.VERSION_KEY: mcp.MODERN, mcp.CAPABILITIES_KEY: []},
+        {mcp.VERSION_KEY: 2026, mcp.CAPABILITIES_KEY: {}},
+    ],
 )
 async def test_incomplete_metadata_is_malformed(meta: dict[str, Any] | None) -> None:
     message: dict[str, Any] = {"jsonrpc": "2.0", "id": 9, "method": "server/discover", "params": {}}
@@ -214,7 +221,19 @@ async def test_an_unknown_method_is_not_found_in_the_words_of_its_era() -> None:
 
 
 @holds("method.removed", "method.unknown")
-@pytest.mark.parametrize("method", ["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "resources/list", "prompts/list", "completion/complete", "tasks/get"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "resources/list",
+        "prompts/list",
+        "completion/complete",
+        "tasks/get",
+    ],
+)
 async def test_methods_we_do_not_declare_are_unknown_in_the_modern_era(method: str) -> None:
     reply = await mcp.ask(serve(pets()), mcp.MODERN, method)
     assert (reply.status, reply.json()["error"]["code"]) == (404, -32601)
@@ -222,7 +241,9 @@ async def test_methods_we_do_not_declare_are_unknown_in_the_modern_era(method: s
 
 @holds("method.removed")
 @pytest.mark.parametrize("revision", mcp.LEGACY)
-@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "resources/list", "prompts/list", "completion/complete"])
+@pytest.mark.parametrize(
+    "method", ["server/discover", "subscriptions/listen", "resources/list", "prompts/list", "completion/complete"]
+)
 async def test_methods_of_the_modern_era_are_unknown_in_the_legacy_one(revision: str, method: str) -> None:
     assert (await mcp.ask(serve(pets()), revision, method)).json()["error"]["code"] == -32601
 
@@ -247,7 +268,9 @@ async def test_session_ids_mean_nothing_in_the_modern_era() -> None:
 @holds("one-way")
 async def test_a_modern_notification_is_taken_note_of_and_a_response_is_wrong() -> None:
     app, modern = serve(pets()), {"mcp-protocol-version": mcp.MODERN}
-    note = await mcp.post(app, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}, modern)
+    note = await mcp.post(
+        app, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}, modern
+    )
     assert (note.status, note.body) == (202, b"")
     response = await mcp.post(app, {"jsonrpc": "2.0", "id": 1, "result": {}}, modern)
     assert (response.status, response.json()["error"]["code"]) == (400, -32600)

@@ -84,7 +84,9 @@ async def test_initialize_without_a_version_is_refused_and_mints_nothing(params:
 @holds("initialize")
 async def test_initialize_may_already_name_its_version_in_the_header() -> None:
     params = {"protocolVersion": "2025-06-18", "capabilities": {}}
-    reply = await mcp.post(open_app(), mcp.words("2025-11-25", "initialize", params), {"mcp-protocol-version": "2025-06-18"})
+    reply = await mcp.post(
+        open_app(), mcp.words("2025-11-25", "initialize", params), {"mcp-protocol-version": "2025-06-18"}
+    )
     assert reply.json()["result"]["protocolVersion"] == "2025-06-18"
 
 
@@ -145,7 +147,9 @@ async def test_a_session_is_worthless_to_another_principal() -> None:
     session = await mcp.initialize(app, extra={"authorization": "ann"})
     assert await status(app, session, authorization="bob") == 404
     assert await status(app, session, authorization="ann") == 200
-    assert (await asgi.request(app, "DELETE", mcp.headers({"mcp-session-id": session, "authorization": "bob"}))).status == 404
+    assert (
+        await asgi.request(app, "DELETE", mcp.headers({"mcp-session-id": session, "authorization": "bob"}))
+    ).status == 404
 
 
 @holds("session.optional")

@@ -16,35 +16,65 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     # who may come in
     "origin": (f"{HTTP}#security", "A present and foreign Origin is answered 403"),
     "host": (f"{HTTP}#security", "A foreign Host is answered 421, whatever forwarded headers say"),
-    "auth.401": ("modern: basic/authorization", "A missing, wrong or expired token is answered 401 with a challenge, all alike"),
+    "auth.401": (
+        "modern: basic/authorization",
+        "A missing, wrong or expired token is answered 401 with a challenge, all alike",
+    ),
     "cors": ("Fetch: CORS protocol", "A page of an allowed origin may read answers and ask first"),
     # what may come in
     "content-type": (f"{HTTP}#sending", "A body that is not application/json is answered 415"),
     "accept": (f"{HTTP}#sending", "An answer comes in a form the client accepts, else 406"),
-    "body.bound": ("design: everything from outside is bounded", "A body beyond the bound is answered 413, announced or not"),
+    "body.bound": (
+        "design: everything from outside is bounded",
+        "A body beyond the bound is answered 413, announced or not",
+    ),
     "body.slow": ("design: everything from outside is bounded", "A body that does not arrive is answered 408"),
     "parse": ("JSON-RPC 2.0: 5.1", "What is not JSON is answered -32700 with 400"),
-    "invalid-request": ("modern: basic#messages", "What is not JSON-RPC 2.0 is answered -32600 with 400 and the id if it is known"),
+    "invalid-request": (
+        "modern: basic#messages",
+        "What is not JSON-RPC 2.0 is answered -32600 with 400 and the id if it is known",
+    ),
     "id": ("modern: basic#requests", "Ids are strings or integers and come back as they were, never null"),
     "params": ("modern: basic#messages", "Parameters of the wrong shape are answered -32602"),
     "methods": (f"{HTTP}#sending", "Other HTTP methods are answered 405 with Allow"),
     "mount": ("design: section 6", "The application answers wherever it is mounted"),
     "lifespan": ("ASGI 3.0: lifespan", "Start-up and shutdown are acknowledged, WebSockets are turned away"),
     # eras
-    "era": ("modern: basic/versioning", "Modern metadata means the modern era, initialize and the rest the legacy one, on one URL"),
-    "meta.required": ("modern: basic#_meta", "A modern request without version or capabilities is answered -32602 with 400"),
+    "era": (
+        "modern: basic/versioning",
+        "Modern metadata means the modern era, initialize and the rest the legacy one, on one URL",
+    ),
+    "meta.required": (
+        "modern: basic#_meta",
+        "A modern request without version or capabilities is answered -32602 with 400",
+    ),
     "meta.client-info": ("modern: basic#_meta", "clientInfo may be absent"),
-    "version.unsupported": ("modern: basic/versioning", "An unknown version is answered -32022 with 400, naming ours and theirs"),
-    "version.header": (f"{OLD}#protocol-version-header", "A legacy request may omit the version header; a wrong one is answered 400"),
-    "header.mismatch": (f"{HTTP}#server-validation", "Missing, doubled or different routing headers are answered -32020 with 400"),
+    "version.unsupported": (
+        "modern: basic/versioning",
+        "An unknown version is answered -32022 with 400, naming ours and theirs",
+    ),
+    "version.header": (
+        f"{OLD}#protocol-version-header",
+        "A legacy request may omit the version header; a wrong one is answered 400",
+    ),
+    "header.mismatch": (
+        f"{HTTP}#server-validation",
+        "Missing, doubled or different routing headers are answered -32020 with 400",
+    ),
     "header.encoding": (f"{HTTP}#value-encoding", "Values in =?base64?…?= are decoded before they are compared"),
     "header.params": (f"{HTTP}#custom-headers", "Mirrored arguments and Mcp-Param headers must say the same"),
-    "method.unknown": (f"{HTTP}#protocol-version-header", "An unknown method is answered -32601, with 404 in the modern era"),
+    "method.unknown": (
+        f"{HTTP}#protocol-version-header",
+        "An unknown method is answered -32601, with 404 in the modern era",
+    ),
     "method.removed": ("modern: changelog", "Methods of the other era are unknown"),
     "modern.get": (f"{HTTP}#earlier-revisions", "Modern GET and DELETE are answered 405"),
     "modern.stateless": ("modern: basic#statelessness", "No session id is minted or read in the modern era"),
     # opening
-    "discover": ("modern: server/discover", "server/discover tells versions, capabilities, instructions and who we are"),
+    "discover": (
+        "modern: server/discover",
+        "server/discover tells versions, capabilities, instructions and who we are",
+    ),
     "initialize": ("legacy: basic/lifecycle", "initialize settles the version and mints a session"),
     "initialize.version": ("legacy: basic/lifecycle", "An unknown version is answered with our newest legacy one"),
     "ping": ("legacy: basic/utilities/ping", "ping is answered with nothing"),
@@ -57,7 +87,10 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     # tools
     "list": ("modern: server/tools", "tools/list gives every tool once over its pages, in the same order each time"),
     "list.cursor": ("modern: server/utilities/pagination", "A foreign cursor is -32602, the empty one the first page"),
-    "list.cache": ("modern: server/utilities/caching", "Modern lists carry ttlMs and cacheScope, the same on all pages"),
+    "list.cache": (
+        "modern: server/utilities/caching",
+        "Modern lists carry ttlMs and cacheScope, the same on all pages",
+    ),
     "list.empty": ("modern: server/tools", "A server without tools lists none"),
     "call": ("modern: server/tools", "A call's outcome comes back as content, with isError"),
     "call.structured": ("modern: server/tools", "structuredContent is there from 2025-06-18 on"),
@@ -70,15 +103,30 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     "call.era-blind": ("design: rooms", "A call does not show which era spoke"),
     "call.limits": ("design: _meta keys", "Rate limits are also told as HTTP headers"),
     # streams
-    "progress": ("modern: basic/patterns/progress", "Progress is told under its token, rising only, before the response"),
-    "progress.none": ("modern: basic/patterns/progress", "Without a token or an acceptable stream there is no progress"),
+    "progress": (
+        "modern: basic/patterns/progress",
+        "Progress is told under its token, rising only, before the response",
+    ),
+    "progress.none": (
+        "modern: basic/patterns/progress",
+        "Without a token or an acceptable stream there is no progress",
+    ),
     "stream.headers": (f"{HTTP}#receiving", "Streams tell proxies not to buffer"),
     "stream.alive": (f"{HTTP}#receiving", "A quiet stream carries comments"),
-    "cancel.modern": ("modern: basic/patterns/cancellation", "A modern client that hangs up cancels its call and hears no more"),
+    "cancel.modern": (
+        "modern: basic/patterns/cancellation",
+        "A modern client that hangs up cancels its call and hears no more",
+    ),
     "cancel.legacy": (f"{OLD}#sending", "A legacy client that hangs up cancels nothing"),
-    "cancel.notification": ("legacy: basic/utilities/cancellation", "notifications/cancelled calls off a call of the same session, without a response"),
+    "cancel.notification": (
+        "legacy: basic/utilities/cancellation",
+        "notifications/cancelled calls off a call of the same session, without a response",
+    ),
     "one-way": (f"{OLD}#sending", "Notifications and legacy responses are answered 202 without a body"),
-    "listen": ("modern: basic/patterns/subscriptions", "A subscription is acknowledged first, with what is honoured, under its id"),
+    "listen": (
+        "modern: basic/patterns/subscriptions",
+        "A subscription is acknowledged first, with what is honoured, under its id",
+    ),
     "listen.filter": ("modern: basic/patterns/subscriptions", "Nothing is sent that was not asked for"),
     "listen.end": ("modern: basic/patterns/subscriptions", "A subscription we end gets its result"),
     "listen.bound": ("design: everything from outside is bounded", "Streams are bounded in number"),
@@ -92,13 +140,19 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     "stdio.eras": ("modern: basic/versioning", "Both eras are spoken on one channel"),
     "stdio.unopened": ("modern: basic#_meta", "A request with neither metadata nor initialize before it is -32602"),
     "stdio.frames": ("modern: basic/transports/stdio", "One message per line, nothing else on the channel"),
-    "stdio.garbage": ("modern: basic/transports/stdio", "A line that is no message is answered, and the channel lives on"),
+    "stdio.garbage": (
+        "modern: basic/transports/stdio",
+        "A line that is no message is answered, and the channel lives on",
+    ),
     "stdio.bound": ("design: everything from outside is bounded", "Long lines and many calls are refused"),
     "stdio.concurrent": ("modern: basic/transports/stdio", "Calls run side by side"),
     "stdio.cancel": ("modern: basic/transports/stdio#cancellation", "A cancelled request gets no response"),
     "stdio.progress": ("modern: basic/transports/stdio", "Progress is told on the channel"),
     "stdio.changes": ("modern: basic/patterns/subscriptions", "List changes are told in both eras"),
-    "stdio.end": ("modern: basic/transports/stdio#shutdown", "At the end of input calls may finish for a moment, then we return"),
+    "stdio.end": (
+        "modern: basic/transports/stdio#shutdown",
+        "At the end of input calls may finish for a moment, then we return",
+    ),
     # the lock
     "schema": ("schema/2025-11-25, schema/2026-07-28", "Every message we send is valid in its revision's schema"),
 }

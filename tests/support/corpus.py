@@ -1,4 +1,4 @@
-"""The corpus of real API documents, wherever it is: ``APILOOM_CORPUS``, else ``../shared/corpus`` beside the project."""
+"""The corpus of real API documents, found by ``APILOOM_CORPUS``, else in ``../shared/corpus`` beside the project."""
 
 from __future__ import annotations
 

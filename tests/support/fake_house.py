@@ -111,7 +111,7 @@ def report(cat: Catalog, **changes: Any) -> dict[str, Any]:
         ],
         "findings": [],
         "tokens": {"list": 1234, "largest": 99},
-        "score": {"total": 97.5},
+        "score": {"total": 97.5, "parts": {"descriptions": {"score": 95, "of": 2}, "size": 100}},
     }
     return {**whole, **changes}
 

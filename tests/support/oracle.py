@@ -250,9 +250,7 @@ def _query_value(p: Described, mine: list[tuple[str, str]]) -> Any:
     if p.style in DELIMITERS and p.shape != "scalar":
         parts = form_decoded(text).split(DELIMITERS[p.style])
         return parts if p.shape == "array" else dict(zip(parts[::2], parts[1::2], strict=True))
-    if "+" in text:
-        raise MisreadError(f"{text!r} holds a plus sign, which reads as a space")
-    return _listed(Described(p.name, "path", "simple", False, p.shape), text, ",", ",")
+    return _listed(Described(p.name, "path", "simple", False, p.shape), text.replace("+", "%20"), ",", ",")
 
 
 def _untyped_form(pairs: list[tuple[str, str]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """An endpoint without an API behind it: a few tools that answer, fail, wait and report, for tests of the wire."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,7 @@ def tool(name: str) -> dict[str, Any]:
 def pets(pages: int = 2, etag: str = "one", world: Pets | None = None) -> Pets:
     """The tools above behind one endpoint of a directory, listed in pages."""
     world = world or Pets()
-    names = [n for n in vars(Pets) if not n.startswith("_") and asyncio.iscoroutinefunction(getattr(Pets, n))]
+    names = [n for n in vars(Pets) if not n.startswith("_") and inspect.iscoroutinefunction(getattr(Pets, n))]
     routes = {name: Route(run=_noting(world, getattr(world, name)), preview=world.nothing) for name in names}
     routes["regions"] = Route(run=_noting(world, world.echo), preview=world.nothing, mirrored=mirrors_of(REGIONS))
     ordered = sorted(routes)

@@ -163,6 +163,14 @@ def drip(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(b" ")
 
 
+def flood(connection: socket.socket, over: threading.Event) -> None:
+    """Answer without end."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+    while not over.is_set():
+        connection.sendall(b"[" * (1 << 20))
+
+
 def half_close(connection: socket.socket, over: threading.Event) -> None:
     """Promise more than is sent, then close."""
     connection.recv(65536)

@@ -17,14 +17,16 @@ _apiloom_completion apiloom
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
-# The shell's own completion functions print what they are given, since nobody sits at this terminal.
+# Nobody sits at this terminal: the shell's own functions, which would show the words, print them instead. They see the
+# caller's variables, as functions of this shell do.
 ZSH = """
 compdef() {{ }}
-compadd() {{ print -rl -- "${{(@P)@[-1]}}" }}
-_describe() {{ print -rl -- "${{(@P)@[-1]}}" }}
+compadd() {{ print -rl -- $completions }}
+_describe() {{ print -rl -- $completions_with_descriptions }}
 source <(apiloom completion zsh) || exit
 words=({words}) CURRENT=$(({last} + 1))
 _apiloom_completion
+true
 """
 
 FISH = """

@@ -51,9 +51,7 @@ class Answering:
         return HttpBackend(
             planner=compile_planner(binding, base),
             sender=self.sender,
-            signer=choose_signer(
-                binding.security, given.schemes, given.credentials, pinned=frozenset((base.origin,))
-            ),
+            signer=choose_signer(binding.security, given.schemes, given.credentials, pinned=frozenset((base.origin,))),
             timeout=self.timeout,
             structured_always=tool.output_schema is not None,
             lacking=tuple(variable_name(scheme) for scheme in lacking),

@@ -9,8 +9,9 @@ from typing import Any
 
 from apiloom import __version__
 from apiloom.app.cachedir import cache_folder
+from apiloom.app.fetching import fetch_url
 from apiloom.app.slug import slug_of
-from apiloom.app.sources import Opened
+from apiloom.app.sources import Opened, open_source
 from apiloom.base import json, plugins
 from apiloom.base.errors import DesignError
 from apiloom.catalog.storage import scheme_from_json, scheme_to_json, tool_from_json, tool_to_json
@@ -42,29 +43,69 @@ class Loaded:
     keep: Callable[[], None] = field(repr=False)
 
 
-def load_connector(source: str, opened: Opened, options: Options, say: Callable[[str], None]) -> Loaded:
-    """The connector of an opened source.
+class Reading:
+    """Sources as one command reads them: what was opened or shaped once is not opened or shaped again.
+
+    ``say`` is told what is going on.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._opened: dict[tuple[str, bool], Opened] = {}
+        self._catalogs: dict[tuple[str, Options], Catalog] = {}
+
+    def connector(self, source: str, options: Options) -> Loaded:
+        """The connector of a source, from the compiled cache when nothing has changed.
+
+        Raises:
+            DesignError: ``document.*`` when it cannot be read; ``catalog.empty`` when it names no operation at all.
+        """
+        opened = self._open(source, options)
+        return load_connector(source, opened, options, lambda: self.catalog(source, options))
+
+    def catalog(self, source: str, options: Options) -> Catalog:
+        """The catalog of a source.
+
+        Raises:
+            DesignError: ``document.*`` when it cannot be read.
+        """
+        known = self._catalogs.get((source, options))
+        if known is None:
+            opened = self._open(source, options)
+            known = self._catalogs[source, options] = read_catalog(opened, options, self._say)
+        return known
+
+    def _open(self, source: str, options: Options) -> Opened:
+        key = (source, options.remote_refs)
+        if key not in self._opened:
+            self._say(f"opening {source}")
+            self._opened[key] = open_source(source, remote_refs=options.remote_refs, fetch_url=fetch_url, say=self._say)
+        return self._opened[key]
+
+
+def load_connector(source: str, opened: Opened, options: Options, build: Callable[[], Catalog]) -> Loaded:
+    """The connector of an opened source, whose catalog is built only when the cache has none.
 
     Raises:
-        DesignError: ``document.*`` when it cannot be read; ``catalog.empty`` when it names no operation at all.
+        DesignError: ``catalog.empty`` when it names no operation at all.
     """
+    if not options.cache:
+        return _built(source, opened, options, build(), keep=lambda _: None)
     chosen = {
         "profile": options.profile,
         "require_descriptions": options.require_descriptions,
         "remote_refs": options.remote_refs,
     }
-    if not options.cache:
-        return _read(source, opened, options, say, keep=lambda _: None)
     cache = Cache(cache_folder(), release=__version__)
     key = cache.key(opened.document.location, opened.document.content, chosen)
     kept = cache.get(key, lambda reads: _unchanged(opened, reads))
     if kept is not None:
         return _from_cache(source, options, *kept)
-    return _read(source, opened, options, say, keep=lambda loaded: cache.put(key, _compiled(loaded)))
+    return _built(source, opened, options, build(), keep=lambda loaded: cache.put(key, _compiled(loaded)))
 
 
 def read_catalog(opened: Opened, options: Options, say: Callable[[str], None]) -> Catalog:
-    """The catalog of an opened source, read afresh."""
+    """The catalog of an opened source, read afresh. The rooms that read are loaded here: a cached start needs none."""
     say(f"reading {opened.document.location}")
     read_document = plugins.load("apiloom.readers.read:read_document")
     model = read_document(opened.document, opened.fetch, remote_refs=options.remote_refs)
@@ -75,10 +116,9 @@ def read_catalog(opened: Opened, options: Options, say: Callable[[str], None]) -
     return catalog
 
 
-def _read(
-    source: str, opened: Opened, options: Options, say: Callable[[str], None], *, keep: Callable[[Loaded], None]
+def _built(
+    source: str, opened: Opened, options: Options, catalog: Catalog, *, keep: Callable[[Loaded], None]
 ) -> Loaded:
-    catalog = read_catalog(opened, options, say)
     if not catalog.ledger:
         raise DesignError(
             f"{opened.document.location} describes no operation",

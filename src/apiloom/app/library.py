@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from apiloom.app.asgi import AsgiApp
-from apiloom.app.connectors import Loaded, load_connector
+from apiloom.app.connectors import Loaded, load_connector, read_catalog
 from apiloom.app.environment import Given
 from apiloom.app.fetching import fetch_url
 from apiloom.app.quick import Quick
@@ -30,7 +30,7 @@ from apiloom.net.inprocess import InProcess
 from apiloom.net.request import Sender
 from apiloom.vault.given import parse_credentials
 from apiloom.wire.http import McpHttp
-from apiloom.wire.settings import WireSettings
+from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 
 CredentialValue = str | Mapping[str, str]
 """A token or key as text (``user:password`` for basic), or the members a credentials file has for a scheme."""
@@ -98,7 +98,9 @@ class Api:
             allowed_origins: origins of web pages that may call, such as ``https://chat.example.com``.
         """
         gate = BearerGate(token) if token else OpenGate()
-        settings = WireSettings(allowed_hosts=tuple(allowed_hosts), allowed_origins=tuple(allowed_origins))
+        settings = WireSettings(
+            allowed_hosts=(*LOOPBACK_HOSTS, *allowed_hosts), allowed_origins=(*LOOPBACK_ORIGINS, *allowed_origins)
+        )
         return McpHttp(self.quick.directory, gate, settings)
 
     async def aclose(self) -> None:
@@ -134,7 +136,7 @@ def load(
     """
     chosen = options or Options()
     opened = _opened(source, chosen)
-    loaded = load_connector(opened.document.location, opened, chosen, _silently)
+    loaded = load_connector(opened.document.location, opened, chosen, lambda: read_catalog(opened, chosen, _silently))
     given = parse_credentials(_members(credentials or {}))
     quick = Quick(
         name=chosen.name,

@@ -98,6 +98,7 @@ async def serve_http(application: AsgiApp, sock: socket.socket, announce: Callab
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         backlog=BACKLOG,
     )

@@ -6,15 +6,18 @@ source changes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from apiloom.app.answering import Answering
 from apiloom.app.connectors import Loaded
-from apiloom.app.environment import Given
+from apiloom.app.environment import CredentialPlaces, Given, given_credentials
 from apiloom.app.slug import unique_slugs
 from apiloom.calls.endpoint import Directory, Endpoint
 from apiloom.compile.endpoint import Part, build_endpoint
+from apiloom.console.house import Options
+from apiloom.net.client import connect
 from apiloom.net.request import Sender
 
 
@@ -63,3 +66,16 @@ class Quick:
             entries=loaded.entries,
             backend=answering.backend,
         )
+
+
+def build_quick(options: Options, say: Callable[[str], None]) -> Quick:
+    """The quick server's core, with the credentials that this process's environment and a file hold."""
+
+    def given(loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Given:
+        places = CredentialPlaces(environment=os.environ, slugs=slugs, file=options.credentials, auth=options.auth)
+        found = given_credentials(loaded.schemes, slug, places)
+        for warning in found.warnings:
+            say(warning)
+        return found
+
+    return Quick(name=options.name, base_url=options.base_url, timeout=options.timeout, sender=connect(), given=given)

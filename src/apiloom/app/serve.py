@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
-import os
 import secrets
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from apiloom.app.asgi import Front
-from apiloom.app.connectors import Loaded, load_connector
-from apiloom.app.environment import CredentialPlaces, Given, given_credentials
-from apiloom.app.fetching import fetch_url
+from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.listen import bind, run, serve_http
-from apiloom.app.quick import Quick
-from apiloom.app.sources import Opened, open_source
+from apiloom.app.quick import Quick, build_quick
 from apiloom.app.watch import Watched
 from apiloom.base.errors import ApiloomError
 from apiloom.console.house import Listen, Options
 from apiloom.identity.gate import BearerGate, OpenGate
-from apiloom.net.client import connect
 from apiloom.wire.http import McpHttp
 from apiloom.wire.pipes import open_stdio
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 from apiloom.wire.stdio import serve_stdio
 
 Say = Callable[[str], None]
+
+KEEP_AFTER = 3.0
+"""Seconds after the start when the compiled cache is written."""
 
 
 def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say) -> int:
@@ -51,17 +49,17 @@ def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say) ->
             sock.close()
 
 
-def build_quick(options: Options, say: Say) -> Quick:
-    """The quick server's core, with the credentials that this process's environment and a file hold."""
-
-    def given(loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Given:
-        places = CredentialPlaces(environment=os.environ, slugs=slugs, file=options.credentials, auth=options.auth)
-        found = given_credentials(loaded.schemes, slug, places)
-        for warning in found.warnings:
-            say(warning)
-        return found
-
-    return Quick(name=options.name, base_url=options.base_url, timeout=options.timeout, sender=connect(), given=given)
+@contextlib.contextmanager
+def unhindered() -> Iterator[None]:
+    """Reading makes a million small values that all stay: looking for garbage among them only costs time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was:
+            gc.enable()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,18 +74,15 @@ class _Serving:
     watched: Watched = field(init=False)
 
     def start(self) -> None:
-        options = self.options
-        self.loaded = [self._load(source) for source in self.sources]
-        self.quick = build_quick(options, self.say)
-        self.quick.put(self.loaded)
+        with unhindered():
+            self.loaded = self._load()
+            self.quick = build_quick(self.options, self.say)
+            self.quick.put(self.loaded)
         self.watched = Watched.of(self.loaded)
 
-    def _load(self, source: str) -> Loaded:
-        opened = self._open(source)
-        return load_connector(source, opened, self.options, _unheard)
-
-    def _open(self, source: str) -> Opened:
-        return open_source(source, remote_refs=self.options.remote_refs, fetch_url=fetch_url, say=_unheard)
+    def _load(self) -> list[Loaded]:
+        reading = Reading(_unheard)
+        return [reading.connector(source, self.options) for source in self.sources]
 
     async def over_stdio(self) -> int:
         """Speak on standard input and output until the client closes it."""
@@ -120,26 +115,26 @@ class _Serving:
     @contextlib.asynccontextmanager
     async def _beside(self) -> AsyncIterator[None]:
         """What runs beside the serving: the cache is kept, sources are watched, the pool is closed at the end."""
-        keeping = threading.Thread(target=self._keep, name="apiloom-cache", daemon=True)
-        keeping.start()
-        watching = asyncio.create_task(self._watch())
+        beside = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep())]
         try:
             yield
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self.quick.sender.close()
 
-    def _keep(self) -> None:
+    async def _keep(self) -> None:
+        """Write the compiled cache once the first callers have been answered: it is work for the next start."""
+        await asyncio.sleep(KEEP_AFTER)
         for loaded in self.loaded:
-            loaded.keep()
+            await asyncio.to_thread(loaded.keep)
 
     async def _watch(self) -> None:
         while True:
             await self.watched.changed()
             try:
-                loaded = await asyncio.to_thread(lambda: [self._load(source) for source in self.sources])
+                loaded = await asyncio.to_thread(self._load)
                 endpoint = self.quick.put(loaded)
             except ApiloomError as error:
                 self.say(f"a source changed but is not served, the tools stay as they were: {error.sentence()}")

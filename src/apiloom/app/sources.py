@@ -1,43 +1,221 @@
-"""(stand-in by the lead until the readers' owner replaces it) Opens a SOURCE."""
+"""A SOURCE becomes a document and a way to the files it refers to: the one place where reading touches disk.
+
+Decides what a source is by the order of the command line's contract, keeps every read in bounds, and remembers what
+was read so that a cache can be checked and files watched. Knows nothing of formats beyond finding the entry document of
+a folder. ``app/fetching`` brings what stands behind a URL.
+"""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import os
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
 
-from apiloom.base.errors import DesignError
-from apiloom.readers.source import Document, Fetch
+from apiloom.app.folders import entry_document
+from apiloom.app.reach import Reach
+from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.readers.source import LIMITS, Document, Fetch
+
+_LATER = ("mcp:", "stdio:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
+    """An opened source. ``reads`` maps every location read so far to its SHA-256 and grows as ``fetch`` is used."""
+
     document: Document
     fetch: Fetch
     reads: dict[str, str] = field(default_factory=dict)
 
 
-def open_source(source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None]) -> Opened:
-    say(f"opening {source}")
+def open_source(
+    source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None], stdin: BinaryIO | None = None
+) -> Opened:
+    """Open a source: an existing path first, then ``mcp:`` and ``stdio:``, an http(s) URL, ``-``.
+
+    ``fetch_url`` brings the bytes behind a URL. ``stdin`` stands in for standard input.
+
+    Raises:
+        DesignError: ``document.*``; it is missing, too large, no file, or of a kind that comes later.
+        UpstreamError: ``net.*``; the URL cannot be reached.
+    """
+    path = _existing(source)
+    if path is not None:
+        return _from_path(path, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
+    if source.startswith(_LATER):
+        raise DesignError(
+            f"{source[:100]} is an MCP source, which this release does not read yet",
+            code="document.mcp_later",
+            hint="give an OpenAPI document",
+        )
+    if source.lower().startswith(("http://", "https://")):
+        return _from_url(source, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
     if source == "-":
-        return opened_text("-", sys.stdin.buffer.read())
-    reads: dict[str, str] = {}
-
-    def fetch(location: str) -> bytes:
-        content = fetch_url(location) if "://" in location else Path(location).read_bytes()
-        reads[location] = hashlib.sha256(content).hexdigest()
-        return content
-
-    if not source.startswith("http") and not Path(source).exists():
-        raise DesignError(f"there is no file {source}", code="document.not_found", hint="check the path")
-    location = source if source.startswith("http") else str(Path(source).resolve())
-    return Opened(document=Document(location=location, content=fetch(location)), fetch=fetch, reads=reads)
+        say("reading standard input")
+        return _with_remote(
+            "-", _bounded(stdin or sys.stdin.buffer, "standard input"), fetch_url, remote_refs=remote_refs
+        )
+    if source.lower().startswith("file://"):
+        plain = _existing(urlsplit(source).path)
+        if plain is not None:
+            return _from_path(plain, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
+    raise _missing(source)
 
 
 def opened_text(location: str, content: bytes) -> Opened:
+    """A document that a program holds already. It can refer to nothing but itself."""
+
     def fetch(location: str) -> bytes:
-        raise DesignError(f"{location} cannot be read", code="document.not_found")
+        raise DesignError(f"{location} cannot be read from here", code="document.out_of_reach", hint=_WITHIN)
 
     return Opened(document=Document(location=location, content=content), fetch=fetch)
+
+
+_WITHIN = "a document may refer to files of its own folder"
+
+
+def _existing(source: str) -> Path | None:
+    try:
+        path = Path(source)
+        path.stat()
+    except (OSError, ValueError):
+        return None
+    return path
+
+
+def _missing(source: str) -> DesignError:
+    """The refusal of a file that is not there, with the nearest names that are."""
+    path = Path(source)
+    try:
+        names = sorted(each.name for each in (path.parent if path.parent.is_dir() else Path()).iterdir())
+    except (OSError, ValueError):
+        names = []
+    near = difflib.get_close_matches(path.name, names[:5000], n=3, cutoff=0.6)
+    hint = f"did you mean {', '.join(near)}?" if near else "check the path, or give a URL or - for standard input"
+    return DesignError(f"there is no file {source[:300]}", code="document.not_found", hint=hint)
+
+
+def _from_path(path: Path, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None]) -> Opened:
+    if path.is_dir():
+        say(f"looking for the document in {path}")
+        entry = entry_document(path)
+        reach = Reach.of_folder(path)
+    else:
+        entry = path
+        reach = Reach.of_file(path)
+    location = os.path.abspath(entry)  # noqa: PTH100 - links stay as they are: neighbours are found beside the link
+    say(f"reading {entry}")
+    reads: dict[str, str] = {}
+
+    def fetch(wanted: str) -> bytes:
+        if urlsplit(wanted).scheme in ("http", "https"):
+            content = _remote(wanted, fetch_url, allowed=remote_refs)
+        elif wanted == location:
+            content = read_file(entry)
+        else:
+            content = read_file(reach.within(wanted))
+        reads[wanted] = hashlib.sha256(content).hexdigest()
+        return content
+
+    return Opened(document=Document(location=location, content=fetch(location)), fetch=fetch, reads=reads)
+
+
+def _from_url(source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None]) -> Opened:
+    try:
+        parts = urlsplit(source)
+        named = bool(parts.hostname)
+    except ValueError:
+        named = False
+    if not named or "@" in parts.netloc:
+        raise DesignError(
+            "the URL names no host, or holds a user name or password",
+            code="document.fetch",
+            hint="give a plain http or https URL; download what needs a login",
+        )
+    location = parts._replace(fragment="").geturl()
+    say(f"fetching {parts._replace(query='', fragment='').geturl()}")
+    content = fetch_url(location)
+    home = f"{parts.scheme}://{parts.netloc}".lower()
+    opened = _with_remote(location, content, fetch_url, remote_refs=remote_refs, home=home)
+    opened.reads[location] = hashlib.sha256(content).hexdigest()
+    return opened
+
+
+def _with_remote(location: str, content: bytes, fetch_url: Fetch, *, remote_refs: bool, home: str = "") -> Opened:
+    """A document that is no file: its references reach addresses of its own origin, and others when allowed."""
+    reads: dict[str, str] = {}
+
+    def fetch(wanted: str) -> bytes:
+        parts = urlsplit(wanted)
+        if parts.scheme not in ("http", "https"):
+            raise DesignError(f"{wanted[:200]} cannot be read from here", code="document.out_of_reach", hint=_WITHIN)
+        own = f"{parts.scheme}://{parts.netloc}".lower() == home
+        found = _remote(wanted, fetch_url, allowed=remote_refs or own)
+        reads[wanted] = hashlib.sha256(found).hexdigest()
+        return found
+
+    return Opened(document=Document(location=location, content=content), fetch=fetch, reads=reads)
+
+
+def _remote(wanted: str, fetch_url: Fetch, *, allowed: bool) -> bytes:
+    """What a reference to another place holds; a place that cannot be reached costs the reference, not the document."""
+    if not allowed:
+        raise DesignError(
+            f"{wanted[:200]} is at another place",
+            code="document.out_of_reach",
+            hint="references to other places must be allowed",
+        )
+    try:
+        return fetch_url(wanted)
+    except UpstreamError as error:
+        raise DesignError(error.message, code="document.fetch", hint=error.hint) from None
+
+
+def read_file(path: Path) -> bytes:
+    """A regular file's bytes, within the limit of one document.
+
+    Raises:
+        DesignError: ``document.not_found``, ``document.not_a_file``, ``document.too_large``, ``document.unreadable``.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise DesignError(
+                f"{path} is not a regular file",
+                code="document.not_a_file",
+                hint="pipe its content to standard input and give - as the source",
+            )
+        if found.st_size > LIMITS.bytes:
+            raise _too_large(str(path))
+        with path.open("rb") as file:
+            return _bounded(file, str(path))
+    except FileNotFoundError:
+        raise DesignError(f"there is no file {path}", code="document.not_found", hint="check the path") from None
+    except OSError as error:
+        raise DesignError(
+            f"{path} cannot be read ({error.strerror or type(error).__name__})",
+            code="document.unreadable",
+            hint="check who may read it",
+        ) from None
+
+
+def _bounded(file: BinaryIO, name: str) -> bytes:
+    content = file.read(LIMITS.bytes + 1)
+    if len(content) > LIMITS.bytes:
+        raise _too_large(name)
+    return content
+
+
+def _too_large(name: str) -> DesignError:
+    return DesignError(
+        f"{name} has more than {LIMITS.bytes // 1_000_000} MB",
+        code="document.too_large",
+        hint="split it or take out what is not needed",
+    )

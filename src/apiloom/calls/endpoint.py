@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,13 +51,13 @@ class Endpoint:
     listing: Listing
     routes: Mapping[str, Route]
 
-    async def run(self, call: Call) -> Outcome:
+    def run(self, call: Call) -> Awaitable[Outcome]:
         """Answer one call through the whole chain.
 
         Raises:
             CallerError: ``call.unknown_tool``; a protocol error, not an outcome.
         """
-        return await self.route(call.tool).run(call)
+        return self.route(call.tool).run(call)
 
     def route(self, tool: str) -> Route:
         """The route of a tool.
@@ -95,8 +95,8 @@ def chain(policies: Sequence[Policy], proceed: Proceed) -> Proceed:
 
 
 def _around(policy: Policy, proceed: Proceed) -> Proceed:
-    async def step(call: Call) -> Outcome:
-        return await policy(call, proceed)
+    def step(call: Call) -> Awaitable[Outcome]:
+        return policy(call, proceed)
 
     return step
 

@@ -15,18 +15,16 @@ from apiloom.catalog.content import (
     FORM,
     charset,
     content_text,
-    essence,
-    is_json,
-    is_sequence,
     is_wildcard,
     sayable,
     sequence_bytes,
     text_bytes,
 )
+from apiloom.catalog.media import essence, is_json, writing
 from apiloom.catalog.multipart import assemble, file_type, part_writer
 from apiloom.catalog.styles import IN_QUERY, PairWriter, Spelling, escape_query_name, form_spelling, reserved, spell
 from apiloom.catalog.tool import BoundBody, BoundField, FieldKind
-from apiloom.catalog.values import escape, read_file, refuse
+from apiloom.catalog.values import escape, escape_except, read_file, refuse
 
 Arguments = Mapping[str, Any]
 Payload = tuple[str, bytes]
@@ -59,7 +57,7 @@ def compile_body(body: BoundBody) -> BodyWriter:
             code="body.media_type",
             hint="offer it as JSON, as a form, or as one value",
         )
-    if is_sequence(kind):
+    if writing(kind) == "sequence":
         return _whole(body, lambda value: (media_type, sequence_bytes(value, kind)))
     if is_wildcard(kind):
         return _whole(body, lambda value: _any_type(value, body.whole, kind))
@@ -145,22 +143,24 @@ def _named_values(
     body: BoundBody, make: Callable[[BoundField], W]
 ) -> Callable[[Arguments], list[tuple[W, Any]] | None]:
     """What a form or multipart body is made of: writer and value of each member given; None when no body is sent."""
-    compiled = tuple((field.argument, make(field)) for field in body.fields)
-    taken = frozenset(field.name for field in body.fields)
+    compiled = tuple((one.argument, make(one)) for one in body.fields) if not body.whole else ()
+    known = {one.name: make(one) for one in body.fields} if body.whole else {}
+    taken = frozenset(one.name for one in body.fields) if not body.whole else frozenset()
     loose, encodings = body.whole or body.rest, body.encodings
 
+    def writer(name: str, value: Any) -> W:
+        if name in known:
+            return known[name]
+        return make(BoundField(argument=loose, name=name, kind=_kind_of(value), encoding=encodings.get(name)))
+
     def values(arguments: Arguments) -> list[tuple[W, Any]] | None:
-        found = [(writer, arguments[argument]) for argument, writer in compiled if argument in arguments]
+        found = [(write, arguments[argument]) for argument, write in compiled if argument in arguments]
         if loose and loose in arguments:
-            for name, value in _members(arguments[loose], loose, taken).items():
-                field = BoundField(
-                    argument=loose, name=name, kind=_kind_of(value), encoding=encodings.get(name), required=False
-                )
-                found.append((make(field), value))
-            return found
+            members = _members(arguments[loose], loose, taken)
+            return found + [(writer(name, value), value) for name, value in members.items()]
         if not found and not body.required:
             return None
-        if not found and body.whole:
+        if body.whole:
             raise refuse(body.whole, "is missing", "it is the body of the request")
         return found
 
@@ -180,12 +180,18 @@ def _form(body: BoundBody) -> BodyWriter:
     values = _named_values(body, form_writer)
 
     def payload(arguments: Arguments) -> Payload | None:
+        if body.whole and isinstance(ready := arguments.get(body.whole), str):
+            return body.media_type, _ready_form(ready).encode()
         found = values(arguments)
         if found is None:
             return None
         return body.media_type, _pairs_text([pair for write, value in found for pair in write(value)]).encode()
 
     return payload
+
+
+_ready_form = escape_except("!$&'()*+,;=:@/?[]", triplets=True)
+"""A form that the caller wrote: only what no form can hold is escaped."""
 
 
 def _pairs_text(pairs: list[tuple[str, str]]) -> str:
@@ -215,7 +221,7 @@ def form_writer(field: BoundField) -> PairWriter:
     """
     encoding, argument, name = field.encoding, field.argument, field.name
     if encoding is None or (encoding.style is None and encoding.explode is None and not encoding.allow_reserved):
-        if encoding is not None and encoding.content_type and is_json(essence(encoding.content_type)):
+        if encoding is not None and encoding.content_type and is_json(encoding.content_type):
             return _json_pairs(encoding.content_type, argument, name)
         flat, nested = (
             Spelling(argument=argument, name=name, explode=True),

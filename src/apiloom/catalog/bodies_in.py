@@ -7,7 +7,7 @@ under rules that a flat list could not keep stay whole in one ``body`` argument.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apiloom.base.errors import DesignError
@@ -57,7 +57,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyShape:
-    """A body ready to be bound. Either ``fields`` (and ``rest``) or ``whole`` is set."""
+    """A body ready to be bound. Either ``fields`` (and ``rest``) or ``whole`` is set.
+
+    Beside ``whole``, ``fields`` only says which members are files.
+    """
 
     media_type: str
     required: bool
@@ -122,19 +125,19 @@ def _is_closed_to_objects(schema: Schema, pool: Pool) -> bool:
 
 
 def _shaped(media: Media, media_type: str, way: Writing, body: Body, pool: Pool) -> BodyShape:
-    base = {"media_type": media_type, "required": body.required, "description": body.description}
+    base = BodyShape(media_type=media_type, required=body.required, description=body.description)
     if way == "binary":
-        return BodyShape(**base, whole=FILE, binary=True)
+        return replace(base, whole=FILE, binary=True)
     if way == "sequence":
-        return BodyShape(**base, whole=_sequence(media, pool))
+        return replace(base, whole=_sequence(media, pool))
     if way in ("text", "xml"):
-        return BodyShape(**base, whole=media.schema if types(flat(media.schema, pool)) else {"type": "string"})
+        return replace(base, whole=media.schema if types(flat(media.schema, pool)) else {"type": "string"})
     shape = object_shape(media.schema, pool)
     if shape is None or len(shape.properties) > MAX_FIELDS:
-        whole = _with_files(media, pool) if way == "multipart" else media.schema
-        return BodyShape(**base, whole=whole, encodings=media.encodings)
-    return BodyShape(
-        **base,
+        whole, files = _with_files(media, pool) if way == "multipart" else (media.schema, ())
+        return replace(base, whole=whole, fields=files, encodings=media.encodings)
+    return replace(
+        base,
         fields=tuple(_fields(shape, media, way, pool)),
         rest=shape.rest,
         encodings=media.encodings,
@@ -165,18 +168,22 @@ def _fields(shape: ObjectShape, media: Media, way: Writing, pool: Pool) -> list[
     return fields
 
 
-def _with_files(media: Media, pool: Pool) -> Schema:
-    """A multipart body that stays whole: its file members take file content."""
+def _with_files(media: Media, pool: Pool) -> tuple[Schema, tuple[Field, ...]]:
+    """A multipart body that stays whole: its file members take file content, and which they are."""
     node = flat(media.schema, pool)
     named = node.get("properties")
     if not isinstance(named, dict):
-        return media.schema
-    kinds = {name: field_kind(schema, media.encodings.get(name), pool) for name, schema in named.items()}
-    files = {name: FILE for name, kind in kinds.items() if kind == "binary"}
-    files |= {name: {"type": "array", "items": FILE} for name, kind in kinds.items() if kind == "binaries"}
+        return media.schema, ()
+    files: list[Field] = []
+    for name in sorted(named):
+        encoding = media.encodings.get(name)
+        kind = field_kind(named[name], encoding, pool)
+        if kind in ("binary", "binaries"):
+            schema = _described(FILE if kind == "binary" else {"type": "array", "items": FILE}, named[name])
+            files.append(Field(name=name, schema=schema, kind=kind, required=False, encoding=encoding))
     if not files:
-        return media.schema
-    return {**node, "properties": {**named, **{name: _described(file, named[name]) for name, file in files.items()}}}
+        return media.schema, ()
+    return {**node, "properties": {**named, **{one.name: one.schema for one in files}}}, tuple(files)
 
 
 def _described(replacement: dict[str, Any], schema: Schema) -> dict[str, Any]:
@@ -201,7 +208,7 @@ def field_kind(schema: Schema, encoding: Encoding | None, pool: Pool) -> FieldKi
 def _is_file(node: Mapping[str, Any], kinds: tuple[str, ...], encoding: Encoding | None) -> bool:
     if "contentEncoding" in node:
         return False
-    if "file" in kinds or node.get("format") == "binary":
+    if node.get("format") == "binary":
         return True
     if kinds not in ((), ("string",)):
         return False

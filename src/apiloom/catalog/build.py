@@ -14,11 +14,16 @@ from apiloom.catalog.describe import description_of, is_described, title_of
 from apiloom.catalog.inputs import Inputs, build_inputs, undescribed
 from apiloom.catalog.media import accept
 from apiloom.catalog.names import full_path, resolve_names
+from apiloom.catalog.planner import compile_planner
 from apiloom.catalog.responses import output_schema
 from apiloom.catalog.semantics import class_of, hints_of, is_disguised
+from apiloom.catalog.servers import BaseUrl
 from apiloom.catalog.tool import Catalog, HttpBinding, LedgerLine, Tool
 from apiloom.model.api import ApiModel, Operation
 from apiloom.model.findings import Finding
+
+_ANYWHERE = BaseUrl(origin="https://api.invalid")
+"""Where a trial plan goes: only whether an operation can be sent at all is asked, never where to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +31,6 @@ class CatalogOptions:
     """``require_descriptions`` is the documentation gate: operations that no human described are gated."""
 
     require_descriptions: bool = False
-
-
 
 
 def build_catalog(model: ApiModel, options: CatalogOptions | None = None) -> Catalog:
@@ -77,10 +80,10 @@ def _shaped(
     try:
         inputs = build_inputs(operation, model.schemas, model.schemes)
         tool = _tool(operation, name, inputs)
+        compile_planner(tool.binding, _ANYWHERE)
     except ApiloomError as error:
-        status = "gated" if error.code.startswith("catalog.") else "quarantined"
         findings.append(_loss(operation, error.code, error.message))
-        return _line(operation.key, method, path, status, reason=error.message), None
+        return _line(operation.key, method, path, "gated", reason=error.message), None
     except RecursionError:
         reason = "its schemas are nested too deeply to read"
         findings.append(_loss(operation, "catalog.too_deep", reason))

@@ -7,7 +7,7 @@ from apiloom.model.schema import references
 
 
 class Circles:
-    """The definitions of a pool that stand on a circle of references (Tarjan's strong components, without recursion)."""
+    """The definitions of a pool that stand on a circle of references (Tarjan's components, without recursion)."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -50,7 +50,7 @@ class Circles:
         return named
 
     def _close(self, name: str) -> None:
-        members = []
+        members: list[str] = []
         while not members or members[-1] != name:
             members.append(self._open.pop())
             self._is_open.discard(members[-1])

@@ -13,38 +13,13 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.base.errors import DesignError
+from apiloom.catalog.media import is_json
 from apiloom.catalog.values import plain, refuse
 
 FORM = "application/x-www-form-urlencoded"
 
-_SEQUENCES = frozenset(
-    {
-        "application/x-ndjson",
-        "application/ndjson",
-        "application/jsonl",
-        "application/x-jsonlines",
-        "application/jsonlines",
-        "application/json-lines",
-        "application/json-seq",
-    }
-)
 _charset = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE).search
 _sayable = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?").fullmatch
-
-
-def essence(media_type: str) -> str:
-    """Type and subtype in lower case, without parameters."""
-    return media_type.partition(";")[0].strip().lower()
-
-
-def is_json(kind: str) -> bool:
-    """Whether an essence names JSON (RFC 6839 ``+json`` included)."""
-    return kind in ("application/json", "text/json", "*/json") or kind.endswith("+json")
-
-
-def is_sequence(kind: str) -> bool:
-    """Whether an essence names a sequence of JSON values, one a line or one a record (RFC 7464)."""
-    return kind in _SEQUENCES or kind.endswith("+json-seq")
 
 
 def is_wildcard(kind: str) -> bool:
@@ -115,7 +90,7 @@ def sequence_bytes(value: Any, kind: str) -> bytes:
 
 def content_text(media_type: str, argument: str) -> Callable[[Any], str]:
     """The value of a ``content`` parameter as text: JSON for JSON types, else the scalar as it is."""
-    if is_json(essence(media_type)):
+    if is_json(media_type):
         return lambda value: json.dumps(value).decode()
 
     def write(value: Any) -> str:

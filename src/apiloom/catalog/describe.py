@@ -20,6 +20,10 @@ ARGUMENT_LIMIT = 400
 NESTED_LIMIT = 160
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_INLINE_TAG = re.compile(
+    r"</?(?:a|abbr|b|big|cite|code|em|font|i|kbd|mark|s|small|span|strong|sub|sup|tt|u|var)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>")
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]+)\]\((?:[^()\s]|\([^()]*\))*(?:\s+\"[^\"]*\")?\)")
@@ -57,7 +61,7 @@ def tidy(text: str, limit: int) -> str:
 
 def _without_markup(text: str) -> str:
     if "<" in text:
-        text = _TAG.sub(" ", _COMMENT.sub(" ", text))
+        text = _TAG.sub(" ", _INLINE_TAG.sub("", _COMMENT.sub(" ", text)))
     if "&" in text:
         text = html.unescape(text)
     if "[" in text:
@@ -72,14 +76,14 @@ def _without_markup(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """The text, or as much of it as fits: whole sentences when that keeps most of it, else whole words and an ellipsis."""
+    """The text, or as much of it as fits: whole sentences where that keeps most of it, else whole words."""
     if len(text) <= limit:
         return text
     room = text[: limit - 1]
     ends = [match.end() for match in _SENTENCE_END.finditer(room)]
     if ends and ends[-1] >= limit // 2:
         return room[: ends[-1]]
-    cut = room.rfind(" ")
+    cut = text.rfind(" ", 0, limit)
     return f"{room[: cut if cut > limit // 2 else len(room)].rstrip(' ,;:')}…"
 
 
@@ -101,11 +105,10 @@ def title_of(operation: Operation, name: str) -> str:
 
 def description_of(operation: Operation, notes: Sequence[str]) -> str:
     """What the tool does in at most :data:`TOOL_LIMIT` characters, the decisive sentence first, then notes."""
-    trailing = " ".join(notes)[: TOOL_LIMIT // 2]
-    room = TOOL_LIMIT - len(trailing) - 1
-    lead = "Deprecated. " if operation.deprecated else ""
-    text = shorten(lead + (_written(operation) or made_up(operation)), room)
-    return f"{text} {trailing}" if trailing else text
+    said = [*notes, "Deprecated."] if operation.deprecated else notes
+    trailing = shorten(" ".join(said), TOOL_LIMIT // 2)
+    text = shorten(_written(operation) or made_up(operation), TOOL_LIMIT - len(trailing) - 2)
+    return f"{as_sentence(text)} {trailing}" if trailing else text
 
 
 def _written(operation: Operation) -> str:
@@ -115,15 +118,16 @@ def _written(operation: Operation) -> str:
         return description
     if not description or _says_again(description, summary):
         return summary
-    return f"{_as_sentence(summary)} {description}"
+    return f"{as_sentence(summary)} {description}"
 
 
 def _says_again(short: str, long: str) -> bool:
     return long.lower().startswith(short.lower().rstrip(". …"))
 
 
-def _as_sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
+def as_sentence(text: str) -> str:
+    """The text with an end to it, so that another sentence can follow."""
+    return text if text.endswith((".", "!", "?", "…", ":", ";")) else f"{text}."
 
 
 def made_up(operation: Operation) -> str:
@@ -137,7 +141,7 @@ def made_up(operation: Operation) -> str:
     tags = tidy(", ".join(operation.tags), 80)
     about = f" Part of {tags}." if tags else ""
     request = tidy_code(f"{shape.method.upper()} {full_path(operation)}")
-    return f"{_as_sentence(spoken[:1].upper() + spoken[1:])} Sends {request}.{about}"
+    return f"{as_sentence(spoken[:1].upper() + spoken[1:])} Sends {request}.{about}"
 
 
 def tidy_code(text: str) -> str:

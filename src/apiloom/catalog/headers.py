@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from apiloom.base.errors import DesignError
-from apiloom.catalog.content import content_text, essence, is_json
+from apiloom.catalog.content import content_text
+from apiloom.catalog.media import is_json
 from apiloom.catalog.styles import Pairs, PairWriter, Spelling, spell
 from apiloom.catalog.tool import BoundParameter, HttpBinding
 from apiloom.catalog.values import Escape, bare, escape, escape_except, plain, refuse
@@ -88,18 +89,18 @@ def _header_value(parameter: BoundParameter) -> HeaderWriter:
     if parameter.media_type is None:
         return header_writer(parameter)
     said = content_text(parameter.media_type, argument)
-    if is_json(essence(parameter.media_type)):
+    if is_json(parameter.media_type):
         return lambda value: field_value(_ascii(said(value)), argument)
     return lambda value: field_value(said(value), argument)
 
 
 def _ascii(text: str) -> str:
-    """JSON in ASCII: characters beyond it, which only stand inside strings, as escapes (RFC 8259 section 7)."""
-    if text.isascii():
+    """JSON in visible ASCII: what lies beyond only stands inside strings, and goes as escapes (RFC 8259 section 7)."""
+    if text.isascii() and "\x7f" not in text:
         return text
     units = text.encode("utf-16-be")
     pairs = (units[at : at + 2] for at in range(0, len(units), 2))
-    return "".join(chr(unit[1]) if unit < b"\x00\x80" else f"\\u{unit.hex()}" for unit in pairs)
+    return "".join(chr(unit[1]) if unit < b"\x00\x7f" else f"\\u{unit.hex()}" for unit in pairs)
 
 
 def compile_cookies(binding: HttpBinding) -> tuple[CookieStep, ...]:

@@ -13,35 +13,16 @@ from typing import Any
 
 from apiloom.catalog.arguments import Wanted, assign
 from apiloom.catalog.bodies_in import REST, WHOLE, BodyShape, shape_body
+from apiloom.catalog.headers import NOT_ARGUMENTS
 from apiloom.catalog.shapes import Pool, flat
 from apiloom.catalog.tool import Argument, BoundBody, BoundField, BoundParameter
-from apiloom.model.api import HttpShape, Operation, Parameter, Schema, SecurityScheme
+from apiloom.model.api import Operation, Parameter, Schema, SecurityScheme
 from apiloom.model.findings import Finding
 from apiloom.model.schema import escape
 
-OWN_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
+_CREDENTIAL = re.compile(
+    r"(^|[^a-z])(api[-_ ]?key|access[-_ ]?token|auth[-_ ]?token|client[-_ ]?secret)([^a-z]|$)", re.IGNORECASE
 )
-"""Header parameters that are never arguments: OpenAPI ignores the first of their kind, HTTP owns the others."""
-
-_PLACEHOLDER = re.compile(r"\{([^{}/]+)\}")
-_CREDENTIAL = re.compile(r"(^|[^a-z])(api[-_ ]?key|access[-_ ]?token|auth[-_ ]?token|client[-_ ]?secret)([^a-z]|$)", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,56 +126,27 @@ def _described(parameter: Parameter) -> Schema:
 
 
 def _shown(operation: Operation, schemes: Mapping[str, SecurityScheme], findings: list[Finding]) -> list[Parameter]:
-    shape = operation.shape
-    placeholders = dict.fromkeys(_PLACEHOLDER.findall(shape.path))
     keys = {(scheme.place, scheme.name.lower()) for scheme in schemes.values() if scheme.kind == "apiKey"}
     shown: dict[tuple[str, str], Parameter] = {}
-    for parameter in shape.parameters:
+    for parameter in operation.shape.parameters:
         if _is_hidden(parameter, keys):
             continue
-        if parameter.place == "path" and parameter.name not in placeholders:
-            findings.append(_note(parameter, "catalog.parameter_unused", "is not in the path, so it is left out"))
-            continue
         if _CREDENTIAL.search(parameter.name):
-            findings.append(
-                _note(
-                    parameter,
-                    "catalog.credential_parameter",
-                    "looks like a credential but is no security scheme, so the model is asked for it",
-                )
+            message = (
+                f"the {parameter.place} parameter {parameter.name[:80]!r} looks like a credential but belongs to no "
+                "security scheme, so the model is asked for it"
             )
+            code = "catalog.credential_parameter"
+            findings.append(Finding(level="warning", code=code, message=message, pointer=parameter.pointer))
         shown.setdefault((parameter.place, parameter.name), parameter)
-    for name in placeholders:
-        if ("path", name) not in shown:
-            shown[("path", name)] = _undeclared(name, shape, findings, operation.pointer)
     return list(shown.values())
 
 
 def _is_hidden(parameter: Parameter, keys: Iterable[tuple[str, str]]) -> bool:
     name = parameter.name.lower()
-    if parameter.place == "header" and name in OWN_HEADERS:
+    if parameter.place == "header" and name in NOT_ARGUMENTS:
         return True
     return (parameter.place, name) in keys
-
-
-def _note(parameter: Parameter, code: str, why: str) -> Finding:
-    message = f"the {parameter.place} parameter {parameter.name[:80]!r} {why}"
-    return Finding(level="warning", code=code, message=message, pointer=parameter.pointer)
-
-
-def _undeclared(name: str, shape: HttpShape, findings: list[Finding], pointer: str) -> Parameter:
-    findings.append(
-        Finding(
-            level="warning",
-            code="catalog.parameter_undeclared",
-            message=f"the path of {shape.method} {shape.path[:120]} names {{{name[:80]}}} and nothing declares it, "
-            "so it is taken for a string",
-            pointer=pointer,
-        )
-    )
-    return Parameter(
-        name=name, place="path", schema={"type": "string"}, required=True, style="simple", explode=False, pointer=pointer
-    )
 
 
 def _bind_body(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
@@ -205,6 +157,10 @@ def _bind_body(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
             media_type=body.media_type,
             required=body.required,
             whole=names[0],
+            fields=tuple(
+                BoundField(argument=names[0], name=one.name, kind=one.kind, encoding=one.encoding)
+                for one in body.fields
+            ),
             binary=body.binary,
             encodings=body.encodings,
         )
@@ -235,7 +191,9 @@ def _whole(body: BodyShape) -> Schema:
     schema = body.whole if body.whole is not None else True
     if not body.description or (isinstance(schema, dict) and schema.get("description")):
         return schema
-    return {**schema, "description": body.description} if isinstance(schema, dict) else {"description": body.description}
+    return (
+        {**schema, "description": body.description} if isinstance(schema, dict) else {"description": body.description}
+    )
 
 
 def _rest(body: BodyShape) -> Schema:
@@ -289,4 +247,3 @@ def _is_described(schema: Schema, pool: Pool) -> bool:
     if isinstance(schema, bool):
         return False
     return bool(schema.get("description")) or bool("$ref" in schema and flat(schema, pool).get("description"))
-

@@ -27,7 +27,7 @@ def render_listing(catalog: Catalog, profile: str = "intersection") -> dict[str,
     Raises:
         CallerError: ``view.profile_later`` or ``view.profile_unknown``.
     """
-    views = Views(schemas=catalog.schemas, profile=profile)
+    views = Views(catalog.schemas, profile)
     with_output = len(catalog.tools) <= MOST_WITH_OUTPUT
     return {name: json.dumps(views.render(tool, with_output=with_output)) for name, tool in catalog.tools.items()}
 

@@ -128,6 +128,8 @@ def accept(responses: Sequence[Response]) -> str:
     """The Accept header for an operation (RFC 9110 section 12.5.1): JSON if there is any, else what is declared."""
     declared = {one.type.strip(): one for response in successes(responses) for one in response.media}
     named = [name for name in declared if is_well_formed(name)]
-    json_types = sorted((name for name in named if is_json(name)), key=lambda name: (_nearness(essence(name), name), name))
+    json_types = sorted(
+        (name for name in named if is_json(name)), key=lambda name: (_nearness(essence(name), name), name)
+    )
     chosen = json_types or sorted(named)
     return ", ".join(chosen) if chosen else "*/*"

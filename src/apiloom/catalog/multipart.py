@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base import json
-from apiloom.catalog.content import essence, is_json, is_wildcard, matches, text_bytes
+from apiloom.catalog.content import is_wildcard, matches, text_bytes
+from apiloom.catalog.media import essence, is_json
 from apiloom.catalog.styles import form_spelling, spell
 from apiloom.catalog.tool import BoundField
 from apiloom.catalog.values import FileContent, bare, read_file, refuse
@@ -74,7 +75,7 @@ def _types(field: BoundField) -> tuple[str, ...]:
 
 def _value_part(field: BoundField, value: Any, types: tuple[str, ...]) -> Part:
     declared = next((entry for entry in types if not is_wildcard(essence(entry))), "")
-    if declared and is_json(essence(declared)):
+    if declared and is_json(declared):
         return Part(name=field.name, content=json.dumps(value), type=declared)
     if isinstance(value, dict | list | tuple):
         if declared:

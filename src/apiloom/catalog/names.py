@@ -30,7 +30,9 @@ _PLURAL_ACRONYM = re.compile(r"(?<![A-Z])([A-Z]{2,})s(?![a-z])")
 _ACRONYM_END = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _WORD_END = re.compile(r"([a-z0-9])([A-Z])")
 _CAMEL_BRANDS = (("OAuth", "Oauth"), ("IPv", "Ipv"), ("GraphQL", "Graphql"), ("GitHub", "Github"), ("iOS", "Ios"))
-_TELL_LITTLE = frozenset({"a", "an", "and", "by", "for", "from", "in", "namespaced", "of", "on", "or", "the", "to", "with"})
+_TELL_LITTLE = frozenset(
+    {"a", "an", "and", "by", "for", "from", "in", "namespaced", "of", "on", "or", "the", "to", "with"}
+)
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
 _SHORT_WORD = 6
 _NOT_WORD = re.compile(r"\W")

@@ -79,7 +79,7 @@ class Outlines:
             return node, size
         items = shape.get("items")
         if isinstance(items, dict):
-            inner, inner_size = self._node(items, depth)if not _is_array(items) else self._node(items, depth - 1)
+            inner, inner_size = self._node(items, depth) if not _is_array(items) else self._node(items, depth - 1)
             if inner:
                 node["items"] = inner
                 size += inner_size + 10

@@ -16,9 +16,9 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.catalog.circles import Circles
-from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT, tidy
+from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT, as_sentence, tidy
 from apiloom.catalog.patterns import for_showing
-from apiloom.catalog.shapes import Pool, admits_null, flat, is_read_only, target, types, unions
+from apiloom.catalog.shapes import Pool, admits_null, flat, is_null, is_read_only, target, types, unions
 from apiloom.catalog.tags import tagged_members
 from apiloom.model.api import Schema
 
@@ -26,7 +26,7 @@ MOST_MEMBERS = 12
 """Members of a union that are shown."""
 MOST_FIELDS = 60
 """Fields of a nested object that are shown; further ones are named."""
-MOST_VALUES = 100
+MOST_VALUES = 300
 MOST_VALUE_CHARACTERS = 1500
 
 CIRCULAR_DEPTH = 2
@@ -34,7 +34,7 @@ CIRCULAR_DEPTH = 2
 
 _SCALARS = frozenset({"string", "number", "integer", "boolean"})
 _FORMATS = frozenset({"date", "date-time", "duration", "email", "ipv4", "ipv6", "time", "uri", "uuid"})
-_SAID_ONCE = frozenset({"default", "deprecated", "description", "example", "examples", "title"})
+_SAID_ONCE = frozenset({"default", "deprecated", "description", "title"})
 _FILE = "File content as base64."
 _ANY: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}]
 
@@ -84,8 +84,7 @@ class Portable:
 
     def _node(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         if "contentEncoding" in shape and "anyOf" in shape:
-            text = f"{told} {_FILE}" if (told := _told(shape, words)) else _FILE
-            return _sized({"type": "string", "description": text})
+            return _sized({"type": "string", "description": _joined(_told(shape, words), _FILE)})
         members = self._members(shape)
         if members:
             node, size = self._union(shape, members, depth, words)
@@ -105,9 +104,7 @@ class Portable:
             return self._array(shape, depth, words)
         if kind in _SCALARS:
             return _sized(_scalar(kind, shape, words))
-        if kind == "file":
-            return _sized({"type": "string", "description": f"{_told(shape, words)} {_FILE}".strip()})
-        if shape.get("type") == "null":
+        if shape.get("type") == "null" or is_null(dict(shape)):
             return _sized(_with_words({"type": "null"}, _told(shape, words)))
         return _sized(_with_words({"anyOf": _ANY}, _told(shape, words)))
 
@@ -115,12 +112,13 @@ class Portable:
         items = shape.get("items")
         if not isinstance(items, dict) and isinstance(shape.get("prefixItems"), list):
             items = {"anyOf": shape["prefixItems"]}
-        if depth < 0:
-            inner, size = _sized({"type": "object", "description": "Nested further."})
-        elif isinstance(items, dict) and items:
-            inner, size = self.node(items, depth - 1)
-        else:
+        if not isinstance(items, dict) or not items:
             inner, size = _sized({"type": "string"})
+        elif depth < 0 and not _is_scalar(items):
+            inner, size = _sized({"type": "object", "description": "Nested further."})
+        else:
+            # An array is no level of its own for the objects in it; anything else might go round without end.
+            inner, size = self.node(items, depth if types(self._shape(items)) == ("object",) else depth - 1)
         node: Node = {"type": "array"}
         _copy_numbers(shape, node, ("minItems", "maxItems"))
         _with_words(node, _told(shape, words))
@@ -130,6 +128,9 @@ class Portable:
 
     def _object(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         fields = self.fields(shape)
+        for name in _names(shape.get("required")) if fields else ():
+            if name not in shape["properties"]:
+                fields = {**fields, name: True}  # required and nowhere described: any value
         told = _told(shape, words)
         if not fields:
             return _sized(_with_words({"type": "object"}, _joined(told, self._map_note(shape, words))))
@@ -173,6 +174,8 @@ class Portable:
 
     def _members(self, shape: Mapping[str, Any]) -> list[Schema]:
         """The members of a union, each with what stands around the union; none where they only ask for fields."""
+        if ("anyOf" not in shape and "oneOf" not in shape) or (("enum" in shape or "const" in shape) and types(shape)):
+            return []
         tagged = tagged_members(shape, self._pool)
         members = tagged if tagged is not None else unions(shape)
         if all(isinstance(member, dict) and set(member) <= {"required", "description"} for member in members):
@@ -193,15 +196,16 @@ class Portable:
         if depth < 0:
             return _sized(_with_words({"type": _first_kind(shapes)}, _joined(told, "Nested further.")))
         found: dict[bytes, tuple[Node, int]] = {}
-        for member in members[:MOST_MEMBERS]:
-            node, size = self.node(member, depth - 1)
+        for member, one in zip(members[:MOST_MEMBERS], shapes, strict=False):
+            node, size = self.node(member, depth - 1 if unions(one) else depth)
             for part in node.get("anyOf") or [node]:
                 found.setdefault(json.dumps(part) if size < 4000 else b"%d" % id(part), (part, size))
         if len(members) > MOST_MEMBERS:
             told = _joined(told, f"{len(members) - MOST_MEMBERS} more forms are accepted.")
         if len(found) == 1:
             node, size = next(iter(found.values()))
-            return (_with_words(dict(node), told), size + len(told)) if told else (node, size)
+            own = node.get("description", "")
+            return _with_words(dict(node), own if own.startswith(told) else _joined(told, own)), size + len(told)
         total = sum(size for _, size in found.values())
         return _with_words({"anyOf": [node for node, _ in found.values()]}, told), total + len(told) + 30
 
@@ -219,10 +223,7 @@ def _scalar(kind: str, shape: Mapping[str, Any], words: int) -> Node:
     default = shape.get("default")
     if _is_of(kind, default) and ("enum" not in node or default in node["enum"]) and len(str(default)) <= 80:
         node["default"] = default
-    told = _told(shape, words)
-    if not told and (example := _example(kind, shape)) and "enum" not in node:
-        notes.append(f"Example: {example}.")
-    return _with_words(node, _joined(told, " ".join(notes)))
+    return _with_words(node, _joined(_told(shape, words), " ".join(notes)))
 
 
 def _values(kind: str, values: Sequence[Any], node: Node, notes: list[str]) -> None:
@@ -310,17 +311,11 @@ def _told(shape: Mapping[str, Any], words: int) -> str:
     text = shape.get("description")
     if not isinstance(text, str) or not text:
         text = shape.get("title")
-    told = tidy(text, words) if isinstance(text, str) and text else ""
+        text = text if isinstance(text, str) and " " in text.strip() else ""
+    told = tidy(text, words) if text else ""
     if shape.get("deprecated") is True and not told.lower().startswith("deprecated"):
         return f"Deprecated. {told}".rstrip()
     return told
-
-
-def _example(kind: str, shape: Mapping[str, Any]) -> str:
-    value = shape.get("example")
-    if value is None and isinstance(shape.get("examples"), list) and shape["examples"]:
-        value = shape["examples"][0]
-    return tidy(str(value), 60) if _is_of(kind, value) and len(str(value)) <= 60 else ""
 
 
 def _field_note(lead: str, names: Sequence[str], needed: Iterable[str], words: int) -> str:
@@ -367,11 +362,11 @@ def _names(value: Any) -> list[str]:
 
 
 def _first_kind(shapes: Iterable[Mapping[str, Any]]) -> str:
-    return next((kind for shape in shapes for kind in types(shape) if kind not in ("array", "file")), "object")
+    return next((kind for shape in shapes for kind in types(shape) if kind != "array"), "object")
 
 
 def _joined(first: str, second: str) -> str:
-    return f"{first} {second}" if first and second else first or second
+    return f"{as_sentence(first)} {second}" if first and second else first or second
 
 
 def _with_words(node: Node, text: str) -> Node:

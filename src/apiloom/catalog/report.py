@@ -30,13 +30,11 @@ def build_report(catalog: Catalog, profile: str = "intersection") -> dict[str, A
         CallerError: ``view.profile_later`` or ``view.profile_unknown``.
     """
     findings = every_finding(catalog)
-    views = Views(schemas=catalog.schemas, profile=profile)
+    views = Views(catalog.schemas, profile)
     rendered = [views.render(tool, with_output=True) for tool in catalog.tools.values()]
     listed = [_entry(view, with_output=len(rendered) <= MOST_WITH_OUTPUT) for view in rendered]
     cost = tokens_of(listed)
-    weighed = [
-        {**view, "tokens": tokens_of([entry]).largest} for view, entry in zip(rendered, listed, strict=True)
-    ]
+    weighed = [{**view, "tokens": tokens_of([entry]).largest} for view, entry in zip(rendered, listed, strict=True)]
     lines = {line.key: line for line in catalog.ledger}
     return {
         "api": {"title": catalog.title, "version": catalog.version, "format": catalog.format},
@@ -76,7 +74,9 @@ def _about_schemas(catalog: Catalog) -> Iterator[Finding]:
 
 def _original(argument: Argument) -> str:
     text = argument.original
-    return text[1:].replace("~1", "/").replace("~0", "~") if argument.place == "body" and text else text or argument.name
+    return (
+        text[1:].replace("~1", "/").replace("~0", "~") if argument.place == "body" and text else text or argument.name
+    )
 
 
 def _about_patterns(schema: Schema, where: str, seen: set[str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ Definitions are only named here, never touched: most of a large document is resp
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from apiloom.base import json
 from apiloom.catalog.media import essence, is_json, successes
 from apiloom.model.api import Media, Response, Schema

@@ -50,14 +50,16 @@ def _part(name: str, *, count: int, of: int) -> dict[str, Any]:
 def _is_telling(node: Mapping[str, Any]) -> bool:
     """Whether a schema says more than "an object of whatever": fields, values, items or a scalar type."""
     if "anyOf" in node:
-        return len(node["anyOf"]) < 4 or all("type" in member and member["type"] != "object" for member in node["anyOf"])
+        return len(node["anyOf"]) < 4 or all(
+            "type" in member and member["type"] != "object" for member in node["anyOf"]
+        )
     if node.get("type") == "object":
         return bool(node.get("properties")) or "ields: " in node.get("description", "")
     return True
 
 
 def _size_share(view: Mapping[str, Any]) -> float:
-    tokens = view["tokens"]
+    tokens: int = view["tokens"]
     if tokens <= FREE_TOKENS:
         return 1.0
     return max(0.0, 1 - (tokens - FREE_TOKENS) / (9 * FREE_TOKENS))

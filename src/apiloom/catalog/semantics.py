@@ -7,6 +7,8 @@ creates a member of a collection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apiloom.catalog.names import full_path, words
 from apiloom.catalog.tool import Hints, ToolClass
 from apiloom.model.api import Operation
@@ -15,7 +17,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 _CHANGING = frozenset(
-    """
+    words(
+        """
     accept activate add allocate apply approve archive assign associate attach authorize block cancel capture clear
     clone close confirm convert copy create deactivate decline delete deploy destroy detach disable disassociate
     dismiss enable execute expire finalize force import insert install invite invoke kill launch link lock mark merge
@@ -23,14 +26,17 @@ _CHANGING = frozenset(
     renew replace reset resend restart restore resume retry revert revoke rollback rotate run save schedule send set
     shutdown sign start stop submit subscribe suspend sync terminate transfer trigger unarchive unassign unblock
     uninstall unlink unlock unpublish unsubscribe update upgrade upload upsert void write
-    """.split()
+    """
+    )
 )
 _ASKING = frozenset(
-    """
+    words(
+        """
     analyze batchget calculate check compare complete completions compute convert count describe diff estimate evaluate
     explain export fetch filter find get introspect list lookup match parse predict preview query quote read render
     report resolve score search select suggest test translate validate verify
-    """.split()
+    """
+    )
 )
 _NEVER_VERBS = frozenset({"complete", "completions", "export", "post", "report", "score", "test", "query", "match"})
 """Words that name things as often as actions: alone at the end of a path they do not make it verb-like."""
@@ -88,20 +94,22 @@ def _is_verb_like(operation: Operation) -> bool:
 def _verb(operation: Operation) -> str:
     """The action at the end of a path: ``/x/{id}/cancel``, ``/x:cancel``, ``/chat.postMessage``, ``/getUser``."""
     last = full_path(operation).partition("?")[0].rstrip("/").rpartition("/")[2]
-    method = last.rpartition(":")[2] if ":" in last else last.rpartition(".")[2]
-    found = words(method) if "{" not in method else []
+    segment = last.rpartition(":")[2] if ":" in last else last.rpartition(".")[2]
+    found = words(segment) if "{" not in segment else ()
     if not found:
         return ""
-    if ":" in last and "{" not in method:
+    if ":" in last:
         return found[0]
     is_verb = found[0] in _CHANGING or found[0] in _ASKING
+    if not is_verb or segment != last:
+        return found[0] if is_verb else ""
     if len(found) == 1:
-        return found[0] if is_verb and found[0] not in _NEVER_VERBS - {"query"} else ""
-    is_one_word = "-" not in method and "_" not in method
-    return found[0] if is_verb and found[0] not in _NEVER_VERBS and (is_one_word or _is_action(found)) else ""
+        return found[0] if found[0] not in _NEVER_VERBS - {"query"} else ""
+    is_one_word = "-" not in segment and "_" not in segment
+    return found[0] if found[0] not in _NEVER_VERBS and (is_one_word or _is_action(found)) else ""
 
 
-def _is_action(found: list[str]) -> bool:
+def _is_action(found: Sequence[str]) -> bool:
     """``mark-as-read`` and ``bulk_delete`` style segments; ``import-jobs`` and ``run-logs`` name things."""
     return not found[-1].endswith("s")
 

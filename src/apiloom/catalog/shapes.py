@@ -204,9 +204,11 @@ def _type_of(value: Any) -> str:
 
 def admits_null(node: Mapping[str, Any]) -> bool:
     """Whether a folded node admits null."""
-    stated = node.get("type")
+    stated, values = node.get("type"), node.get("enum")
     if node.get("nullable") is True or stated == "null":
         return True
+    if isinstance(values, list) and None not in values:
+        return False
     if isinstance(stated, list):
         return "null" in stated
     return False
@@ -275,22 +277,19 @@ class ObjectShape:
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_FOLDABLE = (
-    ANNOTATIONS
-    | {
-        "additionalProperties",
-        "anyOf",
-        "dependentRequired",
-        "maxProperties",
-        "minProperties",
-        "nullable",
-        "oneOf",
-        "properties",
-        "required",
-        "type",
-        "unevaluatedProperties",
-    }
-)
+_FOLDABLE = ANNOTATIONS | {
+    "additionalProperties",
+    "anyOf",
+    "dependentRequired",
+    "maxProperties",
+    "minProperties",
+    "nullable",
+    "oneOf",
+    "properties",
+    "required",
+    "type",
+    "unevaluatedProperties",
+}
 
 
 def object_shape(schema: Schema, pool: Pool) -> ObjectShape | None:

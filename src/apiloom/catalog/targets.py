@@ -13,7 +13,8 @@ from typing import Any
 
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.catalog.bodies import form_text
-from apiloom.catalog.content import FORM, content_text, essence
+from apiloom.catalog.content import FORM, content_text
+from apiloom.catalog.media import essence
 from apiloom.catalog.styles import Writer, escape_query_name, path_writer, query_writer
 from apiloom.catalog.tool import BoundParameter, HttpBinding
 from apiloom.catalog.values import escape, escape_except, plain, refuse

@@ -69,7 +69,8 @@ class BoundBody:
 
     Either ``whole`` names the one argument that is the body, or ``fields`` lists the properties, and ``rest`` (if not
     empty) names the argument whose members are added beside them. ``binary`` marks a whole body of file content.
-    With no field given and ``required`` false, no body is sent.
+    Beside ``whole``, ``fields`` only says which members are files. With no field given and ``required`` false, no body
+    is sent.
     """
 
     media_type: str

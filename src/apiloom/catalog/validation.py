@@ -1,9 +1,10 @@
 """The schema that calls are checked against: canonical, self-contained, closed, and sure to compile.
 
-It differs from what a document says in four ways, each of them so that a request the API would take is not refused
+It differs from what a document says in five ways, each of them so that a request the API would take is not refused
 here: members that are read only are never required; a ``oneOf`` counts as ``anyOf``, since documents often write the
-one and mean the other; patterns are spelled for the validator or left out; and keywords whose value no JSON Schema
-allows are left out. A union told apart by a discriminator keeps its tag's meaning.
+one and mean the other; a type that contradicts the union beside it is left out; patterns are spelled for the validator
+or left out; and so are keywords whose value no JSON Schema allows. A union told apart by a discriminator keeps its
+tag's meaning.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apiloom.catalog.patterns import for_checking, length_of
-from apiloom.catalog.shapes import Pool, flat, is_read_only, is_write_only
+from apiloom.catalog.shapes import Pool, admits_null, flat, is_null, is_read_only, is_write_only, types
 from apiloom.catalog.tags import tagged_members
 from apiloom.catalog.tool import Tool
 from apiloom.model.api import Schema
@@ -57,7 +58,7 @@ Side = Callable[[Schema, Pool], bool]
 
 
 def input_validator_schema(tool: Tool, schemas: Pool) -> Schema:
-    """The closed canonical schema of a tool's arguments: unknown arguments are refused, references stand under $defs."""
+    """The closed canonical schema of a tool's arguments: what is unknown is refused, references are under $defs."""
     return request_schema(tool.input_schema, schemas)
 
 
@@ -104,7 +105,10 @@ class _Closing:
             schema = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf")}
             schema["anyOf"] = members
         out: dict[str, Any] = {}
+        drops_type = "type" in schema and self._is_contradicted(schema)
         for keyword, value in schema.items():
+            if drops_type and keyword == "type":
+                continue
             if keyword == "allOf" and isinstance(value, list) and value:
                 out.setdefault(keyword, []).extend(self._node(part, depth + 1, left_out) for part in value)
             elif keyword == "required" and isinstance(value, list):
@@ -113,6 +117,18 @@ class _Closing:
             else:
                 self._keyword(keyword, value, depth, out)
         return out
+
+    def _is_contradicted(self, schema: Mapping[str, Any]) -> bool:
+        """Whether a type stands beside a union that has members of other types, which nothing could satisfy."""
+        members = schema.get("oneOf") or schema.get("anyOf")
+        if not isinstance(members, list):
+            return False
+        stated = set(types(schema)) | ({"null"} if admits_null(schema) else set())
+        stated |= {"integer"} if "number" in stated else set()
+        inner = [flat(member, self._pool) for member in members if isinstance(member, dict)]
+        return any(is_null(member) and "null" not in stated for member in inner) or any(
+            set(types(member)) - stated for member in inner if not is_null(member)
+        )
 
     def _left_out(self, node: Mapping[str, Any]) -> frozenset[str]:
         named = node.get("properties")

@@ -7,7 +7,6 @@ view changes nothing about a call: arguments are always checked against the cano
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base.errors import CallerError
@@ -29,27 +28,24 @@ BUDGET = 8_000
 """Bytes of a tool's input schema in the default view, about 2,000 tokens."""
 
 _WORDS = (ARGUMENT_LIMIT, NESTED_LIMIT, NESTED_LIMIT // 2)
+_STEADY = 1
+"""Levels that may add nothing, such as a list of lists, before an argument counts as shown whole."""
 _LEAVES = frozenset({"string", "number", "integer", "boolean"})
 
 
-@dataclass(slots=True)
 class Views:
-    """Renders the tools of one catalog in one profile; what their schemas share is rendered once."""
+    """Renders the tools of one catalog in one profile; what their schemas share is rendered once.
 
-    schemas: Pool
-    profile: str = "intersection"
-    _inputs: Portable | None = None
-    _outputs: Outlines | None = None
+    Raises:
+        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+    """
 
-    def __post_init__(self) -> None:
-        """Refuse a profile that is not there.
-
-        Raises:
-            CallerError: ``view.profile_later`` or ``view.profile_unknown``.
-        """
-        check_profile(self.profile)
-        self._inputs = Portable(self.schemas)
-        self._outputs = Outlines(self.schemas)
+    def __init__(self, schemas: Pool, profile: str = "intersection") -> None:
+        check_profile(profile)
+        self._schemas = schemas
+        self._is_full = profile == "full"
+        self._inputs = Portable(schemas)
+        self._outputs = Outlines(schemas)
 
     def render(self, tool: Tool, *, with_output: bool) -> dict[str, Any]:
         """One tool: name, title, description, inputSchema, outputSchema where there is one, annotations."""
@@ -71,14 +67,10 @@ class Views:
         return view
 
     def _input(self, tool: Tool) -> Schema:
-        if self.profile == "full" or self._inputs is None:
-            return request_schema(tool.input_schema, self.schemas)
-        return fitted(tool, self._inputs)
+        return request_schema(tool.input_schema, self._schemas) if self._is_full else fitted(tool, self._inputs)
 
     def _output(self, schema: Schema) -> Schema:
-        if self.profile == "full" or self._outputs is None:
-            return _object_rooted(schema, self.schemas)
-        return self._outputs.render(schema)
+        return _object_rooted(schema, self._schemas) if self._is_full else self._outputs.render(schema)
 
 
 def check_profile(profile: str) -> None:
@@ -105,7 +97,7 @@ def render_tool(tool: Tool, schemas: Pool, *, profile: str = "intersection", wit
     Raises:
         CallerError: ``view.profile_later`` or ``view.profile_unknown``.
     """
-    return Views(schemas=schemas, profile=profile).render(tool, with_output=with_output)
+    return Views(schemas, profile).render(tool, with_output=with_output)
 
 
 def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
@@ -129,17 +121,17 @@ def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
 def _deepen(made: dict[str, Sized], make: Callable[[str, int], Sized]) -> None:
     """Show arguments level by level, small ones first, as long as all of them together stay within the budget."""
     total = sum(size for _, size in made.values())
-    open_names = [name for name, (node, _) in made.items() if node.get("type") not in _LEAVES]
+    steady = {name: 0 for name, (node, _) in made.items() if node.get("type") not in _LEAVES}
     for depth in range(1, DEPTH + 1):
-        still_open = []
-        for name in sorted(open_names, key=lambda name: (made[name][1], name)):
+        for name in sorted(steady, key=lambda name: (made[name][1], name)):
             deeper = make(name, depth)
-            if deeper[1] == made[name][1] or total - made[name][1] + deeper[1] > BUDGET:
+            grown = deeper[1] - made[name][1]
+            steady[name] = 0 if grown else steady[name] + 1
+            if total + grown > BUDGET or steady[name] > _STEADY:
+                del steady[name]
                 continue
-            total += deeper[1] - made[name][1]
+            total += grown
             made[name] = deeper
-            still_open.append(name)
-        open_names = still_open
 
 
 def _object_rooted(schema: Schema, pool: Pool) -> Schema:
@@ -149,12 +141,10 @@ def _object_rooted(schema: Schema, pool: Pool) -> Schema:
         return {"type": "object"}
     kinds = Outlines(pool).kinds(schema)
     if kinds == {"object"}:
-        return closed if closed.get("type") == "object" else {"type": "object", **closed, "type": "object"}
+        return closed if closed.get("type") == "object" else {**closed, "type": "object"}
     defs = closed.pop("$defs", None)
     wrapped = {"properties": {"result": closed}, "required": ["result"]}
     root: dict[str, Any] = {"type": "object", **wrapped}
-    if kinds and "object" not in kinds:
-        root = {"type": "object", **wrapped}
-    else:
+    if not kinds or "object" in kinds:
         root = {"type": "object", "anyOf": [closed, wrapped]}
     return {**root, "$defs": defs} if defs else root

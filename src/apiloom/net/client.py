@@ -117,7 +117,7 @@ class _Pool:
         if request.body:
             building = building.body_bytes(request.body)
         if seconds != self._default:
-            building = building.timeout(timedelta(seconds=seconds))
+            building = building.timeout(timedelta(seconds=max(seconds, 0.001)))
         if request.watch is not None:
             building = building.streamed_read_buffer_limit(0)
         return building.build_streamed()

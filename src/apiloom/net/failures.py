@@ -111,7 +111,7 @@ def _late(error: Exception, chain: str, host: str, timeout: float) -> UpstreamEr
         return _told("net.timeout", f"{host} did not accept a connection in time", "check host and port", chain)
     what = "finish its answer" if isinstance(error, raised.ReadTimeoutError) else "answer"
     return _told(
-        "net.timeout", f"{host} did not {what} within {timeout:g} s", "try again later, or ask for less", chain
+        "net.timeout", f"{host} did not {what} within {timeout:.3g} s", "try again later, or ask for less", chain
     )
 
 

@@ -18,7 +18,7 @@ ANNOTATION: Final = "x-mcp-header"
 PREFIX: Final = b"mcp-param-"
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TYPES: Final = frozenset({"string", "integer", "boolean"})
+_TYPES: Final = ("string", "integer", "boolean")
 _WHOLE: Final = re.compile(r"(-?[0-9]{1,40})(?:\.0{1,40})?")
 
 

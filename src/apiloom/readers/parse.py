@@ -15,6 +15,7 @@ from apiloom.base.errors import DesignError
 from apiloom.model.findings import Finding
 from apiloom.readers.shape import check_counts, check_tree
 from apiloom.readers.source import LIMITS
+from apiloom.readers.twins import join_twins
 from apiloom.readers.yaml_text import parse_yaml
 
 _BOMS = (
@@ -119,6 +120,7 @@ def _json(text: bytes, location: str, findings: list[Finding]) -> tuple[Any, str
         except ValueError:
             return None, str(error)
         findings.append(_surrogate_finding())
+        text = mended.encode()
     _check_json(tree, text, location, findings)
     return tree, ""
 
@@ -126,40 +128,24 @@ def _json(text: bytes, location: str, findings: list[Finding]) -> tuple[Any, str
 def _check_json(tree: Any, text: bytes, location: str, findings: list[Finding]) -> None:
     check_counts(text, tree, location)
     keys = _PATH_KEY.findall(text)
-    if len(keys) != len(set(keys)):
-        findings.extend(_repeated(tree, keys))
-
-
-def _repeated(tree: Any, keys: list[bytes]) -> list[Finding]:
-    """A finding for each path that stands twice in the text and once in the tree: JSON keeps only the last."""
-    paths = tree.get("paths") if isinstance(tree, dict) else None
-    if not isinstance(paths, dict):
-        return []
-    elsewhere = sum(1 for key in keys if key.decode() not in paths)
-    if len(keys) - elsewhere == len(paths):
-        return []
-    counted: dict[str, int] = {}
-    for key in keys:
-        counted[key.decode()] = counted.get(key.decode(), 0) + 1
-    return [
-        Finding(
-            level="warning",
-            code="document.duplicate_key",
-            message=f'the key "{key}" may stand more than once under paths; only the last one counts',
-            pointer="/paths",
-        )
-        for key, times in sorted(counted.items())
-        if times > 1 and key in paths
-    ]
+    if len(keys) != len(set(keys)) and isinstance(tree, dict) and isinstance(tree.get("paths"), dict):
+        paths = tree["paths"]
+        named = [key for key in keys if key.decode() in paths]
+        # A path named again elsewhere, in an example say, is worth a closer look but proves nothing.
+        if len(named) != len(set(named)):
+            findings.extend(join_twins(tree, text))
 
 
 def _yaml(text: bytes, location: str, findings: list[Finding], json_fault: str) -> tuple[Any, list[Finding]]:
     source = text.decode()
-    mended = _mend_surrogates(source) if "\\u" in source or "\\U" in source else None
-    if mended is not None:
+    try:
+        tree, more = parse_yaml(source, location, json_fault)
+    except DesignError:
+        mended = _mend_surrogates(source)
+        if mended is None:
+            raise
         findings.append(_surrogate_finding())
-        source = mended
-    tree, more = parse_yaml(source, location, json_fault)
+        tree, more = parse_yaml(mended, location, json_fault)
     tree, repaired = check_tree(tree, location)
     return tree, [*findings, *more, *repaired]
 

@@ -20,16 +20,17 @@ _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"(?s)\s*<.*?(?:<wsdl:|<definitions[\s>]|schemas\.xmlsoap\.org/wsdl)"), "a WSDL document", _NEVER),
     (re.compile(r"(?s)\s*<.*?(?:<edmx:|<Edmx)"), "an OData metadata document", _NEVER),
     (re.compile(r"\s*<"), "an XML document", _NEVER),
-    (re.compile(r"(?m)^\s*syntax\s*=\s*[\"']proto[23][\"']\s*;"), "a protocol buffers file", _LATER),
+    (re.compile(r"(?m)^[ \t]*syntax[ \t]*=[ \t]*[\"']proto[23][\"']\s*;"), "a protocol buffers file", _LATER),
     (
         re.compile(
-            r"(?m)^\s*(?:extend\s+)?(?:schema\s*(?:@[^\n]*)?\{|(?:type|interface|input|enum)\s+\w+[^\n:]*\{|scalar\s+\w+\s*$"
-            r"|directive\s+@\w+)"
+            r"(?m)^[ \t]*(?:extend[ \t]+)?(?:schema[ \t]*(?:@[^\n]*)?\{|(?:type|interface|input|enum)[ \t]+\w+[^\n:]*\{"
+            r"|scalar[ \t]+\w+[ \t]*$"
+            r"|directive[ \t]+@\w+)"
         ),
         "a GraphQL schema",
         _LATER,
     ),
-    (re.compile(r"(?m)^FORMAT:\s*1A"), "an API Blueprint", _NEVER),
+    (re.compile(r"(?m)^FORMAT:[ \t]*1A"), "an API Blueprint", _NEVER),
 )
 
 

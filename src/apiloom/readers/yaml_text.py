@@ -7,6 +7,7 @@ every string after; what aliases would grow to is reckoned before. Third-party e
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -20,15 +21,17 @@ _SCALAR = (
     r"[-+]?[0-9.][0-9A-Za-z_.+-]*|_[0-9_]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|~"
     r"|null|Null|NULL|true|True|TRUE|false|False|FALSE"
 )
-_KEY = rf"(?=(?:{_SCALAR})[ \t]*:(?:[ \t\r\n]|$))"
+_KEY = rf"(?=[-+0-9._~nNtTfF])(?=(?:{_SCALAR})[ \t]*:(?:[ \t\r\n]|$))"
 # Each pattern begins with what is rare, so that the search engine leaps instead of looking at every character.
 _BLOCK_KEY = re.compile(rf"(\n[ \t]*(?:[-?][ ]+)*){_KEY}")
 _FIRST_KEY = re.compile(rf"([ \t]*(?:[-?][ ]+)*){_KEY}")
+_ASKED_KEY = re.compile(rf"((?:\A|\n)[ \t]*\?[ ]+)(?=(?:{_SCALAR})[ \t]*\r?(?:\n|\Z))")
 _FLOW_KEY = re.compile(rf"([{{,][ \t\n]*){_KEY}")
 # Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
 _MAYBE_ODD = (re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"), re.compile(r"0[bBOX][0-9A-Fa-f_]"))
 _ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+)(?=[\s,\]}]|$)")
 _TOKEN_BEFORE = re.compile(r"[-+0-9._]{0,40}\Z")
+_PRIVATE = range(0xE000, 0xF900)
 _DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
 _PATH_LINE = re.compile(r"(?m)^([ ]*)([\"']?)(/[^\n]*?)\2[ \t]*:[ \t]*\r?$")
 _SPACED_TAB = re.compile(r"(?m)([:,\-?])([ ]*\t[ \t]*)")
@@ -47,7 +50,10 @@ def parse_yaml(text: str, location: str, json_fault: str) -> tuple[Any, list[Fin
         DesignError: ``document.not_yaml`` or ``document.bomb``.
     """
     findings = check_aliases(text, location)
-    marks = _free_marks(text)
+    try:
+        marks = _free_marks(text)
+    except ValueError as error:
+        raise _refused(error, location, json_fault) from None
     marked = _marked(text, marks[0])
     try:
         tree = _load(marked)
@@ -59,9 +65,15 @@ def parse_yaml(text: str, location: str, json_fault: str) -> tuple[Any, list[Fin
 
 
 def _free_marks(text: str) -> tuple[str, str]:
-    """Two characters of a private-use plane that the text does not hold."""
-    free = (chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
-    return next(free), next(free)
+    """Two private-use characters that the text does not hold: the first two as a rule, found without reading it."""
+    first, second = chr(_PRIVATE.start), chr(_PRIVATE.start + 1)
+    if first not in text and second not in text:
+        return first, second
+    held = set(text)
+    free = [chr(code) for code in _PRIVATE if chr(code) not in held]
+    if len(free) < 2:
+        raise ValueError("it holds every private-use character")
+    return free[0], free[1]
 
 
 def _marked(text: str, mark: str) -> str:
@@ -70,6 +82,8 @@ def _marked(text: str, mark: str) -> str:
     if first:
         text = f"{first[1]}{mark}{text[first.end() :]}"
     text = _BLOCK_KEY.sub(rf"\1{mark}", text)
+    if "? " in text:
+        text = _ASKED_KEY.sub(rf"\1{mark}", text)
     if "{" in text:
         text = _FLOW_KEY.sub(rf"\1{mark}", text)
     places: set[int] = set()
@@ -82,7 +96,7 @@ def _marked(text: str, mark: str) -> str:
     if not places:
         return text
     cuts = [0, *sorted(places), len(text)]
-    return mark.join(text[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
+    return mark.join(text[begin:end] for begin, end in itertools.pairwise(cuts))
 
 
 def _load(text: str, *, strict: bool = True) -> Any:
@@ -117,7 +131,7 @@ def _second_try(
     if duplicate is None:
         raise _refused(error, *blame) from None
     key = duplicate.group(1).strip().strip("'\"")
-    clean = "".join(char for char in key if not 0xE000 <= ord(char) <= 0xF8FF)
+    clean = "".join(char for char in key if ord(char) not in _PRIVATE)
     findings.append(
         Finding(
             level="warning",
@@ -175,7 +189,7 @@ def _refused(error: ValueError, location: str, json_fault: str) -> DesignError:
     where = _WHERE.search(said)
     place = f" at line {where[1]}, column {where[2]}" if where else ""
     reason = said.split("\n")[-1].strip()[:200]
-    reason = "".join(char for char in reason if not 0xE000 <= ord(char) <= 0xF8FF)
+    reason = "".join(char for char in reason if ord(char) not in _PRIVATE)
     return DesignError(
         f"{location} is neither JSON nor YAML{place} ({reason})", code="document.not_yaml", hint="mend the text there"
     )

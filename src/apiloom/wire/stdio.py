@@ -232,15 +232,18 @@ class _Peer:
         leash = self._running[key] = Leash()
         try:
             with leash:
-                await self._tell(notices)
+                await self._tell(notices, self._listener())
                 return notices.ending
             return b""
         finally:
             del self._running[key]
 
-    async def _tell(self, notices: Notices) -> None:
+    def _listener(self) -> Listener:
+        return Listener(self._directory, self._key, self._closing)
+
+    async def _tell(self, notices: Notices, listening: Listener) -> None:
         with contextlib.suppress(ConnectionError):
-            async with Listener(self._directory, self._key, self._closing) as listener:
+            async with listening as listener:
                 await self._outlet.say(notices.opening)
                 while (turn := await listener.turn(self._settings.keep_alive)) is not Turn.ENDED:
                     if turn is Turn.CHANGED:
@@ -251,7 +254,8 @@ class _Peer:
             call_off(self._running, message.params.request_id)
         elif message.method == "notifications/initialized" and self._revision is not None and not self._told:
             self._told = True
-            self._spawn(self._tell(PLAIN))
+            # Made now, not when the task first runs: what changes in between must not be missed.
+            self._spawn(self._tell(PLAIN, self._listener()))
 
     async def _hear_batch(self, line: bytes) -> None:
         if self._revision is None or not self._revision.batches:

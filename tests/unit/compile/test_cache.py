@@ -10,7 +10,7 @@ from apiloom.compile.cache import MOST_FILES, Cache, Compiled
 
 KEPT = Compiled(
     head={"title": "Pets", "reads": {"pets.yaml": "abc"}},
-    entries={"get_pet": b'{"name":"get_pet"}', "añadir": "{\"name\":\"añadir\"}".encode()},
+    entries={"get_pet": b'{"name":"get_pet"}', "añadir": '{"name":"añadir"}'.encode()},
     tools={"get_pet": b"[1]", "añadir": b"[2]"},
     schemas={"Pet": b'{"type":"object"}'},
 )

@@ -20,7 +20,7 @@ def test_a_person_gets_title_ledger_tools_cost_and_score(tmp_path, capsys):
         "add_book  POST    /books  write    10     132",
         "",
         "tools/list costs about 1,234 tokens, the largest tool 99",
-        "score: total 97.5",
+        "score: 97.5 of 100 (descriptions 95, size 100)",
     ]
 
 

@@ -1,12 +1,16 @@
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from apiloom.base import json
 from apiloom.base.errors import DesignError
+from apiloom.console.house import Surroundings
 from apiloom.console.install.edit import plan_edit, write_edit
+from apiloom.console.install.launch import credential_names, program
 from apiloom.emit.config import CLIENTS
+from apiloom.vault.given import variable_name
 from support.fake_house import Desk, catalog, tool
 
 PLACES = {
@@ -483,3 +487,35 @@ def test_what_cannot_be_meant_is_refused_and_no_secret_is_repeated(tmp_path, cap
     assert err.count("\n") == 1
     assert "s3cret" not in err
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("scheme", ["Shop Key", "api_key", "OAuth2.0", "schlüssel"])
+def test_variables_have_the_names_by_which_credentials_are_read(scheme):
+    one = catalog(replace(tool(), binding=replace(tool().binding, security=(((scheme, ()),),))))
+    assert credential_names({"shop": one}, "") == [variable_name(scheme)]
+    assert credential_names({"shop": one}, "", by_slug=True) == [variable_name(scheme, "shop")]
+    both = credential_names({"shop": one, "other": one}, "")
+    assert both == sorted([variable_name(scheme, "shop"), variable_name(scheme, "other")])
+
+
+def test_a_document_without_schemes_has_the_one_that_auth_defines():
+    one = replace(catalog(replace(tool(), binding=replace(tool().binding, security=()))), schemes={})
+    assert credential_names({"shop": one}, "bearer") == [variable_name("DEFAULT")]
+    assert credential_names({"shop": one}, "") == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "command"),
+    [
+        ("/home/u/.cache/uv/archive-v0/abc", ("uvx", "apiloom")),
+        ("/home/u/.local/share/uv/tools/apiloom", ("/opt/env/bin/python", "-m", "apiloom")),
+    ],
+)
+def test_an_environment_of_a_cache_is_asked_for_anew(prefix, command):
+    assert program(Surroundings(python="/opt/env/bin/python", prefix=prefix)) == command
+
+
+def test_the_script_beside_the_interpreter_starts_us(tmp_path):
+    (tmp_path / "apiloom").write_text("")
+    surroundings = Surroundings(python=str(tmp_path / "python"), prefix=str(tmp_path), platform="linux")
+    assert program(surroundings) == (str(tmp_path / "apiloom"),)

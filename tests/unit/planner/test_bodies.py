@@ -288,3 +288,8 @@ def test_fields_in_a_type_that_has_none_are_the_documents_fault(media_type: str)
 def test_a_media_type_that_is_none_is_the_documents_fault(media_type: str):
     with pytest.raises(DesignError, match="no media type"):
         sent(media_type, {"body": 1}, whole="body")
+
+
+def test_a_whole_form_given_as_text_is_sent_as_it_is():
+    assert sent(FORM, {"body": "a=1&b=x%20y+z"}, whole="body") == (FORM, b"a=1&b=x%20y+z")
+    assert sent(FORM, {"body": "a=é b"}, whole="body") == (FORM, b"a=%C3%A9%20b")

@@ -217,3 +217,12 @@ def test_parameters_of_the_type_are_kept_and_a_boundary_replaced(written: str, s
     content_type, _ = sent(written, {"a": "x"}, fields=fields("a"))
     assert str(content_type).startswith(sent_as)
     assert str(content_type).count("boundary=") == 1
+
+
+def test_a_whole_multipart_body_knows_which_of_its_members_are_files():
+    known = (
+        BoundField(argument="body", name="f", kind="binary"),
+        BoundField(argument="body", name="g", kind="binaries"),
+    )
+    made = sent(FORM_DATA, {"body": {"a": "AA==", "f": "AA==", "g": ["AQ=="]}}, whole="body", fields=known)
+    assert [part.rpartition(b"\r\n\r\n")[2] for part in parts_of(made)] == [b"AA==", b"\x00", b"\x01"]

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from apiloom.base.errors import CallerError
-from apiloom.console.cli.options import common
+from apiloom.console.cli.options import answering
 from apiloom.console.cli.seat import OK, Seat
 
 SHELLS = ("bash", "zsh", "fish")
@@ -15,7 +15,7 @@ VARIABLE = "_APILOOM_COMPLETE"
 
 @click.command()
 @click.argument("shell", required=False, type=click.Choice(SHELLS))
-@common
+@answering
 @click.pass_obj
 @click.pass_context
 def completion(context: click.Context, seat: Seat, shell: str | None) -> int:

@@ -10,7 +10,7 @@ import click
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.console.cli.later import not_yet
-from apiloom.console.cli.options import SourceCommand, SourceWord, checked, common, http_url, read_options, reading
+from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
 from apiloom.console.cli.seat import OK, Seat, announce, write_bytes
 from apiloom.console.house import Connector, Options, Surroundings
 from apiloom.console.install.launch import handed_on, program, serve_words
@@ -33,7 +33,7 @@ Files = dict[str, str]
 )
 @click.option("--url", metavar="URL", callback=http_url, help="With config: point to a server that runs.")
 @reading
-@common
+@answering
 @click.pass_obj
 def export(seat: Seat, /, source: str, folder: str, target: str, **given: Any) -> int:
     """Write the tools of SOURCE into DIR as definitions or configuration.

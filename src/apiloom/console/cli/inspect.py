@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from apiloom.console.cli.options import SourceCommand, SourceWord, checked, common, read_options, reading
+from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, read_options, reading
 from apiloom.console.cli.report import render_report
 from apiloom.console.cli.seat import OK, Seat
 
@@ -15,7 +15,7 @@ from apiloom.console.cli.seat import OK, Seat
 @click.argument("source", type=SourceWord())
 @click.option("--all", "all_", is_flag=True, help="Show every tool and finding.")
 @reading
-@common
+@answering
 @click.pass_obj
 def inspect(seat: Seat, /, source: str, all_: bool, **given: Any) -> int:
     """Show what an API description becomes: ledger, tools, findings, token cost, score."""

@@ -48,7 +48,7 @@ def reading(command: Decorated) -> Decorated:
     return command
 
 
-def common(command: Decorated) -> Decorated:
+def answering(command: Decorated) -> Decorated:
     """What every command has. Both are looked for before parsing, so that usage errors heed them too."""
     for decorate in (_JSON, _DEBUG):
         command = decorate(command)

@@ -37,9 +37,20 @@ def render_report(report: dict[str, Any], *, whole: bool) -> None:
     _line("")
     tokens = report["tokens"]
     _line(f"tools/list costs about {tokens['list']:,} tokens, the largest tool {tokens['largest']:,}")
-    score = ", ".join(f"{key} {_shown(value)}" for key, value in report["score"].items())
-    if score:
-        _line(f"score: {score}")
+    if report["score"]:
+        _line(_score(report["score"]))
+
+
+def _score(score: dict[str, Any]) -> str:
+    """The total first, then what it is made of: parts may be numbers or carry their own ``score``."""
+    parts = score.get("parts", {})
+    pieces = (
+        f"{name} {_shown(part.get('score', part) if isinstance(part, dict) else part)}" for name, part in parts.items()
+    )
+    rest = (f"{key} {_shown(value)}" for key, value in score.items() if key not in {"total", "parts"})
+    made_of = ", ".join([*pieces, *rest])
+    total = f"score: {_shown(score['total'])} of 100" if "total" in score else "score"
+    return f"{total} ({made_of})" if made_of else total
 
 
 def _tools(tools: Sequence[dict[str, Any]], *, whole: bool) -> None:

@@ -19,7 +19,7 @@ from apiloom.console.cli.export import export
 from apiloom.console.cli.inspect import inspect
 from apiloom.console.cli.install import install
 from apiloom.console.cli.later import platform_commands
-from apiloom.console.cli.options import common
+from apiloom.console.cli.options import answering
 from apiloom.console.cli.seat import FAULT, INTERRUPTED, OK, PIPE_CLOSED, Seat, exit_code, tell
 from apiloom.console.cli.serve import serve
 from apiloom.console.house import House
@@ -42,7 +42,7 @@ class Root(click.Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="apiloom", message="%(prog)s %(version)s")
-@common
+@answering
 def root() -> None:
     """Turn any API into MCP tools for AI agents.
 

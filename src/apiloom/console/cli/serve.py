@@ -9,7 +9,7 @@ import click
 
 from apiloom.base.errors import CallerError
 from apiloom.console.cli.later import not_yet
-from apiloom.console.cli.options import SourceCommand, SourceWord, checked, common, http_url, read_options, reading
+from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
 from apiloom.console.cli.seat import Seat, announce
 from apiloom.console.house import Listen
 
@@ -42,7 +42,7 @@ def read_address(text: str) -> tuple[str, int]:
 @click.option("--result-tokens", type=click.IntRange(min=0), metavar="N", help="Longest result; 0 is no limit.")
 @click.option("--data", metavar="DIR|URL", help="Where the gateway keeps what it knows.")
 @reading
-@common
+@answering
 @click.pass_obj
 def serve(seat: Seat, /, sources: tuple[str, ...], **given: Any) -> int:
     """Serve API descriptions as MCP tools.

@@ -40,7 +40,7 @@ def config_path(client: Client, scope: Scope, surroundings: Surroundings) -> Pat
     return place.project(surroundings)
 
 
-def _application_data(surroundings: Surroundings) -> Path:
+def _application_folder(surroundings: Surroundings) -> Path:
     """Where desktop applications keep their settings."""
     environment = surroundings.environment
     if surroundings.platform == "darwin":
@@ -71,7 +71,7 @@ PLACES: dict[Client, Place] = {
     ),
     "claude-desktop": Place(
         title="Claude Desktop",
-        user=lambda at: _application_data(at) / "Claude" / "claude_desktop_config.json",
+        user=lambda at: _application_folder(at) / "Claude" / "claude_desktop_config.json",
         project=None,
         after="quit Claude Desktop and start it anew",
     ),
@@ -83,7 +83,7 @@ PLACES: dict[Client, Place] = {
     ),
     "vscode": Place(
         title="VS Code",
-        user=lambda at: _application_data(at) / "Code" / "User" / "mcp.json",
+        user=lambda at: _application_folder(at) / "Code" / "User" / "mcp.json",
         project=lambda at: at.folder / ".vscode" / "mcp.json",
         after="run 'MCP: List Servers' in VS Code and start it",
     ),

@@ -96,9 +96,15 @@ def number_circles(start: str, edges: Callable[[str], Iterable[str]], numbers: d
                 above = path[-1][0]
                 lowest[above] = min(lowest[above], lowest[name])
             if lowest[name] == order[name]:
-                number = len(numbers)
-                while True:
-                    member = held.pop()
-                    numbers[member] = number
-                    if member == name:
-                        break
+                _settle(held, name, numbers)
+
+
+def _settle(held: list[str], name: str, numbers: dict[str, int]) -> None:
+    """Number a finished circle: everything held since its first member was entered."""
+    start = len(held) - 1
+    while held[start] != name:
+        start -= 1
+    number = len(numbers)
+    for member in held[start:]:
+        numbers[member] = number
+    del held[start:]

@@ -182,7 +182,10 @@ def values(value: Any, kind: Any) -> tuple[Any, str]:
         if all(number is not None for number in numbers):
             value = numbers
             message = "enum values of a number are texts; they were read as numbers"
-    distinct = list({_identity(item): item for item in reversed(value)}.values())[::-1]
+    first: dict[object, Any] = {}
+    for item in value:
+        first.setdefault(_identity(item), item)
+    distinct = list(first.values())
     if len(distinct) < len(value):
         message = "enum repeats values; each was taken once"
     return distinct, message

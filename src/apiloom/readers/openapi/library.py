@@ -52,6 +52,7 @@ class Library:
         self._bytes = len(document.content)
         self._names: dict[str, dict[str, str]] = {}
         self._resolved: dict[tuple[str, str], Found] = {}
+        self._pending: set[tuple[str, str]] = set()
 
     def follow(self, value: object, spot: Spot) -> Found:
         """The value itself, or what it refers to, through any number of references.
@@ -76,9 +77,17 @@ class Library:
         Raises:
             Dangling: with the reason as a sentence.
         """
-        found = self._resolved.get((base.location, ref))
+        key = (base.location, ref)
+        found = self._resolved.get(key)
         if found is None:
-            found = self._resolved[base.location, ref] = self._resolve(ref, base)
+            # Stepping through one reference may need another: "#/a/b" where a is a reference to "#/a/b".
+            if key in self._pending or len(self._pending) >= LIMITS.hops:
+                raise Dangling(f'the reference "{ref}" leads back to itself')
+            self._pending.add(key)
+            try:
+                found = self._resolved[key] = self._resolve(ref, base)
+            finally:
+                self._pending.discard(key)
         return found
 
     def _resolve(self, ref: str, base: Spot) -> Found:

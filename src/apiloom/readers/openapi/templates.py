@@ -81,9 +81,10 @@ class _Fitting:
     def _placeholder(self, match: re.Match[str]) -> str:
         name = match[1]
         if name not in self._in_path:
-            bare = name.strip("+*").partition(":")[0].strip()
+            plain = name.partition(":")[0].strip()
+            bare = plain.strip("+*")
             if bare in self._in_path or (bare != name and _SIMPLE_NAME.fullmatch(bare)):
-                return self._named(bare, reserved="+" in name or "*" in name)
+                return self._named(bare, reserved=bare != plain)
             if not _SIMPLE_NAME.fullmatch(name):
                 raise Unusable("its path has braces that name no parameter", self._pointer())
         return self._named(name, reserved=False)

@@ -1,0 +1,247 @@
+"""Every OpenAPI and Swagger document of the corpus becomes a catalog that clients accept.
+
+All checks of a document run on one reading of it; each test below then asks about one of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from apiloom.base import json
+from apiloom.base.errors import DesignError
+from apiloom.catalog.arguments import LIMIT as ARGUMENT_LIMIT
+from apiloom.catalog.build import build_catalog
+from apiloom.catalog.listing import render_listing
+from apiloom.catalog.report import build_report
+from apiloom.catalog.storage import tool_from_json, tool_to_json
+from apiloom.catalog.tool import Catalog
+from apiloom.catalog.validation import input_validator_schema
+from apiloom.catalog.views import BUDGET, Views
+from apiloom.model.api import ApiModel
+from apiloom.model.schema import references
+from apiloom.readers.parse import parse
+from apiloom.readers.read import read_document
+from apiloom.readers.source import Document
+from support.client_limits import problems
+from support.corpus import CorpusDocument, openapi_documents
+
+Verdicts = dict[str, list[str]]
+
+LEAST_READ = 200
+"""Documents that must become catalogs, so that a reader that refuses everything proves nothing here."""
+
+
+def fetch(location: str) -> bytes:
+    try:
+        return Path(location).read_bytes()
+    except OSError:
+        raise DesignError(f"there is no file {location}", code="document.not_found") from None
+
+
+def read(document: CorpusDocument, content: bytes) -> ApiModel | None:
+    try:
+        return read_document(Document(location=str(document.path), content=content), fetch)
+    except DesignError:
+        return None
+
+
+def shuffled(content: bytes, location: str) -> bytes:
+    """The same document as JSON with its paths in another order."""
+    tree, _ = parse(content, location)
+    if isinstance(tree.get("paths"), dict):
+        paths = list(tree["paths"].items())
+        random.Random(7).shuffle(paths)
+        tree = {**tree, "paths": dict(paths)}
+    return json.dumps(tree)
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Verdicts:
+    found: Verdicts = defaultdict(list)
+    for document in openapi_documents():
+        content = document.path.read_bytes()
+        model = read(document, content)
+        if model is None:
+            found["refused"].append(document.id)
+            continue
+        found["read"].append(document.id)
+        catalog = build_catalog(model)
+        entries = render_listing(catalog)
+        for name, check in CHECKS.items():
+            found[name] += [f"{document.id}: {problem}" for problem in check(model, catalog)]
+        again = shuffled(content, str(document.path))
+        found["same"] += [f"{document.id}: {problem}" for problem in differences(document, again, entries)]
+    return found
+
+
+def differences(document: CorpusDocument, content: bytes, entries: dict[str, bytes]) -> Iterator[str]:
+    model = read(document, content)
+    if model is None:
+        yield "it is refused when its paths are shuffled"
+        return
+    other = render_listing(build_catalog(model))
+    if list(other) != list(entries):
+        yield f"shuffled paths give other names: {sorted(set(other) ^ set(entries))[:3]}"
+        return
+    for name, entry in entries.items():
+        if other[name] != entry:
+            yield f"shuffled paths give other bytes for {name}"
+            return
+
+
+def ledger(model: ApiModel, catalog: Catalog) -> Iterator[str]:
+    keys = [one.key for one in (*model.operations, *model.unreadable)]
+    if sorted(line.key for line in catalog.ledger) != sorted(keys):
+        yield "the ledger does not name every operation once"
+    for line in catalog.ledger:
+        exposed = line.status == "exposed"
+        if exposed != bool(line.tool) or exposed == bool(line.reason):
+            yield f"{line.key} is {line.status} with tool {line.tool!r} and reason {line.reason!r}"
+        if len(line.reason) > 300 or "\n" in line.reason:
+            yield f"{line.key} has a reason that is no sentence: {line.reason!r}"
+    if {line.tool for line in catalog.ledger if line.tool} != set(catalog.tools):
+        yield "the ledger and the tools disagree"
+
+
+def limits(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    views = Views(catalog.schemas)
+    for tool in catalog.tools.values():
+        view = views.render(tool, with_output=True)
+        yield from problems(view)
+        size = len(json.dumps(view["inputSchema"]))
+        if size > BUDGET * 1.2 and len(view["inputSchema"]["properties"]) < 20:
+            yield f"{tool.name} has {size} bytes of input schema"
+
+
+def arguments(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    for tool in catalog.tools.values():
+        names = [one.name for one in tool.arguments]
+        schema: Any = tool.input_schema
+        if len(set(names)) != len(names) or any(len(name) > ARGUMENT_LIMIT for name in names):
+            yield f"{tool.name} has arguments that are no names: {names}"
+        if names != list(schema["properties"]) or not set(schema.get("required", ())) <= set(names):
+            yield f"{tool.name} has arguments that its schema does not know"
+        ways = [(one.place, one.original) for one in tool.arguments]
+        if len(set(ways)) != len(ways) and not (tool.binding.body and tool.binding.body.rest):
+            yield f"{tool.name} sends two arguments to one place"
+
+
+def dangling(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    for name in catalog.schemas:
+        if missing := references(catalog.schemas[name]) - set(catalog.schemas):
+            yield f"the definition {name} refers to {sorted(missing)[:3]}"
+    for tool in catalog.tools.values():
+        for schema in (tool.input_schema, tool.output_schema):
+            if schema is not None and (missing := references(schema) - set(catalog.schemas)):
+                yield f"{tool.name} refers to {sorted(missing)[:3]}"
+
+
+def validators(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+    for tool in catalog.tools.values():
+        try:
+            validator = jsonschema_rs.Draft202012Validator(
+                input_validator_schema(tool, catalog.schemas), pattern_options=options
+            )
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            yield f"the schema of {tool.name} does not compile: {str(error)[:200]}"
+            continue
+        if validator.is_valid({"no such argument": 1}):
+            yield f"{tool.name} takes an argument it does not have"
+
+
+def storage(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    for tool in catalog.tools.values():
+        if tool_from_json(tool_to_json(tool)) != tool:
+            yield f"{tool.name} changes when it is kept"
+
+
+CHECKS = {
+    "ledger": ledger,
+    "limits": limits,
+    "arguments": arguments,
+    "dangling": dangling,
+    "validators": validators,
+    "storage": storage,
+}
+
+
+def none_of(found: list[str]) -> None:
+    assert not found, "\n".join([f"{len(found)} problems", *found[:20]])
+
+
+def test_nearly_every_document_of_the_corpus_is_read(verdicts: Verdicts) -> None:
+    assert len(verdicts["read"]) >= LEAST_READ, verdicts["refused"]
+
+
+def test_exposed_gated_and_quarantined_are_all_operations(verdicts: Verdicts) -> None:
+    none_of(verdicts["ledger"])
+
+
+def test_every_name_key_and_schema_passes_what_major_clients_demand(verdicts: Verdicts) -> None:
+    none_of(verdicts["limits"])
+
+
+def test_every_argument_has_one_name_and_one_place(verdicts: Verdicts) -> None:
+    none_of(verdicts["arguments"])
+
+
+def test_no_reference_leads_nowhere(verdicts: Verdicts) -> None:
+    none_of(verdicts["dangling"])
+
+
+def test_every_tool_has_a_validator_that_refuses_unknown_arguments(verdicts: Verdicts) -> None:
+    none_of(verdicts["validators"])
+
+
+def test_every_tool_survives_being_kept(verdicts: Verdicts) -> None:
+    none_of(verdicts["storage"])
+
+
+def test_shuffled_paths_give_the_same_bytes(verdicts: Verdicts) -> None:
+    none_of(verdicts["same"])
+
+
+def test_runs_of_their_own_with_other_hash_seeds_give_the_same_bytes() -> None:
+    here = Path(__file__).resolve()
+    seals = set()
+    for seed in ("1", "2"):
+        run = subprocess.run(
+            [sys.executable, str(here)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        seals.add(run.stdout)
+    assert len(seals) == 1
+    assert len(seals.pop()) > 64
+
+
+def sealed_reports() -> str:
+    """A digest of listing and report of every document of middle size, and how many there were."""
+    seal, count = hashlib.sha256(), 0
+    for document in openapi_documents():
+        content = document.path.read_bytes()
+        model = read(document, content) if 50_000 < len(content) < 200_000 else None
+        if model is not None:
+            catalog = build_catalog(model)
+            seal.update(b"".join(render_listing(catalog).values()))
+            seal.update(json.dumps(build_report(catalog)))
+            count += 1
+    return f"{count} {seal.hexdigest()}"
+
+
+if __name__ == "__main__":
+    print(sealed_reports())

@@ -1,0 +1,23 @@
+"""The pets of :mod:`support.pets` on standard input and output, for a client that starts a process."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.pets import pets
+
+from apiloom.wire.settings import WireSettings
+from apiloom.wire.stdio import serve_standard
+
+
+async def main() -> None:
+    world = pets()
+    serving = asyncio.ensure_future(serve_standard(world.directory, WireSettings()))
+    await asyncio.sleep(0)
+    print("a stray line of some library")  # must not reach the client
+    await serving
+
+
+asyncio.run(main())

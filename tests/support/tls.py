@@ -1,0 +1,66 @@
+"""Certificates for tests, made on the spot: an authority, and what it or nobody signed."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate and its key, both as PEM."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def pem(self) -> bytes:
+        key = self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return self.certificate_pem + key
+
+
+def identity(name: str, *hosts: str, by: Identity | None = None, days: int = 10) -> Identity:
+    """An identity for hosts, signed by another one or by itself; negative days make it expired."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=30))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=not hosts and by is None, path_length=None), critical=True)
+    )
+    if hosts:
+        names = [x509.IPAddress(ipaddress.ip_address(h)) if h[0].isdigit() else x509.DNSName(h) for h in hosts]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return Identity(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+def server_context(of: Identity, folder: Path, *, clients_of: Identity | None = None) -> ssl.SSLContext:
+    """A server's TLS settings; with ``clients_of`` it demands a certificate that this authority signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    file = folder / "server.pem"
+    file.write_bytes(of.pem)
+    context.load_cert_chain(file)
+    if clients_of is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=clients_of.certificate_pem.decode())
+    return context

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from apiloom.catalog.patterns import for_checking, for_showing, length_of
+from apiloom.catalog.shapes import flat, object_shape
+from apiloom.catalog.validation import answer_schema, request_schema
+from support.catalogs import strict_of, tool_with_body
+
+
+def accepts(schema: Any, value: Any) -> bool:
+    tool, catalog = tool_with_body({"type": "object", "properties": {"x": schema}})
+    result: bool = strict_of(tool, catalog).is_valid({"x": value})
+    return result
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        (r"^[\w-\.]+$", "a-b.c", "a b"),
+        (r"^\h+$", "\t ", "a"),
+        (r"/^abc$/i", "ABC", "/abc/"),
+        (r"^a\Z", "a", "ab"),
+        (r"^a{,3}$", "a{,3}", "aaa"),
+        (r"^\p{ASCII}*$", "abc", "é"),
+        (r"^[\d-x]$", "-", "y"),
+        (r"^(?!x)a", "a", "x"),
+        (r"^(a)\1$", "aa", "a"),
+        (r"^.{2,65536}$", "ab", "a"),
+        (r"^[\s\S]{1,100000}$", "a", ""),
+    ],
+)
+def test_patterns_of_other_dialects_mean_what_their_authors_meant(pattern: str, good: str, bad: str) -> None:
+    schema = {"type": "string", "pattern": pattern}
+    assert accepts(schema, good)
+    assert not accepts(schema, bad)
+
+
+@pytest.mark.parametrize("pattern", ["(", "[", "*a", r"\Q.\E", "(?<n", "a" * 3000, r"\p{Nonsense}", "[]"])
+def test_patterns_that_cannot_be_read_are_left_out_and_never_stop_a_call(pattern: str) -> None:
+    assert accepts({"type": "string", "pattern": pattern}, "anything")
+
+
+def test_a_pattern_built_to_stall_is_answered_all_the_same() -> None:
+    assert not accepts({"type": "string", "pattern": "^(a+)+$"}, "a" * 5000 + "b")
+    assert not accepts({"type": "string", "pattern": r"^(?=a)(a+)+\1$"}, "a" * 5000 + "b")
+
+
+def test_only_what_every_engine_reads_alike_is_shown() -> None:
+    for pattern in ("^[a-z0-9_-]+$", r"^\d{3}-\d{4}$", "^(a|b)?c*$", r"^[^/]+\.json$"):
+        assert for_showing(pattern) == pattern
+    for pattern in (r"\p{L}", "(?i)a", "(?<=a)b", "a++", "[[:alpha:]]", r"\h", "[a&&b]", "(", "/^a$/i", r"\u0041"):
+        assert for_showing(pattern) is None
+
+
+def test_a_pattern_that_only_counts_is_a_length() -> None:
+    assert length_of("^.{1,65536}$") == (1, 65536)
+    assert length_of("^.+$") == (1, None)
+    assert length_of("^.*$") == (0, None)
+    assert length_of("^.{5}$") == (5, 5)
+    assert length_of("^[a-z]{5}$") is None
+
+
+def test_a_respelled_pattern_is_known_to_compile() -> None:
+    assert for_checking(r"[\w-.]") == r"[\w\-.]"
+    assert for_checking("x{") == r"x\{"
+
+
+def test_one_of_counts_as_any_of() -> None:
+    overlapping = {"oneOf": [{"type": "integer"}, {"type": "number"}]}
+    assert accepts(overlapping, 1)
+    assert not accepts(overlapping, "1")
+
+
+def test_a_type_that_contradicts_the_union_beside_it_is_left_out() -> None:
+    schema = {"type": "object", "oneOf": [{"type": "string"}, {"type": "null"}]}
+    assert accepts(schema, "a")
+    assert accepts(schema, None)
+    assert not accepts(schema, 1)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"type": "nonsense"},
+        {"type": ["string", "nonsense"]},
+        {"minimum": "1"},
+        {"minLength": -1},
+        {"maxLength": 1.5},
+        {"enum": []},
+        {"enum": "abc"},
+        {"required": "x"},
+        {"properties": []},
+        {"items": [{}]},
+        {"allOf": []},
+        {"anyOf": "x"},
+        {"multipleOf": 0},
+        {"$ref": "#/$defs/Missing"},
+        {"$ref": 7},
+        {"additionalProperties": "yes"},
+        {"patternProperties": {"(": {}}},
+        {"dependentRequired": []},
+        {"format": 1},
+        {"pattern": 1},
+        {"not": 1},
+        {"$id": "%%%", "$schema": "nope", "$anchor": "1 2"},
+    ],
+)
+def test_what_no_schema_allows_is_left_out_so_that_it_always_compiles(broken: Any) -> None:
+    schema = request_schema({"type": "object", "properties": {"x": broken}}, {})
+    assert jsonschema_rs.Draft202012Validator(schema).is_valid({})
+
+
+def test_definitions_are_attached_once_however_often_they_are_named() -> None:
+    pool: dict[str, Any] = {"A": {"properties": {"b": {"$ref": "#/$defs/B"}, "a": {"$ref": "#/$defs/A"}}}, "B": {}}
+    closed = request_schema({"properties": {"x": {"$ref": "#/$defs/A"}}}, pool)
+    assert isinstance(closed, dict)
+    assert list(closed["$defs"]) == ["A", "B"]
+
+
+def test_each_direction_requires_only_what_it_carries() -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"id": {"readOnly": True}, "password": {"writeOnly": True}, "n": {}},
+        "required": ["id", "password", "n"],
+    }
+    sent, answered = request_schema(schema, {}), answer_schema(schema, {})
+    assert isinstance(sent, dict)
+    assert isinstance(answered, dict)
+    assert sent["required"] == ["password", "n"]
+    assert answered["required"] == ["id", "n"]
+
+
+def test_references_that_only_lead_in_circles_end() -> None:
+    pool: dict[str, Any] = {"A": {"$ref": "#/$defs/B"}, "B": {"allOf": [{"$ref": "#/$defs/A"}]}}
+    assert flat({"$ref": "#/$defs/A"}, pool) == {}
+    assert object_shape({"$ref": "#/$defs/A"}, pool) is None
