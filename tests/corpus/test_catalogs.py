@@ -234,7 +234,7 @@ def sealed_reports() -> str:
     seal, count = hashlib.sha256(), 0
     for document in openapi_documents():
         content = document.path.read_bytes()
-        model = read(document, content) if 50_000 < len(content) < 200_000 else None
+        model = read(document, content) if 60_000 < len(content) < 110_000 else None
         if model is not None:
             catalog = build_catalog(model)
             seal.update(b"".join(render_listing(catalog).values()))

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import ImageContent, TextContent
+from mcp.types import ImageContent, TextContent, ToolListChangedNotification
 
 from support.servers import APILOOM, MODERN, clean_environment, serving
-from support.shop import PIXEL, TOOLS, shop
+from support.shop import DOCUMENT, PIXEL, TOOLS, shop
 
 MODES = {"auto": MODERN, "legacy": "2025-11-25", MODERN: MODERN}
 
 
 @asynccontextmanager
-async def connected(transport: str, mode: str, source: str, base_url: str, folder: Path) -> AsyncIterator[Client]:
+async def connected(
+    transport: str, mode: str, source: str, base_url: str, folder: Path, hear: Any = None
+) -> AsyncIterator[Client]:
     if transport == "http":
         with serving(source, "--base-url", base_url) as server:
-            async with Client(server.url, mode=mode) as client:
+            async with Client(server.url, mode=mode, message_handler=hear) as client:
                 yield client
         return
     command, *rest = [*APILOOM, "serve", source, "--base-url", base_url, "--stdio"]
     parameters = StdioServerParameters(command=command, args=rest, env=clean_environment(str(folder)))
-    async with Client(stdio_client(parameters), mode=mode) as client:
+    async with Client(stdio_client(parameters), mode=mode, message_handler=hear) as client:
         yield client
 
 
@@ -89,3 +94,36 @@ async def test_the_python_sdk_is_told_of_failures(mode: str, transport: str, tmp
             gone = await client.call_tool("delete_item", {"id": 3})
             assert gone.is_error is False
             assert (upstream.last().method, upstream.last().target) == ("DELETE", "/items/3")
+
+
+def grown(source: str) -> None:
+    """Write the document anew with one more operation."""
+    more = {"/news": {"get": {"operationId": "readNews", "responses": {"200": {"description": "News."}}}}}
+    Path(source).write_text(json.dumps({**DOCUMENT, "paths": {**DOCUMENT["paths"], **more}}))
+
+
+@pytest.mark.parametrize("transport", ["http", "stdio"])
+async def test_a_changed_document_is_told_to_a_modern_listener(transport: str, tmp_path: Path) -> None:
+    with shop(tmp_path) as (source, upstream):
+        async with connected(transport, MODERN, source, upstream.url, tmp_path) as client:
+            async with client.listen(tools_list_changed=True) as changes:
+                grown(source)
+                async with asyncio.timeout(15):
+                    await anext(changes)
+            assert "read_news" in [tool.name for tool in (await client.list_tools()).tools]
+
+
+@pytest.mark.parametrize("transport", ["http", "stdio"])
+async def test_a_changed_document_is_told_to_a_legacy_session(transport: str, tmp_path: Path) -> None:
+    told = asyncio.Event()
+
+    async def hear(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            told.set()
+
+    with shop(tmp_path) as (source, upstream):
+        async with connected(transport, "legacy", source, upstream.url, tmp_path, hear) as client:
+            grown(source)
+            async with asyncio.timeout(15):
+                await told.wait()
+            assert "read_news" in [tool.name for tool in (await client.list_tools()).tools]

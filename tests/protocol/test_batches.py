@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import pets
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import pets
 
 BATCHES = "2025-03-26"
 
@@ -19,12 +19,12 @@ def open_app(**settings: Any) -> McpHttp:
     return McpHttp(pets().directory, OpenGate(), WireSettings(**settings))
 
 
-def ping(id: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": id, "method": "ping"}
+def ping(key: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": key, "method": "ping"}
 
 
-def call(id: Any, name: str, **meta: Any) -> dict[str, Any]:
-    return mcp.words(BATCHES, "tools/call", {"name": name, "_meta": meta} if meta else {"name": name}, id)
+def call(key: Any, name: str, **meta: Any) -> dict[str, Any]:
+    return mcp.words(BATCHES, "tools/call", {"name": name, "_meta": meta} if meta else {"name": name}, key)
 
 
 @holds("batch")

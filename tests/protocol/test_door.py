@@ -4,14 +4,14 @@ import asyncio
 import json
 
 import pytest
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import pets
 
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import pets
 
 TOKEN = "ala_" + "t" * 43
 
@@ -276,7 +276,7 @@ async def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
 
 @holds("invalid-request")
 @pytest.mark.parametrize(
-    ("message", "id"),
+    ("message", "key"),
     [
         (1, None),
         ("ping", None),
@@ -293,20 +293,20 @@ async def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
         ({"jsonrpc": "2.0", "id": [1], "method": "ping"}, None),
     ],
 )
-async def test_what_is_no_message_is_an_invalid_request(message: object, id: object) -> None:
+async def test_what_is_no_message_is_an_invalid_request(message: object, key: object) -> None:
     reply = await mcp.post(open_app(), message)
     assert (reply.status, reply.json()["error"]["code"]) == (400, -32600)
-    assert reply.json().get("id") == id
+    assert reply.json().get("id") == key
 
 
 @holds("id")
 @pytest.mark.parametrize("revision", mcp.EVERY)
-@pytest.mark.parametrize("id", [0, -1, 7, 2**53 + 1, 10**30, "", "a", "1", 'q"\\\n\u2028é', "x" * 1000])
-async def test_an_id_comes_back_as_it_was(revision: str, id: object) -> None:
-    reply = await mcp.ask(open_app(), revision, "tools/list", id=id)
-    assert reply.json()["id"] == id
-    assert type(reply.json()["id"]) is type(id)
-    assert (await mcp.ask(open_app(), revision, "no/such", id=id)).json()["id"] == id
+@pytest.mark.parametrize("key", [0, -1, 7, 2**53 + 1, 10**30, "", "a", "1", 'q"\\\n\u2028é', "x" * 1000])
+async def test_an_id_comes_back_as_it_was(revision: str, key: object) -> None:
+    reply = await mcp.ask(open_app(), revision, "tools/list", key=key)
+    assert reply.json()["id"] == key
+    assert type(reply.json()["id"]) is type(key)
+    assert (await mcp.ask(open_app(), revision, "no/such", key=key)).json()["id"] == key
 
 
 @holds("params")

@@ -4,13 +4,13 @@ import base64
 from typing import Any
 
 import pytest
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import Pets, pets
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import Pets, pets
 
 
 def serve(world: Pets) -> McpHttp:
@@ -114,7 +114,7 @@ async def test_a_request_without_any_version_is_taken_for_the_oldest() -> None:
     ],
 )
 async def test_headers_that_do_not_say_what_the_body_says_are_refused(wrong: mcp.Headers) -> None:
-    reply = await mcp.call(serve(pets()), mcp.MODERN, "echo", extra=wrong, id=3)
+    reply = await mcp.call(serve(pets()), mcp.MODERN, "echo", extra=wrong, key=3)
     assert (reply.status, reply.json()["error"]["code"], reply.json()["id"]) == (400, -32020, 3)
 
 
@@ -215,7 +215,7 @@ async def test_a_doubled_mirror_is_refused_and_legacy_callers_need_none() -> Non
 @holds("method.unknown")
 async def test_an_unknown_method_is_not_found_in_the_words_of_its_era() -> None:
     for revision in mcp.EVERY:
-        reply = await mcp.ask(serve(pets()), revision, "unknown/method", id="u")
+        reply = await mcp.ask(serve(pets()), revision, "unknown/method", key="u")
         assert (reply.json()["error"]["code"], reply.json()["id"]) == (-32601, "u")
         assert reply.status == (404 if revision == mcp.MODERN else 200)
 

@@ -23,5 +23,5 @@ def test_no_test_holds_a_behaviour_that_is_not_in_the_account() -> None:
 
 def test_every_behaviour_names_where_it_is_written() -> None:
     assert [
-        name for name, (where, says) in BEHAVIOURS.items() if ":" not in where and "/" not in where or not says
+        name for name, (where, says) in BEHAVIOURS.items() if (":" not in where and "/" not in where) or not says
     ] == []

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import pets
 
 from apiloom.identity.gate import Gate, OpenGate, Refusal
 from apiloom.identity.principal import Principal
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import pets
 
 
 class NameGate:

@@ -6,14 +6,14 @@ from typing import Any
 import mcp_types.methods as official
 import pytest
 from mcp_types.jsonrpc import JSONRPCError, JSONRPCNotification, JSONRPCResponse
-from support import asgi, mcp
-from support.behaviours import holds
-from support.lines import served
-from support.pets import Pets, pets
 
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.lines import served
+from support.pets import Pets, pets
 
 LISTEN = {"notifications": {"toolsListChanged": True}}
 NO_ID = {"id": None}

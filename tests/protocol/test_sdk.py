@@ -13,13 +13,13 @@ import pytest
 import uvicorn
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import PNG, Pets, pets
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import PNG, Pets, pets
 
 MODES = {"auto": mcp.MODERN, "legacy": "2025-11-25", mcp.MODERN: mcp.MODERN}
 SCRIPT = Path(__file__).parents[1] / "support/stdio_pets.py"

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from support import asgi, mcp
 from support.behaviours import holds
 from support.lines import Client, served
@@ -24,9 +25,9 @@ async def opened(client: Client, revision: str) -> None:
         assert (await client.ask(opening(revision)))["result"]["protocolVersion"] == revision
 
 
-def call(revision: str, name: str, id: object = 1, **meta: object) -> dict[str, Any]:
+def call(revision: str, name: str, key: object = 1, **meta: object) -> dict[str, Any]:
     params: dict[str, Any] = {"name": name, "arguments": {}}
-    return mcp.words(revision, "tools/call", {**params, "_meta": meta} if meta else params, id)
+    return mcp.words(revision, "tools/call", {**params, "_meta": meta} if meta else params, key)
 
 
 async def happens(event: asyncio.Event) -> None:
@@ -48,7 +49,7 @@ async def test_both_eras_are_spoken_on_one_channel() -> None:
 async def test_every_revision_lists_and_calls(revision: str) -> None:
     async with served(pets(pages=1).directory) as client:
         await opened(client, revision)
-        listed = (await client.ask(mcp.words(revision, "tools/list", id="l")))["result"]
+        listed = (await client.ask(mcp.words(revision, "tools/list", key="l")))["result"]
         assert "get_pet" in [tool["name"] for tool in listed["tools"]]
         result = (await client.ask(call(revision, "get_pet")))["result"]
         assert ("structuredContent" in result) == (revision != "2025-03-26")
@@ -251,7 +252,7 @@ async def test_a_subscription_that_says_nothing_is_refused() -> None:
 async def test_batches_are_heard_where_the_revision_has_them() -> None:
     async with served(pets().directory) as client:
         await opened(client, "2025-03-26")
-        ping = mcp.words("2025-03-26", "ping", id="p")
+        ping = mcp.words("2025-03-26", "ping", key="p")
         answers = await client.ask([ping, call("2025-03-26", "echo", 2), INITIALIZED])
         assert [answer["id"] for answer in answers] == ["p", 2]
         assert (await client.ask([]))["error"]["code"] == -32600

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from support import asgi, mcp
-from support.behaviours import holds
-from support.pets import Pets, pets
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import asgi, mcp
+from support.behaviours import holds
+from support.pets import Pets, pets
 
 LISTEN = {"notifications": {"toolsListChanged": True}}
 
@@ -149,7 +149,7 @@ async def test_a_legacy_call_is_called_off_by_its_id_without_a_response(tool: st
     app = serve(world)
     session = {"mcp-session-id": await mcp.initialize(app)}
     note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "a", "reason": "bored"}}
-    async with mcp.asking(app, "2025-11-25", "tools/call", token(tool), session, id="a") as wire:
+    async with mcp.asking(app, "2025-11-25", "tools/call", token(tool), session, key="a") as wire:
         await happens(world.started)
         assert (await mcp.post(app, note, session)).status == 202
         await wire.reply.end()
@@ -163,10 +163,10 @@ async def test_nobody_calls_off_a_call_of_another_session_or_id() -> None:
     world = pets()
     app = serve(world)
     mine, other = {"mcp-session-id": await mcp.initialize(app)}, {"mcp-session-id": await mcp.initialize(app)}
-    async with mcp.asking(app, "2025-11-25", "tools/call", {"name": "wait"}, mine, id=1) as wire:
+    async with mcp.asking(app, "2025-11-25", "tools/call", {"name": "wait"}, mine, key=1) as wire:
         await happens(world.started)
-        for session, id in ((other, 1), (None, 1), (mine, "1"), (mine, 2), (mine, None)):
-            note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}
+        for session, key in ((other, 1), (None, 1), (mine, "1"), (mine, 2), (mine, None)):
+            note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": key}}
             assert (await mcp.post(app, note, session)).status == 202
         world.release.set()
         await wire.reply.end()
@@ -177,7 +177,7 @@ async def test_nobody_calls_off_a_call_of_another_session_or_id() -> None:
 @holds("listen")
 async def test_a_subscription_is_acknowledged_then_told_of_each_change() -> None:
     world = pets()
-    async with mcp.asking(serve(world), mcp.MODERN, "subscriptions/listen", LISTEN, id="sub") as wire:
+    async with mcp.asking(serve(world), mcp.MODERN, "subscriptions/listen", LISTEN, key="sub") as wire:
         acknowledged = await wire.reply.message(0)
         assert acknowledged == {
             "jsonrpc": "2.0",
@@ -235,7 +235,7 @@ async def test_a_subscription_must_say_what_it_listens_for_and_take_a_stream() -
 @holds("listen.end")
 async def test_a_subscription_we_end_gets_its_result() -> None:
     app = serve(pets())
-    async with mcp.asking(app, mcp.MODERN, "subscriptions/listen", LISTEN, id=5) as wire:
+    async with mcp.asking(app, mcp.MODERN, "subscriptions/listen", LISTEN, key=5) as wire:
         await wire.reply.message(0)
         app.close()
         await wire.reply.end()

@@ -5,13 +5,13 @@ import logging
 from typing import Any
 
 import pytest
-from support import mcp
-from support.behaviours import holds
-from support.pets import PNG, Pets, pets, tool
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
+from support import mcp
+from support.behaviours import holds
+from support.pets import PNG, Pets, pets, tool
 
 
 def serve(world: Pets, **settings: Any) -> McpHttp:
@@ -143,7 +143,7 @@ async def test_no_content_is_an_empty_list(revision: str) -> None:
 @holds("call.unknown")
 @pytest.mark.parametrize("revision", mcp.EVERY)
 async def test_an_unknown_tool_is_a_protocol_error_with_the_nearest_name(revision: str) -> None:
-    reply = await mcp.call(serve(pets()), revision, "get_pets", id="x")
+    reply = await mcp.call(serve(pets()), revision, "get_pets", key="x")
     assert (reply.json()["error"]["code"], reply.json()["id"]) == (-32602, "x")
     assert "get_pet" in reply.json()["error"]["message"]
     assert reply.status == (400 if revision == mcp.MODERN else 200)

@@ -68,7 +68,8 @@ class Wire:
             reply.status = event["status"]
             reply.headers = [(name.decode(), value.decode()) for name, value in event["headers"]]
         else:
-            assert reply.status and not reply.ended, "an answer has a start and one end"
+            assert reply.status, "an answer has a start"
+            assert not reply.ended, "an answer has one end"
             reply.body += event.get("body", b"")
             reply.ended = not event.get("more_body", False)
         async with reply.turned:

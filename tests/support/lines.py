@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from support.asgi import SECONDS
-
 from apiloom.calls.endpoint import Directory
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stdio import serve_stdio
+from support.asgi import SECONDS
 
 
 class Client:

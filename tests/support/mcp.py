@@ -33,12 +33,12 @@ def headers(*layers: Headers | None) -> list[tuple[str, str]]:
     return [(name, value) for name, value in merged.items() if value is not None]
 
 
-def words(revision: str, method: str, params: dict[str, Any] | None = None, id: Any = 1) -> dict[str, Any]:
+def words(revision: str, method: str, params: dict[str, Any] | None = None, key: Any = 1) -> dict[str, Any]:
     """A request as a client of that revision writes it."""
     params = dict(params or {})
     if revision == MODERN:
         params["_meta"] = {**META, **params.get("_meta", {})}
-    message: dict[str, Any] = {"jsonrpc": "2.0", "id": id, "method": method}
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": key, "method": method}
     return {**message, "params": params} if params else message
 
 
@@ -62,10 +62,10 @@ async def ask(
     method: str,
     params: dict[str, Any] | None = None,
     extra: Headers | None = None,
-    id: Any = 1,
+    key: Any = 1,
 ) -> asgi.Reply:
     """One request in one revision."""
-    message = words(revision, method, params, id)
+    message = words(revision, method, params, key)
     return await post(app, message, routing(revision, message), extra)
 
 
@@ -75,10 +75,10 @@ def asking(
     method: str,
     params: dict[str, Any] | None = None,
     extra: Headers | None = None,
-    id: Any = 1,
+    key: Any = 1,
 ) -> Any:
     """The same, left in flight: a context manager around its :class:`~support.asgi.Wire`."""
-    message = words(revision, method, params, id)
+    message = words(revision, method, params, key)
     return asgi.connection(app, "POST", headers(routing(revision, message), extra), [encoded(message)])
 
 

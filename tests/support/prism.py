@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import socket
 import subprocess
@@ -10,9 +11,11 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from support.node import node, node_package
 from support.servers import clean_environment, ended
+from support.upstream import Answer, Seen
 
 _READY = re.compile(r"Prism is listening on (http://\S+?:\d+)")
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
@@ -73,3 +76,41 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One request as Prism judged it. ``violations`` are what it found wrong with the request."""
+
+    seen: Seen
+    status: int
+    violations: str
+    body: str
+
+
+class Tap:
+    """Passes every request on to Prism, byte for byte, and keeps what Prism said of it."""
+
+    def __init__(self, url: str) -> None:
+        self.where = urlsplit(url)
+        self.judged: list[Judged] = []
+
+    def answer(self, seen: Seen) -> Answer:
+        line = http.client.HTTPConnection(str(self.where.hostname), self.where.port, timeout=60)
+        with contextlib.closing(line):
+            line.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
+            for name, value in seen.headers.items():
+                if name not in ("connection", "content-length", "transfer-encoding"):
+                    line.putheader(name, value)
+            if seen.body or "content-length" in seen.headers:
+                line.putheader("content-length", str(len(seen.body)))
+            line.endheaders(seen.body)
+            reply = line.getresponse()
+            body = reply.read()
+            found = reply.getheader("sl-violations") or ""
+            kind = reply.getheader("content-type") or "application/json"
+        text = body.decode("utf-8", "replace")
+        if not found and kind.startswith("application/problem+json"):
+            found = text
+        self.judged.append(Judged(seen, reply.status, found if "request" in found or reply.status == 422 else "", text))
+        return Answer(body, reply.status, kind)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.pets import pets
-
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stdio import serve_standard
+from support.pets import pets
 
 
 async def main() -> None:

@@ -58,4 +58,4 @@ def test_the_set_up_needs_only_python_make_and_a_package_index(clone: Path, tmp_
     )
     assert prism.returncode == 0, prism.stderr
     # Nothing is left to do: the second run of either command begins with its work.
-    assert run("make", "--question", "set-up", "node-modules").returncode == 0
+    assert run("make", "--question", ".venv/.installed", "tests/node/node_modules/.installed").returncode == 0

@@ -97,7 +97,7 @@ class _Serving:
         token = secrets.token_urlsafe(32) if guarded else ""
         gate = BearerGate(token) if token else OpenGate()
         settings = WireSettings(
-            allowed_hosts=_hosts(listen, host, guarded=guarded), allowed_origins=_origins(listen.public_url)
+            allowed_hosts=allowed_hosts(listen, host, guarded=guarded), allowed_origins=_origins(listen.public_url)
         )
         front = Front(McpHttp(self.quick.directory, gate, settings), ready=lambda: True)
         url = f"{(listen.public_url or _url(host, port)).rstrip('/')}/mcp"
@@ -160,7 +160,7 @@ def _url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def _hosts(listen: Listen, host: str, *, guarded: bool) -> tuple[str, ...]:
+def allowed_hosts(listen: Listen, host: str, *, guarded: bool) -> tuple[str, ...]:
     """The Host headers to answer. A token makes DNS rebinding pointless, so a guarded server answers any name."""
     public = urlsplit(listen.public_url).netloc
     if public:

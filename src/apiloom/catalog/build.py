@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from apiloom.base.errors import ApiloomError
 from apiloom.catalog.describe import description_of, is_described, title_of
-from apiloom.catalog.inputs import Inputs, build_inputs, undescribed
+from apiloom.catalog.inputs import Inputs, Surroundings, build_inputs, undescribed
 from apiloom.catalog.media import accept
 from apiloom.catalog.names import full_path, resolve_names
 from apiloom.catalog.planner import compile_planner
@@ -42,8 +42,9 @@ def build_catalog(model: ApiModel, options: CatalogOptions | None = None) -> Cat
         _line(one.key, one.method, one.path, "quarantined", reason=one.reason) for one in model.unreadable
     ]
     findings: list[Finding] = []
+    around = Surroundings(model.schemas, model.schemes)
     for operation in model.operations:
-        line, tool = _shaped(operation, names[operation.key], model, chosen, findings)
+        line, tool = _shaped(operation, names[operation.key], around, chosen, findings)
         lines.append(line)
         if tool is not None:
             tools.append(tool)
@@ -72,13 +73,13 @@ def _line(key: str, method: str, path: str, status: str, *, tool: str = "", reas
 
 
 def _shaped(
-    operation: Operation, name: str, model: ApiModel, options: CatalogOptions, findings: list[Finding]
+    operation: Operation, name: str, around: Surroundings, options: CatalogOptions, findings: list[Finding]
 ) -> tuple[LedgerLine, Tool | None]:
     method, path = operation.shape.method, full_path(operation)
     if options.require_descriptions and not is_described(operation):
         return _line(operation.key, method, path, "gated", reason="the document does not describe what it does"), None
     try:
-        inputs = build_inputs(operation, model.schemas, model.schemes)
+        inputs = build_inputs(operation, around)
         tool = _tool(operation, name, inputs)
         compile_planner(tool.binding, _ANYWHERE)
     except ApiloomError as error:
@@ -89,7 +90,7 @@ def _shaped(
         findings.append(_loss(operation, "catalog.too_deep", reason))
         return _line(operation.key, method, path, "quarantined", reason=reason), None
     findings += inputs.findings
-    findings += _remarks(operation, inputs, model)
+    findings += _remarks(operation, inputs, around)
     return _line(operation.key, method, path, "exposed", tool=name), tool
 
 
@@ -125,12 +126,12 @@ def _loss(operation: Operation, code: str, reason: str) -> Finding:
     return Finding(level="error", code=code, message=f"{operation.key}: {reason}", pointer=operation.pointer)
 
 
-def _remarks(operation: Operation, inputs: Inputs, model: ApiModel) -> list[Finding]:
+def _remarks(operation: Operation, inputs: Inputs, around: Surroundings) -> list[Finding]:
     found = []
     if not is_described(operation):
         message = f"{operation.key} has neither summary nor description; one is made up from its name and path"
         found.append(Finding(level="warning", code="catalog.undescribed", message=message, pointer=operation.pointer))
-    missing = undescribed(inputs, model.schemas)
+    missing = undescribed(inputs, around.pool)
     if missing:
         named = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
         message = f"{operation.key} does not describe {named}"

@@ -7,7 +7,7 @@ rooted in an object that refuses what it does not name; references into the docu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,22 +60,44 @@ class _Draft:
         return {**root, **self.rules, "additionalProperties": False}
 
 
-def build_inputs(operation: Operation, pool: Pool, schemes: Mapping[str, SecurityScheme]) -> Inputs:
+class Surroundings:
+    """What all operations of an API share while their arguments are shaped.
+
+    ``schema_of`` gives one schema object for one parameter however many operations take it, so that what is made of
+    it later is made once.
+    """
+
+    def __init__(self, pool: Pool, schemes: Mapping[str, SecurityScheme]) -> None:
+        self.pool = pool
+        self.keys = frozenset(
+            (scheme.place, scheme.name.lower()) for scheme in schemes.values() if scheme.kind == "apiKey"
+        )
+        self._schemas: dict[int, tuple[Parameter, Schema]] = {}
+
+    def schema_of(self, parameter: Parameter) -> Schema:
+        """The parameter's schema under its own description."""
+        kept = self._schemas.get(id(parameter))
+        if kept is None:
+            kept = self._schemas[id(parameter)] = (parameter, _described(parameter))
+        return kept[1]
+
+
+def build_inputs(operation: Operation, around: Surroundings) -> Inputs:
     """The arguments of an operation.
 
     Raises:
         DesignError: ``catalog.body_unwritable``: the operation's body cannot be written; it is gated.
     """
     findings: list[Finding] = []
-    shown = _shown(operation, schemes, findings)
-    body = shape_body(operation.shape.body, pool) if operation.shape.body is not None else None
+    shown = _shown(operation, around, findings)
+    body = shape_body(operation.shape.body, around.pool) if operation.shape.body is not None else None
     wanted = [Wanted(parameter.place, parameter.name) for parameter in shown]
     names = assign([*wanted, *_wanted_by(body)])
     draft = _Draft()
     for parameter, name in zip(shown, names, strict=False):
         draft.add(
             Argument(name=name, place=parameter.place, original=parameter.name),
-            _described(parameter),
+            around.schema_of(parameter),
             required=parameter.required or parameter.place == "path",
         )
     bound = _bind_body(body, names[len(shown) :], draft) if body is not None else None
@@ -125,11 +147,10 @@ def _described(parameter: Parameter) -> Schema:
     return extra if schema is True else schema if schema is False else {**schema, **extra}
 
 
-def _shown(operation: Operation, schemes: Mapping[str, SecurityScheme], findings: list[Finding]) -> list[Parameter]:
-    keys = {(scheme.place, scheme.name.lower()) for scheme in schemes.values() if scheme.kind == "apiKey"}
+def _shown(operation: Operation, around: Surroundings, findings: list[Finding]) -> list[Parameter]:
     shown: dict[tuple[str, str], Parameter] = {}
     for parameter in operation.shape.parameters:
-        if _is_hidden(parameter, keys):
+        if _is_hidden(parameter, around.keys):
             continue
         if _CREDENTIAL.search(parameter.name):
             message = (
@@ -142,7 +163,7 @@ def _shown(operation: Operation, schemes: Mapping[str, SecurityScheme], findings
     return list(shown.values())
 
 
-def _is_hidden(parameter: Parameter, keys: Iterable[tuple[str, str]]) -> bool:
+def _is_hidden(parameter: Parameter, keys: frozenset[tuple[str, str]]) -> bool:
     name = parameter.name.lower()
     if parameter.place == "header" and name in NOT_ARGUMENTS:
         return True

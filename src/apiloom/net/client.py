@@ -17,19 +17,10 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as Answer
 
-from apiloom.base.errors import CallerError, DesignError
-from apiloom.net import failures, target
+from apiloom.net import failures, rules, target
+from apiloom.net.plain import Plain
 from apiloom.net.request import Request, Response, Sender
 from apiloom.net.settings import NetSettings
-
-_FRAMING = frozenset(
-    ["connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
-) | {"trailer", "transfer-encoding", "upgrade"}
-"""Headers that belong to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): a plan may not set them."""
-
-_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
-_BODY_EXPECTED = frozenset(("POST", "PUT", "PATCH"))
-_MOST_SPOTS = 4096
 
 
 def connect(settings: NetSettings | None = None) -> Sender:
@@ -38,7 +29,14 @@ def connect(settings: NetSettings | None = None) -> Sender:
     Raises:
         DesignError: ``net.settings`` when a TLS or proxy setting cannot be used.
     """
-    return _Pool(settings or NetSettings())
+    chosen = settings or NetSettings()
+    pool = _Pool(chosen)
+    return Plain(chosen, onward=pool) if plain_road(chosen) else pool
+
+
+def plain_road(settings: NetSettings) -> bool:
+    """Whether requests to ``http://`` origins go straight there, over connections of our own."""
+    return not settings.proxy and not settings.environment_proxies
 
 
 class _Spot:
@@ -84,7 +82,7 @@ class _Pool:
             body = await _read_on(stream, answer, pieces, request)
         except PyreqwestError as error:
             left = request.timeout - (_now() - started)
-            if left > 0 and spot.answered and request.method in _IDEMPOTENT and failures.never_answered(error):
+            if left > 0 and spot.answered and request.method in rules.IDEMPOTENT and failures.never_answered(error):
                 # hyper repeats a request by itself only while nothing of it was written. A server that closes an
                 # idle connection just as we write looks like this; these methods may be repeated.
                 spot.answered = False
@@ -107,13 +105,13 @@ class _Pool:
         if len(url) > target.LONGEST_URL:
             raise target.too_long(len(url))
         headers = _checked(request.headers)
-        if not request.body and request.method in _BODY_EXPECTED:
+        if not request.body and request.method in rules.BODY_EXPECTED:
             headers = [*headers, ("content-length", "0")]  # RFC 9110 section 8.6; the client leaves it out
         client = self._client or self._opened()
         try:
             building = client.request(request.method, url).headers(headers)
         except ValueError:
-            raise _unsendable(request) from None
+            raise rules.unsendable(request) from None
         if request.body:
             building = building.body_bytes(request.body)
         if seconds != self._default:
@@ -127,20 +125,8 @@ class _Pool:
         return client
 
     def _admitted(self, origin: str) -> _Spot:
-        allowed = self._settings.origins
-        if not target.plain_origin(origin):
-            raise DesignError(
-                "the request was not sent, because its server is not of the form http(s)://host[:port]",
-                code="net.origin",
-                hint="check the base URL and the server variables",
-            )
-        if allowed is not None and origin not in allowed:
-            raise DesignError(
-                f"the request was not sent, because {origin} is not a server this connector may reach",
-                code="net.origin",
-                hint="only the servers of its document and --base-url are allowed",
-            )
-        if len(self._spots) >= _MOST_SPOTS:
+        rules.admit(origin, self._settings)
+        if len(self._spots) >= rules.MOST_ORIGINS:
             self._spots.clear()
         spot = self._spots[origin] = _Spot(origin)
         return spot
@@ -201,29 +187,12 @@ def _checked(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ranged = encoded = False
     for name, _ in headers:
         low = name.lower()
-        if low in _FRAMING:
-            raise CallerError(
-                f"the header {name} cannot be set: it belongs to the connection", code="net.header", hint="leave it out"
-            )
+        if low in rules.FRAMING:
+            raise rules.of_the_connection(name)
         ranged = ranged or low == "range"
         encoded = encoded or low == "accept-encoding"
     # a range of a compressed form is not the range that was asked for
     return [*headers, ("accept-encoding", "identity")] if ranged and not encoded else headers
-
-
-def _unsendable(request: Request) -> CallerError:
-    for name, value in request.headers:
-        if not name or not name.isascii() or any(sign in value for sign in "\r\n\0"):
-            return CallerError(
-                f"the header {name[:80]!r} holds a line break or another character that no header can hold",
-                code="net.header",
-                hint="send a value of one line",
-            )
-    return CallerError(
-        f"the request {request.method[:20]!r} cannot be built: its method or a header is not valid HTTP",
-        code="net.header",
-        hint="check the values sent as headers",
-    )
 
 
 def _built(settings: NetSettings) -> Client:

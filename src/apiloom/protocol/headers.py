@@ -30,6 +30,7 @@ VERSION_HEADER: Final = b"mcp-protocol-version"
 METHOD_HEADER: Final = b"mcp-method"
 NAME_HEADER: Final = b"mcp-name"
 
+_SPOKEN: Final = MODERN.name.encode()
 _ROUTING: Final = frozenset({VERSION_HEADER, METHOD_HEADER, NAME_HEADER})
 _NAMED: Final = MappingProxyType({"tools/call": "name", "prompts/get": "name", "resources/read": "uri"})
 _OPEN, _CLOSE = "=?base64?", "?="
@@ -66,7 +67,8 @@ def settle(message: Message, heads: Heads | None, twice: frozenset[bytes] = froz
     params = message.params or NO_PARAMS
     meta = params.meta
     if meta is not None and VERSION_KEY in meta:
-        return _climb(message, meta, heads, twice)
+        plain = heads is not None and not twice and _agrees(message.method, params.name, meta, heads)
+        return MODERN if plain else _climb(message, meta, heads, twice)
     if heads is None:
         return NEWEST_LEGACY
     if message.method == "initialize":
@@ -90,6 +92,21 @@ def unsupported(requested: str) -> Rejection:
     """``-32022`` with the versions we speak and the one asked for."""
     data = {"supported": list(SUPPORTED), "requested": requested}
     return Rejection(UNSUPPORTED_VERSION, f"Unsupported protocol version; supported are {', '.join(SUPPORTED)}", data)
+
+
+def _agrees(method: str, name: object, meta: dict[str, Any], heads: Heads) -> bool:
+    """Whether a call is in order at first sight, as nearly every one is; False says nothing, the ladder does."""
+    return (
+        heads.get(VERSION_HEADER) == _SPOKEN
+        and meta[VERSION_KEY] == MODERN.name
+        and isinstance(meta.get(CAPABILITIES_KEY), dict)
+        and heads.get(METHOD_HEADER) == method.encode()
+        and isinstance(name, str)
+        and name.isascii()
+        and name.isidentifier()
+        and heads.get(NAME_HEADER) == name.encode()
+        and method == "tools/call"
+    )
 
 
 def _climb(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -28,46 +30,66 @@ def implementation(name: str, title: str, version: str, *, titled: bool) -> byte
     return json.dumps(said)
 
 
-def signature(revision: Revision, server: bytes) -> bytes:
-    """The member of ``_meta`` that names the server, empty where the revision has none."""
-    return SERVER_KEY + server if revision.signed else b""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imprint:
+    """What one server's results carry in one revision.
+
+    ``signed`` is the member of ``_meta`` that names the server; ``hints`` are ``ttlMs`` and ``cacheScope`` with a
+    leading comma. Each is empty where the revision has none.
+    """
+
+    revision: Revision
+    server: bytes
+    signed: bytes
+    hints: bytes
 
 
-def cache_hints(revision: Revision, ttl_ms: int, scope: str) -> bytes:
-    """``ttlMs`` and ``cacheScope`` with a leading comma, empty where the revision has none."""
-    return b',"ttlMs":%d,"cacheScope":"%s"' % (ttl_ms, scope.encode()) if revision.cacheable else b""
+def imprint(revision: Revision, server: bytes, *, ttl_ms: int, scope: str) -> Imprint:
+    """The imprint of a server (its encoded ``Implementation``) in a revision."""
+    hints = b',"ttlMs":%d,"cacheScope":"%s"' % (ttl_ms, scope.encode())
+    return Imprint(
+        revision=revision,
+        server=server,
+        signed=SERVER_KEY + server if revision.signed else b"",
+        hints=hints if revision.cacheable else b"",
+    )
 
 
 def _meta(signed: bytes) -> bytes:
     return b',"_meta":{' + signed + b"}" if signed else b""
 
 
-def discovery(revision: Revision, *, instructions: str, hints: bytes, signed: bytes) -> bytes:
+def discovery(given: Imprint, instructions: str) -> bytes:
     """``DiscoverResult``: every version we speak, newest first."""
     told = b',"instructions":' + json.quoted(instructions) if instructions else b""
     versions = b'"supportedVersions":' + json.dumps(list(SUPPORTED))
-    parts = (b"{", revision.opening, versions, b',"capabilities":', CAPABILITIES, told, hints, _meta(signed), b"}")
-    return b"".join(parts)
+    head = (b"{", given.revision.opening, versions, b',"capabilities":', CAPABILITIES)
+    return b"".join((*head, told, given.hints, _meta(given.signed), b"}"))
 
 
-def initialization(revision: Revision, *, server: bytes, instructions: str) -> bytes:
+def initialization(given: Imprint, instructions: str) -> bytes:
     """``InitializeResult`` in the revision that was negotiated."""
     told = b',"instructions":' + json.quoted(instructions) if instructions else b""
-    head = b'{"protocolVersion":"' + revision.name.encode() + b'","capabilities":' + CAPABILITIES
-    return head + b',"serverInfo":' + server + told + b"}"
+    head = b'{"protocolVersion":"' + given.revision.name.encode() + b'","capabilities":' + CAPABILITIES
+    return head + b',"serverInfo":' + given.server + told + b"}"
 
 
-def listing(revision: Revision, page: bytes, *, cursor: str, hints: bytes, signed: bytes) -> bytes:
+def listing(given: Imprint, page: bytes, cursor: str) -> bytes:
     """``ListToolsResult`` around one rendered page; no ``nextCursor`` when ``cursor`` is empty."""
     following = b',"nextCursor":' + json.quoted(cursor) if cursor else b""
-    return b"".join((b"{", revision.opening, b'"tools":[', page, b"]", following, hints, _meta(signed), b"}"))
+    head = (b"{", given.revision.opening, b'"tools":[', page, b"]", following)
+    return b"".join((*head, given.hints, _meta(given.signed), b"}"))
 
 
-def call_result(
-    revision: Revision, content: bytes, *, structured: bytes | None, failed: bool, meta: bytes, signed: bytes
+def call_frame(
+    given: Imprint, answer_to: bytes, content: Sequence[bytes], *, structured: bytes | None, failed: bool, meta: bytes
 ) -> bytes:
-    """``CallToolResult``. ``content`` is the blocks without brackets, ``meta`` an encoded object (``{}`` for none)."""
-    parts = [b"{", revision.opening, b'"content":[', content]
+    """The whole response with its ``CallToolResult``, joined once: an answer may be large.
+
+    ``content`` is the content blocks in pieces, commas included; ``meta`` an encoded object (``{}`` for none).
+    """
+    revision, signed = given.revision, given.signed
+    parts = [b'{"jsonrpc":"2.0","id":', answer_to, b',"result":{', revision.opening, b'"content":[', *content]
     if structured is not None and revision.structured:
         parts += (b'],"structuredContent":', structured, b',"isError":true' if failed else b',"isError":false')
     else:
@@ -77,19 +99,20 @@ def call_result(
         parts += (b',"_meta":{', meta[1:-1], b"," + signed if signed else b"", b"}")
     elif signed:
         parts += (b',"_meta":{', signed, b"}")
-    parts.append(b"}")
+    parts.append(b"}}")
     return b"".join(parts)
 
 
-def subscription_end(revision: Revision, subscription: bytes, signed: bytes) -> bytes:
+def subscription_end(given: Imprint, subscription: bytes) -> bytes:
     """``SubscriptionsListenResult``: the stream ended by our choice, not by accident."""
-    tail = b"," + signed if signed else b""
-    return b"{" + revision.opening + b'"_meta":{' + SUBSCRIPTION_KEY + subscription + tail + b"}}"
+    tail = b"," + given.signed if given.signed else b""
+    return b"{" + given.revision.opening + b'"_meta":{' + SUBSCRIPTION_KEY + subscription + tail + b"}}"
 
 
-def text_block(text: str) -> bytes:
-    """``TextContent``."""
-    return b'{"type":"text","text":' + json.quoted(text) + b"}"
+TEXT_HEAD: Final = b'{"type":"text","text":'
+"""Before the encoded text of a ``TextContent``, which :data:`TEXT_TAIL` closes."""
+
+TEXT_TAIL: Final = b"}"
 
 
 def blob_block(data: bytes, mime_type: str, name: str) -> bytes:

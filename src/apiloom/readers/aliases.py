@@ -16,6 +16,7 @@ from apiloom.readers.source import LIMITS
 
 _ANCHOR = re.compile(r"&([^\s,\[\]{}&]+)")
 _ALIAS = re.compile(r"\*([^\s,\[\]{}*]+)")
+_INDICATORS = re.compile(r"(?:[ \t]|[-?:](?=[ \t]|\Z))*")
 _BEFORE = frozenset(" \t\r\n[{,")
 _TAGS = re.compile(r"[ \t]*(?:![^\s]*[ \t]+)*")
 _END_OF_LINE = re.compile(r"(?:#[^\n]*)?\r?(?:\n|\Z)")
@@ -25,18 +26,34 @@ _LINE = re.compile(r"([ ]*)(-(?=\s))?[^\n]*(?:\n|\Z)")
 
 
 def check_aliases(text: str, location: str) -> list[Finding]:
-    """Refuse a text whose aliases would expand beyond bounds; findings for aliases that name their own container.
+    """Refuse a text that would expand or nest beyond bounds; findings for aliases that name their own container.
 
     Raises:
-        DesignError: ``document.bomb``.
+        DesignError: ``document.bomb`` or ``document.too_deep``.
     """
+    marks = _marks(text)
+    _check_columns(text, location, LIMITS.alias_columns if marks else LIMITS.columns)
+    return _Reckoning(text, location).run(marks) if marks else []
+
+
+def _marks(text: str) -> list[re.Match[str]]:
+    """Anchors and aliases in their order; none unless there are both."""
     if "&" not in text or "*" not in text:
         return []
     anchors = _standing(_ANCHOR, text)
     aliases = _standing(_ALIAS, text) if anchors else []
-    if not aliases:
-        return []
-    return _Reckoning(text, location).run(sorted([*anchors, *aliases], key=lambda match: match.start()))
+    return sorted([*anchors, *aliases], key=lambda match: match.start()) if aliases else []
+
+
+def _check_columns(text: str, location: str, most: int) -> None:
+    """Refuse lines that begin so far to the right that they may nest beyond what the parser's stack holds.
+
+    The parser bounds brackets itself, but not indentation; aliases put one nesting inside another.
+    """
+    lead = rf"(?:\A|\n)[ \t\-?:]{{{most}}}"
+    for match in re.finditer(lead, text):
+        if _INDICATORS.fullmatch(match.group().lstrip("\n")):
+            raise DesignError(f"{location} nests too deeply", code="document.too_deep", hint="flatten it")
 
 
 def _standing(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:

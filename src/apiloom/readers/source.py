@@ -28,14 +28,18 @@ class Document:
 class Limits:
     """Bounds on everything that comes from outside.
 
-    ``bytes`` counts one file, ``nodes`` the values of one parsed file, ``depth`` its nesting, ``alias_events`` and
-    ``alias_bytes`` what YAML aliases may expand to, ``hops`` references that lead to references, ``files`` the files
-    of one document, ``total_bytes`` all of them together.
+    ``bytes`` counts one file, ``nodes`` the values of one parsed file, ``depth`` its nesting, ``columns`` how far to
+    the right a line of YAML may begin, ``alias_columns`` the same where aliases nest texts, ``alias_depth`` deep at
+    most; ``alias_events`` and ``alias_bytes`` bound what aliases may expand to, ``hops`` references that lead to
+    references, ``files`` the files of one document, ``total_bytes`` all of them together.
     """
 
     bytes: int = 100_000_000
     nodes: int = 5_000_000
     depth: int = 300
+    columns: int = 1_000
+    alias_columns: int = 300
+    alias_depth: int = 16
     alias_events: int = 1_000_000
     alias_bytes: int = 64_000_000
     hops: int = 64

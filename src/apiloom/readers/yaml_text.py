@@ -105,7 +105,9 @@ def _load(text: str, *, strict: bool = True) -> Any:
     return library.loads(
         text,
         parse_datetime=False,
-        alias_limits=library.AliasLimits(max_total_replayed_events=LIMITS.alias_events),
+        alias_limits=library.AliasLimits(
+            max_total_replayed_events=LIMITS.alias_events, max_replay_stack_depth=LIMITS.alias_depth
+        ),
         duplicate_key_policy=policies.Error if strict else policies.LastWins,
     )
 

@@ -21,34 +21,21 @@ _CURSOR: Final = re.compile(r"([0-9a-f]{16})\.([0-9]{1,9})")
 class Card:
     """An endpoint's own words in every revision."""
 
-    __slots__ = ("_edition", "_hints", "_servers", "endpoint", "signatures")
+    __slots__ = ("_edition", "endpoint", "imprints")
 
     def __init__(self, endpoint: Endpoint, settings: WireSettings) -> None:
         self.endpoint = endpoint
-        rows = REVISIONS.values()
-        named = {
-            row.name: results.implementation(endpoint.name, endpoint.title, endpoint.version, titled=row.titles)
-            for row in rows
-        }
-        self._servers = named
-        self.signatures = {row.name: results.signature(row, named[row.name]) for row in rows}
-        self._hints = {row.name: results.cache_hints(row, settings.ttl_ms, settings.cache_scope) for row in rows}
+        self.imprints = {row.name: _imprint(row, endpoint, settings) for row in REVISIONS.values()}
         # An etag may hold anything; a cursor should not.
         self._edition = json.digest(endpoint.listing.etag)[:16]
 
     def discovery(self, revision: Revision) -> bytes:
         """The result of ``server/discover``."""
-        return results.discovery(
-            revision,
-            instructions=self.endpoint.instructions,
-            hints=self._hints[revision.name],
-            signed=self.signatures[revision.name],
-        )
+        return results.discovery(self.imprints[revision.name], self.endpoint.instructions)
 
     def initialization(self, revision: Revision) -> bytes:
         """The result of ``initialize``."""
-        server = self._servers[revision.name]
-        return results.initialization(revision, server=server, instructions=self.endpoint.instructions)
+        return results.initialization(self.imprints[revision.name], self.endpoint.instructions)
 
     def tools(self, revision: Revision, cursor: str | None) -> bytes | None:
         """One page of ``tools/list``, or None when the cursor is none of this listing's.
@@ -60,16 +47,15 @@ class Card:
         if number is None or number >= len(pages):
             return None
         following = f"{self._edition}.{number + 1}" if number + 1 < len(pages) else ""
-        return results.listing(
-            revision,
-            pages[number],
-            cursor=following,
-            hints=self._hints[revision.name],
-            signed=self.signatures[revision.name],
-        )
+        return results.listing(self.imprints[revision.name], pages[number], following)
 
     def _page(self, cursor: str | None) -> int | None:
         if not cursor:
             return 0
         match = _CURSOR.fullmatch(cursor)
         return int(match[2]) if match and match[1] == self._edition else None
+
+
+def _imprint(row: Revision, endpoint: Endpoint, settings: WireSettings) -> results.Imprint:
+    server = results.implementation(endpoint.name, endpoint.title, endpoint.version, titled=row.titles)
+    return results.imprint(row, server, ttl_ms=settings.ttl_ms, scope=settings.cache_scope)

@@ -18,12 +18,12 @@ from typing import Any, Final
 
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, HouseFault
-from apiloom.calls.call import Blob, Call, Outcome, Text, refusal
-from apiloom.calls.endpoint import Directory, Endpoint
+from apiloom.calls.call import Call, Outcome, Text, refusal
+from apiloom.calls.endpoint import Directory
 from apiloom.identity.principal import Principal
 from apiloom.protocol import results
 from apiloom.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Rejection
-from apiloom.protocol.frames import Params, notification_frame
+from apiloom.protocol.frames import Params, notification_frame, result_frame
 from apiloom.protocol.headers import RESERVED
 from apiloom.protocol.revisions import Revision, negotiated
 from apiloom.wire.card import Card
@@ -39,24 +39,27 @@ LIMITS_KEY: Final = "dev.apiloom/ratelimit"
 
 _NOT_THEIRS: Final = (RESERVED, "progressToken")
 
-_GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here any more")
+GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here")
+"""The answer for a key without an endpoint."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Ask:
-    """One request, its revision settled and its caller known."""
+    """One request, its revision settled and its caller known. ``answer_to`` is its id as JSON."""
 
+    card: Card
     revision: Revision
     method: str
     params: Params
     principal: Principal
+    answer_to: bytes
 
 
 @dataclass(slots=True)
 class Answer:
-    """An encoded result object, and the rate limits that came with it."""
+    """An encoded response, and the rate limits that came with it."""
 
-    result: bytes
+    frame: bytes
     limits: Mapping[str, Any] | None = None
 
 
@@ -80,9 +83,9 @@ class Progress:
         self._emit(notification_frame("notifications/progress", results.progress(self._token, done, told, message)))
 
 
-def progress_token(params: Params) -> int | str | None:
+def progress_token(meta: Mapping[str, Any]) -> int | str | None:
     """The token a caller wants progress under: a string or an integer."""
-    token = params.meta.get("progressToken") if params.meta else None
+    token = meta.get("progressToken")
     return token if isinstance(token, str) or type(token) is int else None
 
 
@@ -110,36 +113,33 @@ class Dialogue:
         """Answer a request that takes no time: all but ``tools/call`` and ``subscriptions/listen``."""
         plain = _PLAIN.get(ask.method)
         if plain is None or ask.method not in ask.revision.methods:
-            return unknown_method(ask.method)
-        card = self.card()
-        return _GONE if card is None else plain(card, ask)
+            return Rejection(METHOD_NOT_FOUND, f"Method not found: {ask.method[:80]}")
+        result = plain(ask)
+        return result if isinstance(result, Rejection) else Answer(result_frame(ask.answer_to, result))
 
     async def call(self, ask: Ask, progress: Progress | None = None) -> Answer | Rejection:
         """Answer ``tools/call``. Everything the call came to is a result; only an unknown tool is a rejection.
 
         Cancelling the task that runs this cancels the call.
         """
-        card = self.card()
-        if card is None:
-            return _GONE
         params = ask.params
-        name = params.name
-        if not isinstance(name, str):
+        if not isinstance(params.name, str):
             return Rejection(INVALID_PARAMS, "params.name must be the name of a tool")
+        # Which era spoke, and the caller's token for progress, are no business of the rooms below.
+        own = {key: value for key, value in (params.meta or {}).items() if not key.startswith(_NOT_THEIRS)}
         call = Call(
-            tool=name,
+            tool=params.name,
             arguments=params.arguments if params.arguments is not None else {},
             principal=ask.principal,
             timeout=self._settings.call_timeout,
-            meta=_own_meta(params.meta) if params.meta else {},
+            meta=own,
         )
         if progress is not None:
             call.progress = progress
         try:
-            outcome = await _run(card.endpoint, call)
-            if isinstance(outcome, Rejection):
-                return outcome
-            return _encoded(outcome, ask.revision, card)
+            return _encoded(ask, await ask.card.endpoint.run(call))
+        except ApiloomError as error:
+            return _refused(ask, error)
         except Exception as error:  # noqa: BLE001 - the outer wall
             return _wall(error)
         finally:
@@ -147,40 +147,32 @@ class Dialogue:
                 progress.over = True
 
 
-async def _run(endpoint: Endpoint, call: Call) -> Outcome | Rejection:
-    try:
-        return await endpoint.run(call)
-    except ApiloomError as error:
-        if error.code == "call.unknown_tool":
-            return Rejection(INVALID_PARAMS, error.sentence())
-        if isinstance(error, HouseFault):
-            _log.error("a call failed by our fault: %s", error.code)
-        return refusal(error)
+def _refused(ask: Ask, error: ApiloomError) -> Answer | Rejection:
+    if error.code == "call.unknown_tool":
+        return Rejection(INVALID_PARAMS, error.sentence())
+    if isinstance(error, HouseFault):
+        _log.error("a call failed by our fault: %s", error.code)
+    return _encoded(ask, refusal(error))
 
 
-def _own_meta(meta: dict[str, Any]) -> dict[str, Any]:
-    # Which era spoke, and the caller's token for progress, are no business of the rooms below.
-    return {key: value for key, value in meta.items() if not key.startswith(_NOT_THEIRS)}
-
-
-def _encoded(outcome: Outcome, revision: Revision, card: Card) -> Answer:
-    content = outcome.content
-    first = content[0] if len(content) == 1 else None
-    result = results.call_result(
-        revision,
-        results.text_block(first.text) if isinstance(first, Text) else b",".join(map(_block, content)),
+def _encoded(ask: Ask, outcome: Outcome) -> Answer:
+    pieces: list[bytes] = []
+    for content in outcome.content:
+        if pieces:
+            pieces.append(b",")
+        if isinstance(content, Text):
+            pieces += (results.TEXT_HEAD, json.quoted(content.text), results.TEXT_TAIL)
+        else:
+            pieces.append(results.blob_block(content.data, content.mime_type, content.name))
+    frame = results.call_frame(
+        ask.card.imprints[ask.revision.name],
+        ask.answer_to,
+        pieces,
         structured=outcome.structured,
         failed=outcome.failed,
         meta=json.dumps(outcome.meta) if outcome.meta else results.EMPTY,
-        signed=card.signatures[revision.name],
     )
-    return Answer(result, outcome.meta.get(LIMITS_KEY) if outcome.meta else None)
-
-
-def _block(content: Text | Blob) -> bytes:
-    if isinstance(content, Text):
-        return results.text_block(content.text)
-    return results.blob_block(content.data, content.mime_type, content.name)
+    return Answer(frame, outcome.meta.get(LIMITS_KEY) if outcome.meta else None)
 
 
 def _wall(error: Exception) -> Rejection:
@@ -193,40 +185,35 @@ def _wall(error: Exception) -> Rejection:
     return Rejection(INTERNAL_ERROR, sentence, {"dev.apiloom/request_id": number})
 
 
-def unknown_method(method: str) -> Rejection:
-    """``-32601``, naming the method."""
-    return Rejection(METHOD_NOT_FOUND, f"Method not found: {method[:80]}")
+def _discover(ask: Ask) -> bytes | Rejection:
+    return ask.card.discovery(ask.revision)
 
 
-def _discover(card: Card, ask: Ask) -> Answer | Rejection:
-    return Answer(card.discovery(ask.revision))
-
-
-def _initialize(card: Card, ask: Ask) -> Answer | Rejection:
+def _initialize(ask: Ask) -> bytes | Rejection:
     asked = ask.params.protocol_version
     if not isinstance(asked, str):
         return Rejection(INVALID_PARAMS, "params.protocolVersion must be a string")
-    return Answer(card.initialization(negotiated(asked)))
+    return ask.card.initialization(negotiated(asked))
 
 
-def _list_tools(card: Card, ask: Ask) -> Answer | Rejection:
-    page = card.tools(ask.revision, ask.params.cursor)
+def _list_tools(ask: Ask) -> bytes | Rejection:
+    page = ask.card.tools(ask.revision, ask.params.cursor)
     if page is None:
         return Rejection(INVALID_PARAMS, "The cursor is not valid, or the list has changed; list again without one")
-    return Answer(page)
+    return page
 
 
-def _set_level(card: Card, ask: Ask) -> Answer | Rejection:  # noqa: ARG001 - one shape for all
+def _set_level(ask: Ask) -> bytes | Rejection:
     if ask.params.level not in LEVELS:
         return Rejection(INVALID_PARAMS, f"params.level must be one of {', '.join(sorted(LEVELS))}")
-    return Answer(results.EMPTY)
+    return results.EMPTY
 
 
-def _ping(card: Card, ask: Ask) -> Answer | Rejection:  # noqa: ARG001 - one shape for all
-    return Answer(results.EMPTY)
+def _ping(ask: Ask) -> bytes | Rejection:  # noqa: ARG001 - one shape for all
+    return results.EMPTY
 
 
-_PLAIN: Final[Mapping[str, Callable[[Card, Ask], Answer | Rejection]]] = MappingProxyType(
+_PLAIN: Final[Mapping[str, Callable[[Ask], bytes | Rejection]]] = MappingProxyType(
     {
         "server/discover": _discover,
         "initialize": _initialize,

@@ -1,152 +1,209 @@
-"""The rungs an HTTP request climbs before its body is read: host, origin, caller, content type, accepted forms.
+"""The door of an HTTP endpoint: host, origin, caller, content type, accepted forms; behind it, one exchange.
 
-Each refusal is a status, a JSON-RPC error without an id, and headers. Pure but for the gate, which is in memory.
+Each refusal is a status and a JSON-RPC error without an id. What depends on header values alone is judged once for each
+combination of them and remembered. Knows ASGI's events and nothing of MCP's methods.
 Source: MCP 2026-07-28, Streamable HTTP "Security & Endpoint"; RFC 9110 sections 7.4, 15.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from apiloom.identity.gate import Gate, Refusal
-from apiloom.identity.principal import Principal
+from apiloom.identity.principal import ANYONE
+from apiloom.protocol import sse
 from apiloom.protocol.errors import INVALID_REQUEST, Rejection
 from apiloom.protocol.frames import error_frame
-from apiloom.protocol.headers import Heads, accepts, is_json_type
+from apiloom.protocol.headers import Heads, accepts, fold, is_json_type
+from apiloom.wire.leash import Receive
 from apiloom.wire.settings import WireSettings
+from apiloom.wire.stream import EventStream, Send, open_stream, send_chunk
+
+Pairs = tuple[tuple[bytes, bytes], ...]
 
 _ONCE: Final = frozenset({b"host", b"origin", b"authorization", b"content-type", b"content-length", b"mcp-session-id"})
-_REMEMBERED: Final = 256
+_JSON: Final = (b"content-type", b"application/json")
+_NO_TOKEN: Final = "A valid bearer token is needed in the Authorization header"  # noqa: S105 - a sentence
+_FOREIGN: Final = "Pages of that origin may not use this server"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """An HTTP answer that ends a request early."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole HTTP answer; a body is JSON."""
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Pairs = ()
 
 
-def refused(status: int, sentence: str, *headers: tuple[bytes, bytes], code: int = INVALID_REQUEST) -> Refused:
+def refused(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> Reply:
     """A refusal that says why in one sentence."""
-    return Refused(status=status, body=error_frame(None, Rejection(code, sentence)), headers=headers)
+    return Reply(status, error_frame(None, Rejection(INVALID_REQUEST, sentence)), headers)
 
 
-BAD_TOKEN_SENTENCE: Final = "A valid bearer token is needed in the Authorization header"  # noqa: S105 - a sentence
-_TOO_LARGE: Final = "The body is larger than {} bytes"
+async def send_reply(send: Send, reply: Reply, extra: Pairs = ()) -> None:
+    """Send a whole answer."""
+    head = [(b"content-length", b"%d" % len(reply.body)), *extra, *reply.headers]
+    if reply.body:
+        head.append(_JSON)
+    await send({"type": "http.response.start", "status": reply.status, "headers": head})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+class Exchange:
+    """A request that was let in, and the ways to answer it; exactly one of them is used.
+
+    Attributes:
+        principal: who asks.
+        extra: headers that every answer to it carries.
+        json: whether it takes JSON.
+        stream: whether it takes an event stream.
+        events: the stream its answer has become or may become.
+    """
+
+    __slots__ = ("_keep_alive", "events", "extra", "heads", "json", "principal", "receive", "send", "stream", "twice")
+
+    def __init__(
+        self, folded: tuple[Heads, frozenset[bytes]], receive: Receive, send: Send, *, extra: Pairs, keep_alive: float
+    ) -> None:
+        self.heads, self.twice = folded
+        self.principal = ANYONE
+        self.receive = receive
+        self.send = send
+        self.extra = extra
+        self._keep_alive = keep_alive
+        self.json = True
+        self.stream = True
+        self.events: EventStream | None = None
+
+    def tell(self, frame: bytes) -> None:
+        """Send a notification soon: the answer becomes a stream."""
+        self._events().push(frame)
+
+    def bridge(self) -> None:
+        """See to it that a long silence becomes a stream before anyone between us thinks the connection dead."""
+        self._events().begin_in_time()
+
+    def _events(self) -> EventStream:
+        if self.events is None:
+            self.events = EventStream(self.send, self.extra, self._keep_alive)
+        return self.events
+
+    async def answer(self, reply: Reply) -> None:
+        """Answer at once; as a stream of one event when the caller takes nothing else."""
+        if self.json or reply.status != 200:
+            await send_reply(self.send, reply, self.extra)
+            return
+        await open_stream(self.send, (*self.extra, *reply.headers))
+        await send_chunk(self.send, sse.event(reply.body), more=False)
+
+    async def rest(self, event: MutableMapping[str, Any], most: int) -> bytes | Reply | None:
+        """The body that begins with an event, whole; 413 when it is too large, None when the client has gone."""
+        chunks: list[bytes] = [event.get("body", b"")]
+        size = len(chunks[0])
+        while event["type"] == "http.request" and event.get("more_body", False) and size <= most:
+            event = await self.receive()
+            chunks.append(event.get("body", b""))
+            size += len(chunks[-1])
+        if event["type"] != "http.request":
+            return None
+        return b"".join(chunks) if size <= most else too_large(most)
+
+
+def too_large(most: int) -> Reply:
+    """The refusal of a body beyond the bound."""
+    return refused(413, f"The body is larger than {most} bytes")
 
 
 class Names:
     """A set of allowed hosts or origins: exact values, ``…:*`` for any port or none, ``*`` for all."""
 
-    __slots__ = ("_all", "_exact", "_families", "_known")
+    __slots__ = ("_all", "_exact", "_families")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         lowered = [pattern.lower() for pattern in patterns]
         self._all = "*" in lowered
         self._exact = frozenset(lowered)
         self._families = frozenset(pattern[:-2] for pattern in lowered if pattern.endswith(":*"))
-        self._known: dict[bytes, bool] = {}
 
     def __contains__(self, raw: object) -> bool:
         if self._all:
             return True
         if not isinstance(raw, bytes):
             return False
-        known = self._known.get(raw)
-        if known is None:
-            known = self._judge(raw.decode("latin-1").strip().lower())
-            if len(self._known) < _REMEMBERED:
-                self._known[raw] = known
-        return known
-
-    def _judge(self, value: str) -> bool:
+        value = raw.decode("latin-1").strip().lower()
         if value in self._exact or value in self._families:
             return True
         family, _, port = value.rpartition(":")
         return family in self._families and port.isascii() and port.isdigit()
 
 
-@dataclass(slots=True, kw_only=True)
-class Visitor:
-    """A request that has passed the door: who it is, and the headers that its answer carries in addition."""
-
-    heads: Heads
-    twice: frozenset[bytes]
-    principal: Principal
-    extra: tuple[tuple[bytes, bytes], ...] = ()
-    json: bool = True
-    stream: bool = True
-
-
 class Door:
-    """Lets requests to one endpoint in, or says why not."""
+    """Lets requests to one endpoint in, or says why not.
 
-    __slots__ = ("_gate", "_hosts", "_max_body", "_origins")
+    ``form`` judges Content-Type, Content-Encoding and Accept of a POST: 415, 406, or which forms it takes.
+    """
+
+    __slots__ = ("_gate", "_hosts", "_keep_alive", "_look", "_origins", "form")
 
     def __init__(self, gate: Gate, settings: WireSettings) -> None:
         self._gate = gate
+        self._keep_alive = settings.keep_alive
         self._hosts = Names(settings.allowed_hosts)
         self._origins = Names(settings.allowed_origins)
-        self._max_body = settings.max_body
+        self._look = lru_cache(maxsize=256)(self._judge)
+        self.form = lru_cache(maxsize=256)(_form)
 
-    def enter(self, heads: Heads, twice: frozenset[bytes]) -> Visitor | Refused:
+    def enter(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Exchange | Reply:
         """Host (421), Origin (403), a caller (401), and no header twice that must stand once (400)."""
+        folded = heads, twice = fold(scope["headers"])
         if twice and (doubled := sorted(twice & _ONCE)):
             return refused(400, f"The {doubled[0].decode()} header stands more than once")
-        if heads.get(b"host") not in self._hosts:
-            return refused(421, "This server does not answer to that host name; start it with its public URL")
-        origin = heads.get(b"origin")
-        if origin is not None and origin not in self._origins:
-            return refused(403, "Pages of that origin may not use this server")
+        extra = self._look(heads.get(b"host"), heads.get(b"origin"))
+        if isinstance(extra, Reply):
+            return extra
+        if scope["method"] == "OPTIONS" and b"access-control-request-method" in heads:
+            return _preflight(heads, extra)
         principal = self._gate.admit(heads.get(b"authorization", b""))
         if isinstance(principal, Refusal):
-            challenge = principal.challenge.encode("latin-1")
-            return refused(401, BAD_TOKEN_SENTENCE, (b"www-authenticate", challenge))
-        visitor = Visitor(heads=heads, twice=twice, principal=principal)
-        if origin is not None:
-            visitor.extra = _shared(origin)
-        return visitor
+            return refused(401, _NO_TOKEN, (b"www-authenticate", principal.challenge.encode("latin-1")))
+        exchange = Exchange(folded, receive, send, extra=extra, keep_alive=self._keep_alive)
+        exchange.principal = principal
+        return exchange
 
-    def preflight(self, heads: Heads) -> Refused:
-        """The answer to OPTIONS: a browser asks before it sends, without credentials (Fetch, "CORS protocol")."""
-        origin = heads.get(b"origin")
-        if heads.get(b"host") not in self._hosts or origin is None or origin not in self._origins:
-            return refused(403, "Pages of that origin may not use this server")
-        asked = heads.get(b"access-control-request-headers", b"")
-        allowed = (
-            (b"access-control-allow-methods", b"GET, POST, DELETE"),
-            (b"access-control-allow-headers", asked or b"content-type"),
-            (b"access-control-max-age", b"600"),
+    def _judge(self, host: bytes | None, origin: bytes | None) -> Pairs | Reply:
+        if host not in self._hosts:
+            return refused(421, "This server does not answer to that host name; start it with its public URL")
+        if origin is None:
+            return ()
+        if origin not in self._origins:
+            return refused(403, _FOREIGN)
+        return (
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", b"mcp-session-id, www-authenticate"),
+            (b"vary", b"origin"),
         )
-        return Refused(status=204, headers=(*_shared(origin), *allowed))
-
-    def posted(self, visitor: Visitor) -> Refused | None:
-        """Content type (415), accepted forms (406) and announced length (413) of a POST."""
-        heads = visitor.heads
-        if not is_json_type(heads.get(b"content-type", b"")):
-            return refused(415, "The body must be application/json")
-        if heads.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-            return refused(415, "The body must not be compressed")
-        visitor.json, visitor.stream = accepts(heads.get(b"accept", b""))
-        if not visitor.json and not visitor.stream:
-            return refused(406, "The Accept header must list application/json and text/event-stream")
-        length = heads.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length[:20]) > self._max_body):
-            return self.too_large()
-        return None
-
-    def too_large(self) -> Refused:
-        """The refusal of a body beyond the bound."""
-        return refused(413, _TOO_LARGE.format(self._max_body))
 
 
-def _shared(origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    return (
-        (b"access-control-allow-origin", origin),
-        (b"access-control-expose-headers", b"mcp-session-id, www-authenticate"),
-        (b"vary", b"origin"),
+def _form(kind: bytes | None, encoding: bytes | None, accept: bytes | None) -> tuple[bool, bool] | Reply:
+    if not is_json_type(kind or b""):
+        return refused(415, "The body must be application/json")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        return refused(415, "The body must not be compressed")
+    taken = accepts(accept or b"")
+    return taken if any(taken) else refused(406, "The Accept header must list application/json and text/event-stream")
+
+
+def _preflight(heads: Heads, shared: Pairs) -> Reply:
+    """The answer to a browser that asks before it sends, without credentials (Fetch, "CORS protocol")."""
+    if not shared:
+        return refused(403, _FOREIGN)
+    allowed = (
+        (b"access-control-allow-methods", b"GET, POST, DELETE"),
+        (b"access-control-allow-headers", heads.get(b"access-control-request-headers") or b"content-type"),
+        (b"access-control-max-age", b"600"),
     )
+    return Reply(204, b"", (*shared, *allowed))

@@ -1,7 +1,7 @@
 """MCP over Streamable HTTP, every era on one URL, as a raw ASGI application without a framework.
 
-Here a request finds who answers it: the door, then POST, the legacy stream (GET) or the end of a session (DELETE).
-Mountable anywhere: the path is not looked at, whoever mounts this has routed by it.
+One POST is one coroutine from its door to its answer: body, message, ladder, endpoint. What is special for an era is
+read from its revision's row. Mountable anywhere: the path is not looked at, whoever mounts this has routed by it.
 Sources: MCP 2026-07-28 and 2025-11-25, transports "Streamable HTTP"; ASGI 3.0.
 """
 
@@ -10,21 +10,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.gate import Gate
 from apiloom.protocol.errors import INTERNAL_ERROR, Rejection
-from apiloom.protocol.frames import error_frame
-from apiloom.protocol.headers import accepts, fold
-from apiloom.wire.dialogue import Dialogue
-from apiloom.wire.door import Door, Refused, refused
-from apiloom.wire.exchange import Exchange, send_refused
-from apiloom.wire.leash import Receive
-from apiloom.wire.notices import PLAIN
-from apiloom.wire.posts import Posts, session_of, stated_by
-from apiloom.wire.sessions import Session, Sessions
+from apiloom.protocol.frames import (
+    NO_PARAMS,
+    Message,
+    MessageId,
+    Unreadable,
+    error_frame,
+    id_bytes,
+    is_batch,
+    read_message,
+)
+from apiloom.protocol.headers import settle
+from apiloom.protocol.mirror import disagreement
+from apiloom.protocol.revisions import MODERN, Revision
+from apiloom.wire.dialogue import GONE, Answer, Ask, Dialogue, Progress, progress_token
+from apiloom.wire.door import Door, Exchange, Pairs, Reply, refused, send_reply, too_large
+from apiloom.wire.leash import Leash, Receive, Rounds
+from apiloom.wire.legacy import SESSION_HEADER, Legacy, stated_by
+from apiloom.wire.notices import Notices, subscription
+from apiloom.wire.running import rejection_frame, run_call
+from apiloom.wire.sessions import Session
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stream import Send
 from apiloom.wire.streams import Streams
@@ -32,7 +43,7 @@ from apiloom.wire.streams import Streams
 _log = logging.getLogger("apiloom.wire")
 
 _ALLOW: Final = (b"allow", b"GET, POST, DELETE")
-_ALLOW_POST: Final = (b"allow", b"POST")
+_LIMITS: Final = (("limit", b"ratelimit-limit"), ("remaining", b"ratelimit-remaining"), ("reset", b"ratelimit-reset"))
 
 
 class McpHttp:
@@ -45,14 +56,15 @@ class McpHttp:
         key: the endpoint's key.
     """
 
-    __slots__ = ("_dialogue", "_door", "_posts", "_sessions", "_streams")
+    __slots__ = ("_dialogue", "_door", "_legacy", "_rounds", "_settings", "_streams")
 
     def __init__(self, directory: Directory, gate: Gate, settings: WireSettings, key: str = "") -> None:
+        self._settings = settings
         self._door = Door(gate, settings)
         self._dialogue = Dialogue(directory, settings, key)
-        self._sessions = Sessions(settings.max_sessions, settings.session_idle)
         self._streams = Streams(directory, key, settings)
-        self._posts = Posts(self._door, self._dialogue, self._sessions, self._streams, settings)
+        self._legacy = Legacy(self._dialogue, self._streams, settings)
+        self._rounds = Rounds(settings.watch_after)
 
     def close(self) -> None:
         """End every notification stream gracefully; calls in flight finish. For the moment a server stops."""
@@ -63,17 +75,25 @@ class McpHttp:
         if scope["type"] != "http":
             return await self._other(scope["type"], receive, send)
         try:
-            await self._serve(scope, receive, send)
+            exchange = self._door.enter(scope, receive, send)
+            if isinstance(exchange, Reply):
+                await send_reply(send, exchange)
+            elif scope["method"] == "POST":
+                await self._post(exchange)
+            elif self._dialogue.card() is None:
+                await exchange.answer(refused(404, GONE.message))
+            elif scope["method"] in {"GET", "DELETE"}:
+                await self._legacy.visit(exchange, scope["method"])
+            else:
+                await exchange.answer(refused(405, "This endpoint takes POST, and for sessions GET and DELETE", _ALLOW))
         except OSError:
             # The server's way of saying that nobody is there to read any more (ASGI 3.0, "Disconnected Client").
             _log.debug("a client went away before its answer")
         except Exception as error:  # noqa: BLE001 - the outer wall
             number = secrets.token_hex(8)
             _log.error("a request failed unexpectedly: %s (request %s)", type(error).__name__, number)
-            rejection = Rejection(
-                INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number}
-            )
-            await send_refused(send, Refused(status=500, body=error_frame(None, rejection)))
+            told = Rejection(INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number})
+            await send_reply(send, Reply(500, error_frame(None, told)))
 
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind == "websocket":
@@ -85,51 +105,120 @@ class McpHttp:
             self.close()
             await send({"type": "lifespan.shutdown.complete"})
 
-    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        heads, twice = fold(scope["headers"])
-        method = scope["method"]
-        if method == "OPTIONS" and b"access-control-request-method" in heads:
-            return await send_refused(send, self._door.preflight(heads))
-        visitor = self._door.enter(heads, twice)
-        if isinstance(visitor, Refused):
-            return await send_refused(send, visitor)
-        exchange = Exchange(visitor, receive, send)
-        if self._dialogue.card() is None:
-            return await exchange.refuse(refused(404, "There is no server here"))
-        if method == "POST":
-            return await self._posts.serve(exchange)
-        if method in {"GET", "DELETE"}:
-            return await self._session_request(exchange, method)
-        return await exchange.refuse(refused(405, "This endpoint takes POST, and for sessions GET and DELETE", _ALLOW))
-
-    async def _session_request(self, exchange: Exchange, method: str) -> None:
-        """GET opens a session's notification stream, DELETE ends the session. Without a session neither exists."""
-        visitor = exchange.visitor
-        revision = stated_by(visitor)
-        if isinstance(revision, Rejection):
-            return await exchange.json(400, error_frame(None, revision))
-        if revision.modern:
-            return await exchange.refuse(refused(405, f"{revision.name} takes POST only", _ALLOW_POST))
-        session = session_of(self._sessions, visitor)
-        if session is None:
-            return await exchange.refuse(refused(405, f"{method} needs a session; POST does not", _ALLOW_POST))
-        if isinstance(session, Refused):
-            return await exchange.refuse(session)
-        if method == "DELETE":
-            self._sessions.end(session)
-            return await exchange.refuse(Refused(status=204))
-        _, visitor.stream = accepts(visitor.heads.get(b"accept", b""))
-        return await self._session_stream(exchange, session)
-
-    async def _session_stream(self, exchange: Exchange, session: Session) -> None:
-        # A message goes out on one stream of a session only: the newest, for an older one may be dead unnoticed.
-        superseded = asyncio.Event()
-        if session.stream is not None and exchange.visitor.stream:
-            session.stream.set()
-        session.stream = superseded
+    async def _post(self, exchange: Exchange) -> None:
+        """Read the body within its bounds, answer what it is, and leave early with whoever leaves early."""
+        heads, settings = exchange.heads, self._settings
+        form = self._door.form(heads.get(b"content-type"), heads.get(b"content-encoding"), heads.get(b"accept"))
+        if isinstance(form, Reply):
+            return await exchange.answer(form)
+        exchange.json, exchange.stream = form
+        length = heads.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length[:20]) > settings.max_body):
+            return await exchange.answer(too_large(settings.max_body))
+        leash = Leash(self._rounds, settings.body_timeout)
+        reply: Reply | Notices | None = None
         try:
-            await self._streams.serve(exchange, PLAIN, session.ended, superseded)
-        finally:
-            if session.stream is superseded:
-                session.stream = None
-            self._sessions.touch(session)
+            with leash:
+                event = await exchange.receive()
+                body: bytes | Reply | None = event.get("body", b"")
+                if event["type"] != "http.request" or event.get("more_body") or len(event["body"]) > settings.max_body:
+                    body = await exchange.rest(event, settings.max_body)
+                leash.limit = None
+                reply = await self._heard(exchange, body, leash) if isinstance(body, bytes) else body
+        except asyncio.CancelledError:
+            if exchange.events is not None:
+                await exchange.events.abandon()
+            raise
+        if leash.gone:
+            return await self._called_off(exchange, leash)
+        if isinstance(reply, Notices):
+            return await self._streams.serve(exchange, reply)
+        if reply is not None and not (exchange.events is not None and await exchange.events.finish(reply.body)):
+            await exchange.answer(reply)
+        return None
+
+    async def _called_off(self, exchange: Exchange, leash: Leash) -> None:
+        """End a request that was cancelled: no response, but HTTP needs an ending where somebody still listens."""
+        events = exchange.events
+        if leash.late:
+            seconds = f"{self._settings.body_timeout:g}"
+            await exchange.answer(refused(408, f"The body did not arrive within {seconds} seconds"))
+        elif leash.receive is not None:
+            await events.abandon() if events is not None else None
+        elif events is None or not await events.finish(b""):
+            await exchange.answer(Reply(202))
+
+    async def _heard(self, exchange: Exchange, body: bytes, leash: Leash) -> Reply | Notices:
+        """Answer a body: a request, a notification, a response or a batch."""
+        message = read_message(body)
+        if isinstance(message, Unreadable):
+            if is_batch(body):
+                return await self._legacy.batch(exchange, body)
+            stated = stated_by(exchange)
+            row = stated if isinstance(stated, Revision) else MODERN
+            return Reply(row.statuses.get(message.rejection.code, 200), rejection_frame(message))
+        if message.method and isinstance(message.id, int | str):
+            return await self._request(exchange, message, message.id, leash)
+        return self._legacy.one_way(exchange, message)
+
+    async def _request(self, exchange: Exchange, message: Message, key: MessageId, leash: Leash) -> Reply | Notices:
+        answer_to = id_bytes(key)
+        revision = settle(message, exchange.heads, exchange.twice)
+        if isinstance(revision, Rejection):
+            return Reply(MODERN.statuses.get(revision.code, 400), error_frame(answer_to, revision))
+        session = None
+        if SESSION_HEADER in exchange.heads and not revision.modern and message.method != "initialize":
+            found = self._legacy.session(exchange)
+            if isinstance(found, Reply):
+                return found
+            session = found
+        card = self._dialogue.card()
+        if card is None:
+            return Reply(404, error_frame(answer_to, GONE))
+        ask = Ask(
+            card=card,
+            revision=revision if session is None else session.revision,
+            method=message.method,
+            params=message.params or NO_PARAMS,
+            principal=exchange.principal,
+            answer_to=answer_to,
+        )
+        answer: Answer | Notices | Rejection
+        if ask.method == "tools/call":
+            answer = await self._call(exchange, ask, key, leash, session)
+        elif ask.method == "subscriptions/listen" and revision.modern:
+            answer = subscription(ask.params, answer_to, revision, card)
+        else:
+            answer = self._legacy.plain(exchange, ask, session)
+        if isinstance(answer, Answer):
+            return Reply(200, answer.frame, _limit_headers(answer.limits) if answer.limits else ())
+        if isinstance(answer, Rejection):
+            return Reply(ask.revision.statuses.get(answer.code, 200), error_frame(answer_to, answer))
+        return answer
+
+    async def _call(
+        self, exchange: Exchange, ask: Ask, key: MessageId, leash: Leash, session: Session | None
+    ) -> Answer | Rejection:
+        """``tools/call``: answered in JSON, or as a stream once there is progress to tell or silence to bridge."""
+        params = ask.params
+        if ask.revision.modern:
+            route = ask.card.endpoint.routes.get(params.name) if isinstance(params.name, str) else None
+            if route is not None and route.mirrored:
+                mismatch = disagreement(route.mirrored, params.arguments or {}, exchange.heads, exchange.twice)
+                if mismatch is not None:
+                    return mismatch
+            # Only this era takes a disconnect for a cancellation; a legacy call runs on and may be called off by id.
+            leash.receive = exchange.receive
+        progress = None
+        if exchange.stream:
+            leash.later = exchange.bridge
+            if params.meta and "progressToken" in params.meta and (token := progress_token(params.meta)) is not None:
+                progress = Progress(token, exchange.tell)
+        if session is None:
+            return await self._dialogue.call(ask, progress)
+        return await run_call(self._dialogue, ask, progress, leash=leash, running=session.running, key=key)
+
+
+def _limit_headers(limits: Mapping[str, Any]) -> Pairs:
+    """Rate limits as ``RateLimit-*`` headers; whole numbers only."""
+    return tuple((name, b"%d" % limits[key]) for key, name in _LIMITS if isinstance(limits.get(key), int))

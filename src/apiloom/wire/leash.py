@@ -1,7 +1,8 @@
-"""Ties running work to its client: when the client hangs up or calls it off, the work is cancelled.
+"""Ties a request to its client and to the clock: whoever hangs up, calls off or takes too long has it cancelled.
 
-Most calls end before anyone could hang up, so nothing is watched until a call has lasted a moment; a client that has
-gone by then is noticed at once, for ASGI tells it to whoever asks later.
+Most requests end before anyone could hang up, so nothing is watched until one has lasted a moment; a client that has
+gone by then is noticed at once, for ASGI tells it to whoever asks later. One timer serves every request in flight: a
+timer of its own for each would cost more than reading it.
 Source: MCP 2026-07-28, basic/patterns/cancellation; ASGI 3.0 "Disconnect".
 """
 
@@ -12,48 +13,102 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
-from apiloom.wire.rounds import Rounds
-
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-class Leash:
-    """A context manager around the awaiting of one piece of work, in the task that awaits it.
+class Rounds:
+    """Calls now and then on every leash that is held; stands still while none is.
 
     Args:
-        rounds: tells when the work has lasted a moment; None when nothing is to happen then.
-        receive: tells of the disconnect; None leaves the work alone (legacy: a disconnect is no cancellation).
-        later: called when the work has lasted a moment.
+        every: seconds between rounds.
 
-    ``gone`` says that the work was cancelled through the leash: its client wants no answer.
+    ``held`` is the leashes to call on; ``timer`` is None while standing still.
     """
 
-    __slots__ = ("_before", "_later", "_receive", "_rounds", "_task", "_visited", "_watcher", "gone")
+    __slots__ = ("_every", "_loop", "held", "timer")
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.held: set[Leash] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Set out; the first round comes after one interval."""
+        self._loop = asyncio.get_running_loop()
+        self.timer = self._loop.call_later(self._every, self._make)
+
+    def _make(self) -> None:
+        self.timer = None
+        if self._loop is None or not self.held:
+            return
+        now = self._loop.time()
+        for leash in tuple(self.held):
+            leash.visit(now)
+        self.start()
+
+
+class Leash:
+    """A context manager around the awaiting of one request, in the task that awaits it.
+
+    Args:
+        rounds: tells when a moment has passed; None when nothing is to happen then.
+        limit: seconds the awaiting may take, to the coarseness of the rounds.
+        receive: tells of the disconnect.
+
+    Attributes:
+        limit: set to None once what it limits is over.
+        receive: None leaves a disconnect without consequence (legacy: it is no cancellation).
+        later: called once the request has lasted a moment.
+        gone: it was cancelled through the leash: nobody waits for an answer, unless it is ``late``.
+        late: the limit has passed.
+    """
+
+    __slots__ = (
+        "_before",
+        "_rounds",
+        "_seen",
+        "_task",
+        "_until",
+        "_watcher",
+        "gone",
+        "late",
+        "later",
+        "limit",
+        "receive",
+    )
 
     def __init__(
-        self, rounds: Rounds | None = None, receive: Receive | None = None, later: Callable[[], None] | None = None
+        self, rounds: Rounds | None = None, limit: float | None = None, receive: Receive | None = None
     ) -> None:
+        self.limit = limit
+        self.receive = receive
+        self.later: Callable[[], None] | None = None
+        self.gone = False
+        self.late = False
         self._rounds = rounds
-        self._receive = receive
-        self._later = later
+        self._seen = False
+        self._until: float | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._visited = False
         self._before = 0
-        self.gone = False
 
     def __enter__(self) -> Self:
         task = self._task = asyncio.current_task()
-        self._before = task.cancelling() if task is not None else 0
-        if self._rounds is not None:
-            self._rounds.sign_in(self)
+        if task is not None:
+            self._before = task.cancelling()
+        rounds = self._rounds
+        if rounds is not None:
+            rounds.held.add(self)
+            if rounds.timer is None:
+                rounds.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if self._rounds is not None:
-            self._rounds.sign_out(self)
+            self._rounds.held.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
         if not self.gone or self._task is None:
@@ -61,21 +116,30 @@ class Leash:
         # Only our own cancellation is swallowed; one that came from elsewhere goes on.
         return self._task.uncancel() <= self._before and kind is asyncio.CancelledError
 
-    def visit(self, now: float) -> None:  # noqa: ARG002 - the shape of a visit
-        """Begin to watch at the second round: the first may come right after the beginning."""
-        if not self._visited:
-            self._visited = True
-            return
-        if self._rounds is not None:
-            self._rounds.sign_out(self)
-        self.watch()
+    def visit(self, now: float) -> None:
+        """A round: look at the clock while there is a limit, else begin to watch at the second one.
+
+        The first may come right after the beginning, and says nothing about how long it has been.
+        """
+        if self.limit is not None:
+            if self._until is None:
+                self._until = now + self.limit
+            elif now >= self._until:
+                self.late = True
+                self.pull()
+        elif not self._seen:
+            self._seen = True
+        else:
+            if self._rounds is not None:
+                self._rounds.held.discard(self)
+            self.watch()
 
     def watch(self) -> None:
         """Begin to watch for a client that hangs up."""
-        if self._later is not None:
-            self._later()
-        if self._receive is not None:
-            self._watcher = asyncio.ensure_future(self._wait(self._receive))
+        if self.later is not None:
+            self.later()
+        if self.receive is not None:
+            self._watcher = asyncio.ensure_future(self._wait(self.receive))
 
     async def _wait(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -86,44 +150,4 @@ class Leash:
         """Cancel the work. Once is enough."""
         if not self.gone and self._task is not None:
             self.gone = True
-            self._task.cancel()
-
-
-class Deadline:
-    """A context manager that ends the awaiting in it after some seconds, to the coarseness of the rounds.
-
-    ``passed`` says that it has; the awaiting then ended with TimeoutError.
-    """
-
-    __slots__ = ("_before", "_rounds", "_seconds", "_task", "_until", "passed")
-
-    def __init__(self, rounds: Rounds, seconds: float) -> None:
-        self._rounds = rounds
-        self._seconds = seconds
-        self._until: float | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._before = 0
-        self.passed = False
-
-    def __enter__(self) -> Self:
-        task = self._task = asyncio.current_task()
-        self._before = task.cancelling() if task is not None else 0
-        self._rounds.sign_in(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._rounds.sign_out(self)
-        if not self.passed or self._task is None:
-            return
-        if self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
-            raise TimeoutError from error
-
-    def visit(self, now: float) -> None:
-        """Start the clock at the first round, so that what is quick never looks at one."""
-        if self._until is None:
-            self._until = now + self._seconds
-        elif now >= self._until and not self.passed and self._task is not None:
-            self.passed = True
             self._task.cancel()

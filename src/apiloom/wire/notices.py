@@ -38,7 +38,7 @@ def subscription(params: Params, answer_to: bytes, revision: Revision, card: Car
         return Rejection(INVALID_PARAMS, "params.notifications must say what to listen for")
     tools = wanted.tools_list_changed is True
     opening = results.subscribed(answer_to, tools=tools)
-    ending = results.subscription_end(revision, answer_to, card.signatures[revision.name])
+    ending = results.subscription_end(card.imprints[revision.name], answer_to)
     return Notices(
         notification_frame("notifications/subscriptions/acknowledged", opening),
         notification_frame(_LIST_CHANGED, results.stamped(answer_to)) if tools else b"",

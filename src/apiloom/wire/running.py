@@ -1,12 +1,15 @@
-"""One ``tools/call`` on a leash: it can be called off by its id while it runs, whatever transport it came by.
+"""Calls that can be called off by the id of their request while they run; the same on every transport.
 
-Also the frames that answers and rejections become, the same on every transport.
+Also the frames that answers, rejections and batches become.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from apiloom.protocol.errors import Rejection
-from apiloom.protocol.frames import MessageId, Unreadable, error_frame, id_bytes, result_frame
+from apiloom.protocol.frames import Message, MessageId, Unreadable, error_frame, id_bytes, read_batch
 from apiloom.wire.dialogue import Answer, Ask, Dialogue, Progress
 from apiloom.wire.leash import Leash
 
@@ -15,21 +18,17 @@ Running = dict[MessageId, Leash]
 
 
 async def run_call(
-    dialogue: Dialogue, ask: Ask, leash: Leash, *, progress: Progress | None, running: Running | None, key: MessageId
-) -> Answer | Rejection | None:
-    """Answer a call, or None when it was called off: then nobody wants to hear of it any more.
+    dialogue: Dialogue, ask: Ask, progress: Progress | None, *, leash: Leash, running: Running, key: MessageId
+) -> Answer | Rejection:
+    """Answer a call whose leash others may pull under its id.
 
     A second request under an id that is already running cannot be called off; the first keeps its place.
     """
-    if running is not None:
-        running.setdefault(key, leash)
+    running.setdefault(key, leash)
     try:
-        with leash:
-            answer = await dialogue.call(ask, progress)
-            return None if leash.gone else answer
-        return None
+        return await dialogue.call(ask, progress)
     finally:
-        if running is not None and running.get(key) is leash:
+        if running.get(key) is leash:
             del running[key]
 
 
@@ -40,9 +39,20 @@ def call_off(running: Running, key: MessageId | None) -> None:
         leash.pull()
 
 
+async def answer_batch(
+    text: bytes, most: int, answer_one: Callable[[Message | Unreadable], Awaitable[bytes]]
+) -> bytes | Rejection:
+    """Answer the messages of a batch side by side, in one array; empty when none of them is owed an answer."""
+    entries = read_batch(text, most)
+    if isinstance(entries, Rejection):
+        return entries
+    frames = [frame for frame in await asyncio.gather(*map(answer_one, entries)) if frame]
+    return b"[" + b",".join(frames) + b"]" if frames else b""
+
+
 def answer_frame(answer_to: bytes, answer: Answer | Rejection) -> bytes:
     """An answer as a response."""
-    return error_frame(answer_to, answer) if isinstance(answer, Rejection) else result_frame(answer_to, answer.result)
+    return error_frame(answer_to, answer) if isinstance(answer, Rejection) else answer.frame
 
 
 def rejection_frame(unreadable: Unreadable) -> bytes:

@@ -24,17 +24,16 @@ from apiloom.protocol.frames import (
     error_frame,
     id_bytes,
     is_batch,
-    read_batch,
     read_message,
 )
 from apiloom.protocol.headers import settle
 from apiloom.protocol.revisions import NEWEST_LEGACY, Revision, negotiated
 from apiloom.wire.changes import Listener, Turn
-from apiloom.wire.dialogue import Answer, Ask, Dialogue, Progress, progress_token
+from apiloom.wire.dialogue import GONE, Answer, Ask, Dialogue, Progress, progress_token
 from apiloom.wire.leash import Leash
 from apiloom.wire.notices import PLAIN, Notices, subscription
 from apiloom.wire.pipes import Reader, Writer, open_stdio
-from apiloom.wire.running import Running, answer_frame, call_off, rejection_frame, run_call
+from apiloom.wire.running import Running, answer_batch, answer_frame, call_off, rejection_frame, run_call
 from apiloom.wire.settings import WireSettings
 
 LOCAL: Final = Principal(id="local")
@@ -186,7 +185,17 @@ class _Peer:
         revision = self._settle(message)
         if isinstance(revision, Rejection):
             return error_frame(answer_to, revision)
-        ask = Ask(revision=revision, method=message.method, params=message.params or NO_PARAMS, principal=LOCAL)
+        card = self._dialogue.card()
+        if card is None:
+            return error_frame(answer_to, GONE)
+        ask = Ask(
+            card=card,
+            revision=revision,
+            method=message.method,
+            params=message.params or NO_PARAMS,
+            principal=LOCAL,
+            answer_to=answer_to,
+        )
         if ask.method == "tools/call":
             return await self._call(ask, key)
         if ask.method == "subscriptions/listen" and revision.modern:
@@ -215,20 +224,17 @@ class _Peer:
     async def _call(self, ask: Ask, key: MessageId) -> bytes:
         busy = self._busy(key)
         if busy is not None:
-            return error_frame(id_bytes(key), busy)
-        token = progress_token(ask.params)
+            return error_frame(ask.answer_to, busy)
+        token = progress_token(ask.params.meta or {})
         progress = None if token is None else Progress(token, self._outlet.offer)
-        leash = Leash()
-        answer = await run_call(self._dialogue, ask, leash, progress=progress, running=self._running, key=key)
-        return b"" if answer is None else answer_frame(id_bytes(key), answer)
+        with Leash() as leash:
+            answer = await run_call(self._dialogue, ask, progress, leash=leash, running=self._running, key=key)
+        return b"" if leash.gone else answer_frame(ask.answer_to, answer)
 
     async def _listen(self, ask: Ask, key: MessageId) -> bytes:
-        busy, card, answer_to = self._busy(key), self._dialogue.card(), id_bytes(key)
-        if busy is not None or card is None:
-            return error_frame(answer_to, busy or Rejection(INTERNAL_ERROR, "There is no server here any more"))
-        notices = subscription(ask.params, answer_to, ask.revision, card)
+        notices = self._busy(key) or subscription(ask.params, ask.answer_to, ask.revision, ask.card)
         if isinstance(notices, Rejection):
-            return error_frame(answer_to, notices)
+            return error_frame(ask.answer_to, notices)
         leash = self._running[key] = Leash()
         try:
             with leash:
@@ -261,16 +267,13 @@ class _Peer:
         if self._revision is None or not self._revision.batches:
             rejection = Rejection(INVALID_REQUEST, "A line must hold one JSON object; this revision has no batches")
             return await self._outlet.say(error_frame(None, rejection))
-        entries = read_batch(line, self._settings.max_batch)
-        if isinstance(entries, Rejection):
-            return await self._outlet.say(error_frame(None, entries))
-        self._spawn(self._work_batch(entries))
+        self._spawn(self._work_batch(line))
         return await asyncio.sleep(0)
 
-    async def _work_batch(self, entries: list[Message | Unreadable]) -> None:
-        frames = [frame for frame in await asyncio.gather(*map(self._answer, entries)) if frame]
+    async def _work_batch(self, line: bytes) -> None:
+        answered = await answer_batch(line, self._settings.max_batch, self._answer)
         with contextlib.suppress(ConnectionError):
-            await self._outlet.say(b"[" + b",".join(frames) + b"]" if frames else b"")
+            await self._outlet.say(error_frame(None, answered) if isinstance(answered, Rejection) else answered)
 
     async def finish(self) -> None:
         """The client says no more: end subscriptions, and let calls finish for a moment."""

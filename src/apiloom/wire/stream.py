@@ -49,17 +49,11 @@ class EventStream:
         self._wake: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def begun(self) -> bool:
-        """Whether the answer is committed to being a stream."""
-        return self._pump is not None
-
     def begin_in_time(self) -> None:
         """Begin by itself before anyone between us and the caller thinks the connection dead."""
         self._timer = asyncio.get_running_loop().call_later(self._keep_alive, self.begin)
 
-    def rest(self) -> None:
-        """Never begin by itself any more: the answer takes another form."""
+    def _rest(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
@@ -78,18 +72,22 @@ class EventStream:
         if self._wake is not None:
             self._wake.set()
 
-    async def finish(self, frame: bytes | None) -> None:
-        """Send what is left and the response, if there is one, and close."""
-        self.rest()
-        self.begin()
-        self._last = b"" if frame is None else sse.event(frame)
-        if self._wake is not None and self._pump is not None:
-            self._wake.set()
-            await self._pump
+    async def finish(self, frame: bytes) -> bool:
+        """Send what is left and the response, if there is one, and close; False when no stream has begun.
+
+        One that has not begun by now never will: the answer takes another form.
+        """
+        self._rest()
+        if self._wake is None or self._pump is None:
+            return False
+        self._last = sse.event(frame) if frame else b""
+        self._wake.set()
+        await self._pump
+        return True
 
     async def abandon(self) -> None:
         """Send nothing more."""
-        self.rest()
+        self._rest()
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)

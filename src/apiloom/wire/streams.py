@@ -12,8 +12,7 @@ from typing import Final
 from apiloom.calls.endpoint import Directory
 from apiloom.protocol import sse
 from apiloom.wire.changes import Listener, Turn
-from apiloom.wire.door import refused
-from apiloom.wire.exchange import Exchange
+from apiloom.wire.door import Exchange, refused
 from apiloom.wire.leash import Leash
 from apiloom.wire.notices import Notices
 from apiloom.wire.settings import WireSettings
@@ -40,10 +39,10 @@ class Streams:
 
     async def serve(self, exchange: Exchange, notices: Notices, *ends: asyncio.Event) -> None:
         """Be one stream until its client leaves, an event ends it, or the endpoint is no more."""
-        if not exchange.visitor.stream:
-            return await exchange.refuse(refused(406, "The Accept header must list text/event-stream"))
+        if not exchange.stream:
+            return await exchange.answer(refused(406, "The Accept header must list text/event-stream"))
         if self._open >= self._settings.max_streams:
-            return await exchange.refuse(refused(503, _BUSY, (b"retry-after", b"60")))
+            return await exchange.answer(refused(503, _BUSY, (b"retry-after", b"60")))
         self._open += 1
         try:
             async with Listener(self._directory, self._key, self._closing, *ends) as listener:
@@ -56,7 +55,7 @@ class Streams:
 
     async def _tell(self, exchange: Exchange, notices: Notices, listener: Listener) -> None:
         send = exchange.send
-        await open_stream(send, exchange.visitor.extra)
+        await open_stream(send, exchange.extra)
         await send_chunk(send, sse.event(notices.opening) if notices.opening else sse.KEEP_ALIVE)
         while (turn := await listener.turn(self._settings.keep_alive)) is not Turn.ENDED:
             if turn is Turn.QUIET:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from apiloom.protocol import results
-from apiloom.protocol.revisions import MODERN, NEWEST_LEGACY, REVISIONS, SUPPORTED, UNSTATED, negotiated
+from apiloom.protocol.revisions import MODERN, NEWEST_LEGACY, REVISIONS, SUPPORTED, UNSTATED, Revision, negotiated
 
 
 def test_the_table_is_newest_first_and_has_one_modern_row() -> None:
@@ -34,25 +34,31 @@ def test_only_the_oldest_revision_has_batches_and_no_structured_content() -> Non
     assert [row.name for row in REVISIONS.values() if not row.structured] == [UNSTATED.name]
 
 
+def given(row: Revision) -> results.Imprint:
+    return results.imprint(row, b'{"name":"we","version":"1"}', ttl_ms=1, scope="private")
+
+
 @pytest.mark.parametrize("row", REVISIONS.values(), ids=lambda row: row.name)
 @pytest.mark.parametrize("meta", [b"{}", b'{"a":1}'])
 @pytest.mark.parametrize("structured", [None, b'{"x":[1]}'])
-def test_a_call_result_is_json_whatever_is_in_it(row: object, meta: bytes, structured: bytes | None) -> None:
-    assert row in REVISIONS.values()
-    for failed in (True, False):
-        for content in (b"", results.text_block("x"), results.text_block("a") + b"," + results.text_block("\ud800")):
-            signed = results.signature(row, b'{"name":"n","version":"1"}')  # type: ignore[arg-type]
-            read = json.loads(
-                results.call_result(row, content, structured=structured, failed=failed, meta=meta, signed=signed)  # type: ignore[arg-type]
-            )
-            assert read["isError"] is failed
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_call_frame_is_json_whatever_is_in_it(
+    row: Revision, meta: bytes, structured: bytes | None, failed: bool
+) -> None:
+    text = [results.TEXT_HEAD, b'"x"', results.TEXT_TAIL]
+    for content in ([], text, [*text, b",", *text]):
+        frame = results.call_frame(given(row), b"1", content, structured=structured, failed=failed, meta=meta)
+        result = json.loads(frame)["result"]
+        assert result["isError"] is failed
+        assert result["content"] == [{"type": "text", "text": "x"}] * (len(content) // 3)
+        assert ("structuredContent" in result) == (structured is not None and row.structured)
+        assert ("_meta" in result) == (meta != b"{}" or row.modern)
 
 
 def test_what_an_outcome_says_about_itself_cannot_pose_as_the_server() -> None:
     meta = b'{"io.modelcontextprotocol/serverInfo":{"name":"evil"}}'
-    signed = results.signature(MODERN, b'{"name":"we","version":"1"}')
-    read = json.loads(results.call_result(MODERN, b"", structured=None, failed=False, meta=meta, signed=signed))
-    assert read["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "we"
+    frame = results.call_frame(given(MODERN), b"1", [], structured=None, failed=False, meta=meta)
+    assert json.loads(frame)["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "we"
 
 
 def test_a_resource_without_a_name_is_named_by_its_bytes() -> None:
@@ -62,7 +68,6 @@ def test_a_resource_without_a_name_is_named_by_its_bytes() -> None:
 
 
 def test_instructions_and_titles_are_left_out_when_empty() -> None:
-    server = results.implementation("n", "", "1", titled=True)
-    assert json.loads(server) == {"name": "n", "version": "1"}
-    assert "instructions" not in json.loads(results.initialization(NEWEST_LEGACY, server=server, instructions=""))
-    assert "instructions" not in json.loads(results.discovery(MODERN, instructions="", hints=b"", signed=b""))
+    assert json.loads(results.implementation("n", "", "1", titled=True)) == {"name": "n", "version": "1"}
+    assert "instructions" not in json.loads(results.initialization(given(NEWEST_LEGACY), ""))
+    assert "instructions" not in json.loads(results.discovery(given(MODERN), ""))

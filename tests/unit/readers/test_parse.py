@@ -203,6 +203,26 @@ def test_block_nesting_is_read_up_to_the_bound_and_refused_beyond() -> None:
     assert refusal(nested(400)).code == "document.too_deep"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " * 200_000 + "a",
+        "? " * 200_000 + "a",
+        "a:\n" + "- ? " * 100_000 + "a",
+        "-\t" * 200_000 + "a",
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n}\n {'- ' * 400}*a{n - 1}\n" for n in range(1, 60)),
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n}\n {'- ' * 140}*a{n - 1}\n" for n in range(1, 60)),
+    ],
+    ids=["dashes", "questions", "both", "tabs", "wide aliases", "many aliases"],
+)
+def test_nesting_that_would_end_the_process_is_refused(text: str) -> None:
+    assert refusal(text).code in ("document.too_deep", "document.bomb")
+
+
+def test_a_long_rule_of_dashes_is_only_text() -> None:
+    assert tree("a: |\n  " + "-" * 3_000) == {"a": "-" * 3_000}
+
+
 def test_brackets_inside_strings_do_not_count_as_nesting() -> None:
     assert tree('{"a": "' + "[{" * 2_000 + '"}') == {"a": "[{" * 2_000}
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from apiloom.wire.leash import Deadline, Leash
-from apiloom.wire.rounds import Rounds
+from apiloom.wire.leash import Leash, Rounds
 
 SOON = 0.001
 
@@ -33,7 +32,7 @@ async def for_ever() -> None:
 async def test_hanging_up_cancels_the_work_and_nothing_around_it() -> None:
     line = Line()
     line.hang_up()
-    with Leash(Rounds(SOON), line.receive) as leash:
+    with Leash(Rounds(SOON), receive=line.receive) as leash:
         await for_ever()
     assert leash.gone
     task = asyncio.current_task()
@@ -45,7 +44,7 @@ async def test_hanging_up_cancels_the_work_and_nothing_around_it() -> None:
 async def test_work_that_ends_at_once_is_never_watched() -> None:
     line = Line()
     line.hang_up()
-    with Leash(Rounds(SOON), line.receive) as leash:
+    with Leash(Rounds(SOON), receive=line.receive) as leash:
         await asyncio.sleep(0)
     assert not leash.gone
     assert line.events.qsize() == 2
@@ -98,39 +97,43 @@ async def test_work_that_refuses_to_be_cancelled_is_still_known_to_be_unwanted()
 
 async def test_what_happens_later_happens_once_the_work_has_lasted() -> None:
     later = asyncio.Event()
-    with Leash(Rounds(SOON), later=later.set):
+    with Leash(Rounds(SOON)) as leash:
+        leash.later = later.set
         async with asyncio.timeout(10):
             await later.wait()
 
 
-async def test_a_deadline_ends_waiting_with_a_timeout() -> None:
-    with pytest.raises(TimeoutError), Deadline(Rounds(SOON), SOON):
+async def test_what_takes_longer_than_its_limit_is_late() -> None:
+    with Leash(Rounds(SOON), limit=SOON) as leash:
         await for_ever()
+    assert leash.gone
+    assert leash.late
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
 
 
-async def test_a_deadline_that_was_kept_does_nothing() -> None:
-    with Deadline(Rounds(SOON), 10) as deadline:
+async def test_a_limit_that_was_kept_or_lifted_does_nothing() -> None:
+    rounds, later = Rounds(SOON), asyncio.Event()
+    with Leash(rounds, limit=10) as kept:
         await asyncio.sleep(0)
-    assert not deadline.passed
+    with Leash(rounds, limit=0) as lifted:
+        lifted.limit = None
+        lifted.later = later.set
+        async with asyncio.timeout(10):
+            await later.wait()
+    assert not kept.gone
+    assert not lifted.gone
 
 
-async def test_rounds_stop_when_nobody_is_there_and_begin_again() -> None:
-    class Guest:
-        def __init__(self) -> None:
-            self.visited = asyncio.Event()
-
-        def visit(self, now: float) -> None:
-            self.visited.set()
-
+async def test_rounds_stop_when_nobody_is_held_and_begin_again() -> None:
     rounds = Rounds(SOON)
-    for guest in (Guest(), Guest()):
-        rounds.sign_in(guest)
+    for later in (asyncio.Event(), asyncio.Event()):
+        with Leash(rounds) as leash:
+            leash.later = later.set
+            async with asyncio.timeout(10):
+                await later.wait()
         async with asyncio.timeout(10):
-            await guest.visited.wait()
-        rounds.sign_out(guest)
-        async with asyncio.timeout(10):
-            while rounds._timer is not None:
+            while rounds.timer is not None:
                 await asyncio.sleep(0)
+    assert rounds.held == set()

@@ -1,0 +1,452 @@
+"""The short road for ``http://`` without a proxy: connections of our own, each with one exchange at a time.
+
+The client behind :mod:`apiloom.net.client` hands every request to threads of its own and back, which costs more than
+the whole rest of a call. Here a request is one write and most answers are one read. Answers of the plain form, a head
+in one piece and a body of known length, are read right here; all others by :mod:`apiloom.net.reading`. TLS, HTTP/2 and
+proxies are not known here: such requests go on to the sender given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from math import inf
+from typing import cast
+
+from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.net import failures, mishaps, rules, target
+from apiloom.net.dial import NoAddressAnswered, dial
+from apiloom.net.reading import MOST_HEAD, MOST_HEADERS, Reading
+from apiloom.net.request import Request, Response, Sender
+from apiloom.net.settings import NetSettings
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_METHOD = re.compile(_TOKEN).fullmatch
+_PLANNED = re.compile(rf"({_TOKEN}): ([\t -~\x80-\U0010ffff]*)\r\n").findall
+"""Header lines as a server reads them. What it finds must be what was planned, or a value holds more than a value."""
+
+_STATUS = re.compile(r"HTTP/1\.1 ([2-9][0-9]{2}) [\t -~\x80-\xff]*(?=\r\n)").match
+_FIELDS = re.compile(rf"\r\n({_TOKEN}):[\t ]*+([\t -~\x80-\xff]*+)(?<![\t ])(?=\r\n)").findall
+_LONG = frozenset(("connection", "content-encoding", "transfer-encoding", "upgrade"))
+_NOTED = rules.FRAMING | {"accept-encoding", "range", "user-agent"}
+_BODILESS = frozenset((204, 304))
+_ACCEPTS = "Accept-Encoding: gzip, deflate\r\n"
+_ONE_WRITE = 64 * 1024
+
+
+class Plain:
+    """A sender for ``http://`` origins; whatever starts otherwise is sent by ``onward``, which it closes too."""
+
+    __slots__ = ("_closed", "_connecting", "_emptied", "_loop", "_onward", "_settings", "_spots", "lines")
+
+    def __init__(self, settings: NetSettings, onward: Sender) -> None:
+        self._settings = settings
+        self._onward = onward
+        self._spots: dict[str, Spot] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connecting: set[asyncio.Timeout] = set()
+        self._closed = False
+        self._emptied: asyncio.Future[None] | None = None
+        self.lines: set[Line] = set()
+
+    async def send(self, request: Request) -> Response:
+        """See :class:`~apiloom.net.request.Sender`."""
+        if request.origin[:7] != "http://":
+            return await self._onward.send(request)
+        spot = self._spots.get(request.origin) or self._admitted(request.origin)
+        head = _head(request, spot)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._settle(loop)
+        ends = loop.time() + request.timeout
+        if not spot.free:
+            return await (await self._opened(spot, request, ends)).exchange(request, head, ends)
+        line = spot.free.pop()
+        try:
+            return await line.exchange(request, head, ends)
+        except UpstreamError:
+            # a server that closes an idle connection just as we write looks like this; these methods may be repeated
+            if line.heard or not line.lost or request.method not in rules.IDEMPOTENT or self._closed:
+                raise
+        return await (await self._opened(spot, request, ends)).exchange(request, head, ends)
+
+    async def close(self) -> None:
+        """End every exchange in flight and every kept connection."""
+        self._closed = True
+        if self.lines and asyncio.get_running_loop() is self._loop:
+            self._emptied = self._loop.create_future()
+            for line in tuple(self.lines):
+                line.fail(mishaps.stopping(line.spot.name))
+            for limit in self._connecting:
+                limit.reschedule(0)
+            await self._emptied
+        else:
+            for limit in self._connecting:
+                limit.reschedule(0)
+        await self._onward.close()
+
+    def left(self, line: Line) -> None:
+        """A connection is gone."""
+        self.lines.discard(line)
+        if not self.lines and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def _opened(self, spot: Spot, request: Request, ends: float) -> Line:
+        loop = asyncio.get_running_loop()
+        until = min(ends, loop.time() + self._settings.connect_timeout)
+        host = spot.name
+        limit = asyncio.timeout_at(until)
+        try:
+            if self._closed:
+                raise mishaps.stopping(host)
+            async with limit:
+                self._connecting.add(limit)
+                line = await dial(lambda: Line(self, spot, loop), spot.host, spot.port)
+        except TimeoutError:
+            raise mishaps.stopping(host) if self._closed else mishaps.unaccepted(host) from None
+        except (socket.gaierror, UnicodeError):
+            raise mishaps.unresolved(host) from None
+        except NoAddressAnswered as none:
+            raise mishaps.unconnected(host, none.errors) from None
+        finally:
+            self._connecting.discard(limit)
+        return line
+
+    def _admitted(self, origin: str) -> Spot:
+        rules.admit(origin, self._settings)
+        if len(self._spots) >= rules.MOST_ORIGINS:
+            for spot in self._spots.values():
+                for line in tuple(spot.free):
+                    line.leave()
+            self._spots.clear()
+        spot = self._spots[origin] = Spot(origin, self._settings)
+        return spot
+
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Connections belong to the loop they were made in; a sender may outlive it."""
+        self._loop = loop
+        self.lines.clear()
+        for spot in self._spots.values():
+            spot.free.clear()
+
+
+class Spot:
+    """An origin: where it is, what every request to it starts with, and its free connections, the last used on top."""
+
+    __slots__ = ("agent", "common", "free", "host", "idle", "most", "name", "port", "prefix", "room")
+
+    def __init__(self, origin: str, settings: NetSettings) -> None:
+        self.name = origin.removeprefix("http://")
+        host, colon, port = self.name.rpartition(":")
+        if not colon or self.name.endswith("]"):
+            host, port = self.name, "80"
+        self.port = int(port)
+        if self.port > 65_535:
+            raise DesignError(
+                f"the request was not sent, because {self.port} is not a port",
+                code="net.origin",
+                hint="check the base URL",
+            )
+        self.host = host.strip("[]")
+        shown = host.lower() if self.port == 80 else f"{host.lower()}:{self.port}"
+        self.prefix = f" HTTP/1.1\r\nHost: {shown}\r\n"
+        self.agent = f"User-Agent: {settings.user_agent}\r\n"
+        self.common = f"{self.prefix}{self.agent}{_ACCEPTS}"
+        self.free: list[Line] = []
+        self.most = settings.max_idle_per_host
+        self.idle = settings.idle
+        self.room = target.LONGEST_URL - len(origin)
+
+
+class Line(asyncio.Protocol):
+    """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that it was closed.
+
+    One alarm serves the deadline of an exchange and the time a connection may be idle; it is moved only when it would
+    ring too late, so an exchange hardly ever touches it.
+    """
+
+    __slots__ = (
+        "alarm",
+        "alarm_at",
+        "answer",
+        "drained",
+        "ends",
+        "fields",
+        "heard",
+        "loop",
+        "lost",
+        "missing",
+        "pieces",
+        "pool",
+        "pouring",
+        "reading",
+        "request",
+        "since",
+        "spot",
+        "status",
+        "transport",
+    )
+
+    def __init__(self, pool: Plain, spot: Spot, loop: asyncio.AbstractEventLoop) -> None:
+        self.pool = pool
+        self.spot = spot
+        self.loop = loop
+        self.answer: asyncio.Future[Response] | None = None
+        self.drained: asyncio.Future[None] | None = None
+        self.heard = self.lost = self.pouring = False
+        self.reading: Reading | None = None
+        self.pieces: list[bytes] = []
+        self.missing = 0
+        self.alarm: asyncio.TimerHandle | None = None
+        self.alarm_at = inf
+
+    async def exchange(self, request: Request, head: bytes, ends: float) -> Response:
+        """Send the request and wait for its answer; before it is returned, this connection is free or closed."""
+        self.request = request
+        self.heard = False
+        self.ends = ends
+        answer = self.answer = self.loop.create_future()
+        if ends < self.alarm_at:
+            self._wake(ends)
+        body = request.body
+        try:
+            if not body:
+                self.transport.write(head)
+            elif len(body) <= _ONE_WRITE:
+                self.transport.write(head + body)
+            else:
+                self.transport.write(head)
+                await self._pour(body, answer)
+            return await answer
+        finally:
+            if self.answer is answer:
+                self.leave()  # cancelled
+
+    async def _pour(self, body: bytes, answer: asyncio.Future[Response]) -> None:
+        """A large body goes out as fast as the other side takes it, or until it answers."""
+        self.pouring = True
+        view = memoryview(body)
+        for at in range(0, len(body), _ONE_WRITE):
+            if self.drained is not None:
+                await self.drained
+            if answer.done():
+                return
+            self.transport.write(view[at : at + _ONE_WRITE])
+        self.pouring = False
+
+    # what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Stand in the list of what must be closed."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.pool.lines.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of the answer."""
+        if self.missing:
+            self._more(data)
+        elif self.answer is None:
+            self.leave()  # nobody asked
+        elif self.heard or not self._short(data):
+            self._long(data)
+
+    def eof_received(self) -> None:
+        """The other side will say no more; what we still have to say is of no use to it."""
+        self.lost = True
+        self._over(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        self.lost = True
+        self._over(error)
+        self.pool.left(self)
+
+    def pause_writing(self) -> None:
+        """The other side reads more slowly than we write."""
+        self.drained = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        if self.drained is not None and not self.drained.done():
+            self.drained.set_result(None)
+        self.drained = None
+
+    # reading
+
+    def _short(self, data: bytes) -> bool:
+        """Take an answer of the plain form. False when it has another one, and nothing has been done."""
+        cut = data.find(b"\r\n\r\n")
+        request = self.request
+        if not 0 < cut < MOST_HEAD or request.method == "HEAD":
+            return False
+        head = data[: cut + 2].decode("latin-1")
+        first = _STATUS(head)
+        found = _FIELDS(head)
+        if first is None or len(found) + 1 != head.count("\r\n") or len(found) > MOST_HEADERS:
+            return False
+        fields = [(name.lower(), value) for name, value in found]
+        known = dict(fields)
+        length = known.get("content-length", "")
+        # where a name occurs twice it may be the length, and llhttp decides
+        if len(known) != len(fields) or not length.isdecimal() or len(length) > 15 or not _LONG.isdisjoint(known):
+            return False
+        status = int(first[1])
+        if status in _BODILESS:
+            return False
+        total = int(length)
+        self.heard = True
+        if request.watch is not None:
+            request.watch(0, total)
+        if total > request.max_bytes:
+            self.fail(failures.too_large(self.spot.name, request.max_bytes))
+            return True
+        body = data[cut + 4 :]
+        if len(body) >= total:
+            self._finish(Response(status=status, headers=fields, body=body[:total]), keep=len(body) == total)
+            return True
+        self.status = status
+        self.fields = fields
+        self.missing = total
+        if body:
+            self._more(body)
+        return True
+
+    def _more(self, data: bytes) -> None:
+        """A piece of a body of known length."""
+        pieces = self.pieces
+        pieces.append(data)
+        left = self.missing = self.missing - len(data)
+        if left < 0:
+            pieces[-1] = data[:left]
+            self.missing = 0
+        if self.request.watch is not None:
+            total = sum(map(len, pieces)) + self.missing
+            self.request.watch(total - self.missing, total)
+        if left <= 0:
+            body = b"".join(pieces)
+            pieces.clear()
+            self._finish(Response(status=self.status, headers=self.fields, body=body), keep=left == 0)
+
+    def _long(self, data: bytes) -> None:
+        """A piece of an answer of any other form."""
+        self.heard = True
+        reading = self.reading
+        if reading is None:
+            reading = self.reading = Reading(self.request, self.spot.name)
+        try:
+            reading.feed(data)
+        except UpstreamError as error:
+            self.fail(error)
+            return
+        if reading.done:
+            self._finish(reading.response(), keep=reading.keep)
+
+    def _over(self, error: Exception | None) -> None:
+        """The other side has closed, which some answers take for their end."""
+        reading = self.reading
+        if self.answer is None:
+            self.leave()
+            return
+        if reading is not None and error is None:
+            try:
+                reading.end()
+            except UpstreamError as broken:
+                self.fail(broken)
+                return
+            if reading.done:
+                self._finish(reading.response(), keep=False)
+                return
+        self.fail(mishaps.lost(self.spot.name, error, begun=self._begun()))
+
+    def _begun(self) -> bool:
+        return self.missing > 0 or (self.reading is not None and self.reading.begun)
+
+    # ends
+
+    def _finish(self, response: Response, *, keep: bool) -> None:
+        answer = self.answer
+        self.answer = self.reading = None
+        free = self.spot.free
+        if keep and not (self.pouring or self.lost) and len(free) < self.spot.most:
+            self.since = self.loop.time()
+            if self.alarm_at > (due := self.since + self.spot.idle):
+                self._wake(due)
+            free.append(self)
+        else:
+            self.leave()
+        if answer is not None and not answer.done():
+            answer.set_result(response)
+
+    def fail(self, error: UpstreamError) -> None:
+        """End the exchange, if there is one, with an error, and the connection with it."""
+        answer = self.answer
+        self.leave()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+
+    def leave(self) -> None:
+        """Close the connection at once; whoever waits here to write goes on."""
+        self.answer = self.reading = None
+        self.missing = 0
+        self.pieces.clear()
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
+        if self in self.spot.free:
+            self.spot.free.remove(self)
+        self.transport.abort()
+        self.resume_writing()
+
+    def _wake(self, at: float) -> None:
+        if self.alarm is not None:
+            self.alarm.cancel()
+        self.alarm_at = at
+        self.alarm = self.loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        busy = self.answer is not None
+        due = self.ends if busy else self.since + self.spot.idle
+        if self.loop.time() < due:
+            self._wake(due)
+        elif busy:
+            self.fail(mishaps.late(self.spot.name, self.request.timeout, begun=self._begun()))
+        else:
+            self.leave()
+
+
+def _head(request: Request, spot: Spot) -> bytes:
+    """The request line and the headers, as they go out."""
+    where, method, headers = request.target, request.method, request.headers
+    if not target.sent_exactly(where):
+        raise target.altered(where)
+    if len(where) > spot.room:
+        raise target.too_long(len(where) - spot.room + target.LONGEST_URL)
+    names = [name.lower() for name, _ in headers]
+    common = spot.common if _NOTED.isdisjoint(names) else _adapted(headers, names, spot)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if _PLANNED(lines) != headers or not _METHOD(method) or method == "CONNECT":
+        raise rules.unsendable(request)
+    length = ""
+    if request.body:
+        length = f"Content-Length: {len(request.body)}\r\n"
+    elif method in rules.BODY_EXPECTED:
+        length = "Content-Length: 0\r\n"
+    try:
+        return f"{method} {where}{common}{lines}{length}\r\n".encode()
+    except UnicodeEncodeError:
+        raise rules.unsendable(request) from None
+
+
+def _adapted(headers: list[tuple[str, str]], names: list[str], spot: Spot) -> str:
+    """What every request says, less what this one says itself."""
+    for (name, _), low in zip(headers, names, strict=True):
+        if low in rules.FRAMING:
+            raise rules.of_the_connection(name)
+    common = spot.prefix
+    if "user-agent" not in names:
+        common += spot.agent
+    if "accept-encoding" not in names:
+        # a range of a compressed form is not the range that was asked for
+        common += "Accept-Encoding: identity\r\n" if "range" in names else _ACCEPTS
+    return common

@@ -1,0 +1,75 @@
+"""Credentials as people write them down, and the sentences for those that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apiloom.base.errors import DesignError
+from apiloom.vault.given import parse_credentials, variable_name
+
+
+@pytest.mark.parametrize(
+    ("scheme", "slug", "name"),
+    [
+        ("ApiKeyAuth", "", "APILOOM_AUTH_APIKEYAUTH"),
+        ("api-key.v2", "", "APILOOM_AUTH_API_KEY_V2"),
+        ("Clé", "", "APILOOM_AUTH_CL_"),
+        ("OAuth2", "petstore", "APILOOM_PETSTORE_AUTH_OAUTH2"),
+        ("DEFAULT", "", "APILOOM_AUTH_DEFAULT"),
+    ],
+)
+def test_a_variable_is_named_by_source_and_scheme(scheme: str, slug: str, name: str) -> None:
+    assert variable_name(scheme, slug) == name
+
+
+def test_every_form_is_read() -> None:
+    given = parse_credentials(
+        {
+            "a": {"token": "token-a"},
+            "b": {"key": "key-b\n"},
+            "c": {"username": "user", "password": ""},
+            "d": {"ref": "env:NAME"},
+        },
+        resolve=lambda reference: f"<{reference}>\r\n",
+    ).by_scheme
+    values = {name: item.token.reveal() for name, item in given.items() if item.token}
+    assert values == {"a": "token-a", "b": "key-b", "d": "<env:NAME>"}
+    assert given["c"].username == "user"
+    assert given["c"].password is not None
+    assert given["c"].password.reveal() == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "says"),
+    [
+        ("s3cret", "credentials.form", "is not an object of texts"),
+        ({"token": 7}, "credentials.form", "is not an object of texts"),
+        ({"token": None}, "credentials.form", "is not an object of texts"),
+        ({}, "credentials.form", "none of the known forms"),
+        ({"tokn": "s3cret"}, "credentials.form", "none of the known forms"),
+        ({"token": "s3cret", "key": "s3cret"}, "credentials.form", "none of the known forms"),
+        ({"username": "s3cret"}, "credentials.form", "none of the known forms"),
+        ({"token": ""}, "credentials.value", "is empty"),
+        ({"token": "\n"}, "credentials.value", "is empty"),
+        ({"token": "s3cret\r\nX-Evil: 1"}, "credentials.value", "line break"),
+        ({"key": "s3cret\0"}, "credentials.value", "control character"),
+        ({"username": "a:s3cret", "password": "b"}, "credentials.value", "colon"),
+        ({"username": "a", "password": "s3\ncret"}, "credentials.value", "line break"),
+        ({"client_id": "a", "client_secret": "s3cret"}, "credentials.later", "client_id and client_secret"),
+        ({"client_id": "a", "client_secret": "s3cret", "scopes": ["x"]}, "credentials.later", "client_id"),
+        ({"ref": "keyring:a/b"}, "credentials.later", "keyring: references"),
+        ({"ref": "bao:secret/x"}, "credentials.later", "bao: references"),
+        ({"ref": "env:NAME"}, "credentials.form", "cannot be followed"),
+        ({"ref": "s3cret"}, "credentials.form", "cannot be followed"),
+    ],
+)
+def test_what_cannot_be_used_is_told_without_showing_it(value: Any, code: str, says: str) -> None:
+    with pytest.raises(DesignError) as caught:
+        parse_credentials({"Scheme": value})
+    assert caught.value.code == code
+    assert says in caught.value.message
+    assert "Scheme" in caught.value.message
+    assert "s3" not in caught.value.sentence()
+    assert caught.value.hint
