@@ -18,7 +18,9 @@ import pytest
 import apiloom
 from support.source import PACKAGE, ROOT
 
-LIMITS = {"functions": 60, "files": 10, "lines": 1200}
+LIMITS = {"functions": 60, "files": 10}
+MOST_LINES = 1200
+"""Lines of the functions entered, all together: what one reads in a sitting."""
 ANSWER = b'{"id": 7, "name": "Rex"}'
 DOCUMENT = {
     "openapi": "3.1.0",
@@ -163,10 +165,11 @@ async def traced_call(era: str) -> Trace:
 async def test_a_call_stays_one_sitting_long(era: str) -> None:
     trace = await traced_call(era)
     record = tomllib.loads((ROOT / "tests/architecture/call_path.toml").read_text())
-    measured = {"functions": len(trace.entered), "files": len(trace.files()), "lines": trace.lines()}
+    measured = {"functions": len(trace.entered), "files": len(trace.files())}
     told = "\n".join(f"{count} {name}" for name, count in sorted(trace.functions().items()))
-    print(f"path of a call ({era}): {measured}\n{told}")
-    assert all(measured[what] <= record[what] for what in measured), f"{measured} over {record}\n{told}"
+    print(f"path of a call ({era}): {measured}, {trace.lines()} lines\n{told}")
+    assert all(measured[what] <= record[what] for what in LIMITS), f"{measured} over {record}\n{told}"
+    assert trace.lines() <= MOST_LINES
 
 
 def test_a_path_longer_than_the_house_allows_has_a_page_that_says_why() -> None:
@@ -183,7 +186,6 @@ async def test_the_record_of_the_path_follows_it_down() -> None:
     record = tomllib.loads((ROOT / "tests/architecture/call_path.toml").read_text())
     # A little slack: Python versions enter a comprehension or a context manager differently.
     assert record["functions"] - max(len(trace.entered) for trace in traces) <= 2
-    assert record["lines"] - max(trace.lines() for trace in traces) <= 40
     assert record["files"] == max(len(trace.files()) for trace in traces)
 
 

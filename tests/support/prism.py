@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import re
 import socket
 import subprocess
@@ -80,12 +81,11 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Judged:
-    """One request as Prism judged it. ``violations`` are what it found wrong with the request."""
+    """One request as Prism judged it. ``wrong`` says what it found wrong with the request; empty when nothing."""
 
     seen: Seen
     status: int
-    violations: str
-    body: str
+    wrong: str
 
 
 class Tap:
@@ -107,10 +107,20 @@ class Tap:
             line.endheaders(seen.body)
             reply = line.getresponse()
             body = reply.read()
-            found = reply.getheader("sl-violations") or ""
-            kind = reply.getheader("content-type") or "application/json"
-        text = body.decode("utf-8", "replace")
-        if not found and kind.startswith("application/problem+json"):
-            found = text
-        self.judged.append(Judged(seen, reply.status, found if "request" in found or reply.status == 422 else "", text))
+        found, kind = reply.getheader("sl-violations") or "", reply.getheader("content-type") or "application/json"
+        self.judged.append(Judged(seen, reply.status, _wrong(reply.status, found, kind, body)))
         return Answer(body, reply.status, kind)
+
+
+def _wrong(status: int, violations: str, content_type: str, body: bytes) -> str:
+    """What Prism holds against a request: in a header where the document declares an answer for it, else the body.
+
+    It also reports its own answers there, and deprecated parameters as warnings: neither is the request's fault.
+    """
+    if violations:
+        for each in json.loads(violations):
+            if each["location"][0] == "request" and each["severity"] == "Error":
+                return violations[:600]
+        return ""
+    told = 400 <= status < 500 and content_type.startswith("application/problem+json")
+    return body.decode("utf-8", "replace")[:600] if told else ""

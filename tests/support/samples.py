@@ -7,6 +7,7 @@ validator that knows the whole standard, so that a value it cannot make is seen 
 from __future__ import annotations
 
 import re
+from re import _parser as sre  # type: ignore[attr-defined]
 from typing import Any
 
 Schema = dict[str, Any]
@@ -220,6 +221,8 @@ def _number(schema: Schema, kind: str) -> int | float:
 
 def _string(schema: Schema) -> str:
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
+    if schema.get("contentEncoding") == "base64":
+        return "YQ=="
     if "pattern" in schema:
         return _matching(schema["pattern"], shortest, longest)
     value = FORMATS.get(schema.get("format", ""), "a")
@@ -228,20 +231,51 @@ def _string(schema: Schema) -> str:
     return value if longest is None else value[:longest]
 
 
-_CANDIDATES = (
-    "a", "A", "1", "0", "aa", "12", "a1", "abc", "a-b", "a_b", "a/b", "a.b", "#000000", "000000", "2026-01-02",
-    "2026-01-02T03:04:05Z", "1.2.3", "v1", "en", "en-US", "USD", "a@example.com", "https://example.com/a",
-    "example.com", "123e4567-e89b-42d3-a456-426614174000", "/a", "+15550100",
-    "a" * 8, "0" * 8, "a" * 40, "0" * 40, "a" * 64, "0" * 64,
-)  # fmt: skip
-
-
 def _matching(pattern: str, shortest: int, longest: int | None) -> str:
     try:
         expression = re.compile(pattern)
-    except re.error as error:
+        tree = sre.parse(pattern)
+    except (re.error, OverflowError) as error:
         raise UnmakeableError(f"pattern {pattern} is none that Python reads") from error
-    for value in (*_CANDIDATES, *(letter * shortest for letter in ("a", "0", "A"))):
+    for extra in (0, 1, 2, shortest):
+        value = _written(tree, extra)
+        if expression.search(value) and shortest <= len(value) and (longest is None or len(value) <= longest):
+            return value
+    for value in ("a" * shortest, *FORMATS.values()):
         if expression.search(value) and shortest <= len(value) and (longest is None or len(value) <= longest):
             return value
     raise UnmakeableError(f"no value for the pattern {pattern}")
+
+
+def _written(tree: Any, extra: int) -> str:
+    """The shortest text of a parsed expression, each repetition ``extra`` times longer where it may be."""
+    return "".join(_piece(str(kind), value, extra) for kind, value in tree)
+
+
+def _piece(kind: str, value: Any, extra: int) -> str:
+    if kind == "LITERAL":
+        return chr(value)
+    if kind == "IN":
+        return _member(value)
+    if kind == "BRANCH":
+        return _written(value[1][0], extra)
+    if kind == "SUBPATTERN":
+        return _written(value[3], extra)
+    if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        low, high, inner = value
+        return _written(inner, extra) * min(low + extra, high)
+    return "a" if kind in ("ANY", "NOT_LITERAL") else ""
+
+
+def _member(members: Any) -> str:
+    if str(members[0][0]) == "NEGATE":
+        taken = {chr(value) for kind, value in members if str(kind) == "LITERAL"}
+        return next(letter for letter in "a0-_A. " if letter not in taken)
+    for kind, value in members:
+        if str(kind) == "RANGE":
+            return chr(value[0])
+        if str(kind) == "LITERAL":
+            return chr(value)
+        if str(kind) == "CATEGORY":
+            return {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " "}.get(str(value), "a")
+    return "a"

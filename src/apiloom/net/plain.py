@@ -21,13 +21,13 @@ from apiloom.net.reading import MOST_HEAD, MOST_HEADERS, Reading
 from apiloom.net.request import Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_METHOD = re.compile(_TOKEN).fullmatch
-_PLANNED = re.compile(rf"({_TOKEN}): ([\t -~\x80-\U0010ffff]*)\r\n").findall
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_METHOD = re.compile(_NAME).fullmatch
+_PLANNED = re.compile(rf"({_NAME}): ([\t -~\x80-\U0010ffff]*)\r\n").findall
 """Header lines as a server reads them. What it finds must be what was planned, or a value holds more than a value."""
 
 _STATUS = re.compile(r"HTTP/1\.1 ([2-9][0-9]{2}) [\t -~\x80-\xff]*(?=\r\n)").match
-_FIELDS = re.compile(rf"\r\n({_TOKEN}):[\t ]*+([\t -~\x80-\xff]*+)(?<![\t ])(?=\r\n)").findall
+_FIELDS = re.compile(rf"\r\n({_NAME}):[\t ]*+([\t -~\x80-\xff]*+)(?<![\t ])(?=\r\n)").findall
 _LONG = frozenset(("connection", "content-encoding", "transfer-encoding", "upgrade"))
 _NOTED = rules.FRAMING | {"accept-encoding", "range", "user-agent"}
 _BODILESS = frozenset((204, 304))
@@ -61,7 +61,7 @@ class Plain:
             self._settle(loop)
         ends = loop.time() + request.timeout
         if not spot.free:
-            return await (await self._opened(spot, request, ends)).exchange(request, head, ends)
+            return await (await self._opened(spot, ends)).exchange(request, head, ends)
         line = spot.free.pop()
         try:
             return await line.exchange(request, head, ends)
@@ -69,7 +69,7 @@ class Plain:
             # a server that closes an idle connection just as we write looks like this; these methods may be repeated
             if line.heard or not line.lost or request.method not in rules.IDEMPOTENT or self._closed:
                 raise
-        return await (await self._opened(spot, request, ends)).exchange(request, head, ends)
+        return await (await self._opened(spot, ends)).exchange(request, head, ends)
 
     async def close(self) -> None:
         """End every exchange in flight and every kept connection."""
@@ -92,7 +92,7 @@ class Plain:
         if not self.lines and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
 
-    async def _opened(self, spot: Spot, request: Request, ends: float) -> Line:
+    async def _opened(self, spot: Spot, ends: float) -> Line:
         loop = asyncio.get_running_loop()
         until = min(ends, loop.time() + self._settings.connect_timeout)
         host = spot.name
@@ -206,7 +206,8 @@ class Line(asyncio.Protocol):
         self.request = request
         self.heard = False
         self.ends = ends
-        answer = self.answer = self.loop.create_future()
+        answer: asyncio.Future[Response] = self.loop.create_future()
+        self.answer = answer
         if ends < self.alarm_at:
             self._wake(ends)
         body = request.body

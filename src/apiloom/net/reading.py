@@ -193,7 +193,7 @@ class Reading:
         try:
             return inflation.feed(body, self._limit - self._size + 1)
         except zlib.error as error:
-            # "Error -3 while decompressing data: incorrect header check"
+            # the reason stands behind the number of the error
             self._stop(mishaps.undecodable(self.host, str(error).rpartition(": ")[2]))
 
     def _complete(self) -> None:

@@ -7,7 +7,6 @@ Sources: MCP 2026-07-28 and 2025-11-25, transports "Streamable HTTP"; ASGI 3.0.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, MutableMapping
@@ -120,12 +119,13 @@ class McpHttp:
         try:
             with leash:
                 event = await exchange.receive()
-                body: bytes | Reply | None = event.get("body", b"")
-                if event["type"] != "http.request" or event.get("more_body") or len(event["body"]) > settings.max_body:
+                whole: bytes = event.get("body", b"")
+                body: bytes | Reply | None = whole
+                if event["type"] != "http.request" or event.get("more_body") or len(whole) > settings.max_body:
                     body = await exchange.rest(event, settings.max_body)
                 leash.limit = None
                 reply = await self._heard(exchange, body, leash) if isinstance(body, bytes) else body
-        except asyncio.CancelledError:
+        except BaseException:
             if exchange.events is not None:
                 await exchange.events.abandon()
             raise
