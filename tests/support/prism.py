@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from support.node import node, node_package
@@ -81,11 +82,15 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Judged:
-    """One request as Prism judged it. ``wrong`` says what it found wrong with the request; empty when nothing."""
+    """One request as Prism judged it. ``wrong`` says what it found wrong with the request; empty when nothing.
+
+    ``unread`` is true where Prism says that it cannot read such a body, and so judged nothing.
+    """
 
     seen: Seen
     status: int
     wrong: str
+    unread: bool
 
 
 class Tap:
@@ -107,20 +112,42 @@ class Tap:
             line.endheaders(seen.body)
             reply = line.getresponse()
             body = reply.read()
-        found, kind = reply.getheader("sl-violations") or "", reply.getheader("content-type") or "application/json"
-        self.judged.append(Judged(seen, reply.status, _wrong(reply.status, found, kind, body)))
+        kind = reply.getheader("content-type") or "application/json"
+        told = reply.getheader("sl-violations") or ""
+        if not told and reply.status < 500 and kind.startswith("application/problem+json"):
+            told = body.decode("utf-8", "replace")
+        unread = "Cannot deserialize JSON object array in form data" in told
+        found = [] if unread or not told else [each for each in _violations(told) if not _invented(each, seen)]
+        self.judged.append(Judged(seen, reply.status, json.dumps(found)[:900] if found else "", unread))
         return Answer(body, reply.status, kind)
 
 
-def _wrong(status: int, violations: str, content_type: str, body: bytes) -> str:
-    """What Prism holds against a request: in a header where the document declares an answer for it, else the body.
+def _violations(told: str) -> list[dict[str, Any]]:
+    """What is held against the request: neither Prism's own answers nor warnings, both of which it reports too."""
+    try:
+        value = json.loads(told)
+    except ValueError:
+        # Long lists are cut off in the header; what matters is whether the request is among them.
+        return [{"location": ["request"], "told": told}] if '"request"' in told else []
+    if isinstance(value, dict):
+        given = value.get("validation") or [{"told": told}]
+        return [{**each, "location": ["request", *each.get("location", [])]} for each in given]
+    return [each for each in value if each["location"][0] == "request" and each["severity"] == "Error"]
 
-    It also reports its own answers there, and deprecated parameters as warnings: neither is the request's fault.
+
+def _invented(violation: dict[str, Any], seen: Seen) -> bool:
+    """Whether a violation is about an object that was not sent at all.
+
+    Prism reads an absent ``deepObject`` parameter, or an absent object in a form, as an empty one, and then misses its
+    required members. Real ones stand in the request by their name.
     """
-    if violations:
-        for each in json.loads(violations):
-            if each["location"][0] == "request" and each["severity"] == "Error":
-                return violations[:600]
-        return ""
-    told = 400 <= status < 500 and content_type.startswith("application/problem+json")
-    return body.decode("utf-8", "replace")[:600] if told else ""
+    _, _, *path = [*violation["location"], "", ""]
+    names = [name for name in path if name]
+    if violation.get("code") != "required" or not names:
+        return False
+    is_form = "form" in seen.headers.get("content-type", "")
+    sent = seen.body.decode("latin-1") if violation["location"][1] == "body" else seen.target
+    written = names[0] + "".join(f"%5B{name}%5D" for name in names[1:])
+    return (
+        (is_form or violation["location"][1] == "query") and f"{written}%5B" not in sent and f"{written}=" not in sent
+    )

@@ -6,6 +6,7 @@ validator that knows the whole standard, so that a value it cannot make is seen 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from re import _parser as sre  # type: ignore[attr-defined]
 from typing import Any
@@ -98,7 +99,8 @@ class _Maker:
     def choice(self, schema: Schema, word: str, depth: int, *, optional: bool) -> Any:
         outer = {key: value for key, value in schema.items() if key != word}
         failed = "no choice"
-        for part in schema[word]:
+        # Text first: in a path "1" would be both the number and the text, and so match two branches.
+        for part in sorted(schema[word], key=lambda part: part.get("type") != "string"):
             if part == {"type": "null"}:
                 continue
             try:
@@ -135,14 +137,17 @@ class _Maker:
                         made[name] = self.make(part, depth + 1)
                     except UnmakeableError:
                         continue
-        wanted = schema.get("minProperties", 0)
+        # An object without members has no form in a query string or a form body.
+        wanted = max(schema.get("minProperties", 0), 1 if depth else 0)
         for name, part in properties.items():
             if len(made) >= wanted:
                 break
             if name not in made:
-                made[name] = self.make(part, depth + 1)
-        for number in range(wanted - len(made)):
-            made[f"key{number}"] = self.make(self.other_member(schema), depth + 1)
+                with contextlib.suppress(UnmakeableError):
+                    made[name] = self.make(part, depth + 1)
+        if self.other_member(schema) is not False:
+            for number in range(wanted - len(made)):
+                made[f"key{number}"] = self.make(self.other_member(schema), depth + 1)
         return made
 
     def other_member(self, schema: Schema) -> Any:

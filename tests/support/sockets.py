@@ -25,6 +25,7 @@ class Peer:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    serving: list[asyncio.Task[object]] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -42,6 +43,9 @@ class Peer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.writers.append(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.append(task)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -79,8 +83,8 @@ async def peer(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterat
         server.close()
         for writer in it.writers:
             writer.transport.abort()
-        while len(asyncio.all_tasks()) > 1 and any("Peer.serve" in repr(task) for task in asyncio.all_tasks()):
-            await asyncio.sleep(0)
+        if it.serving:
+            await asyncio.wait(it.serving, timeout=WITHIN)
 
 
 def says(data: bytes, *, then: str = "keep") -> Script:

@@ -65,8 +65,14 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
-async def serve_http(application: AsgiApp, sock: socket.socket, announce: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ``announce`` is called once connections are accepted."""
+async def serve_http(
+    application: AsgiApp, sock: socket.socket, announce: Callable[[], None], retire: Callable[[], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    ``announce`` is called once connections are accepted, ``retire`` when the server begins to stop: open streams are
+    ended then, so that they do not hold it up.
+    """
     uvicorn = plugins.load("uvicorn")
 
     class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
@@ -75,6 +81,10 @@ async def serve_http(application: AsgiApp, sock: socket.socket, announce: Callab
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             announce()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            retire()
+            await super().shutdown(sockets=sockets)
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:

@@ -99,10 +99,11 @@ class _Serving:
         settings = WireSettings(
             allowed_hosts=allowed_hosts(listen, host, guarded=guarded), allowed_origins=_origins(listen.public_url)
         )
-        front = Front(McpHttp(self.quick.directory, gate, settings), ready=lambda: True)
+        mcp = McpHttp(self.quick.directory, gate, settings)
+        front = Front(mcp, ready=lambda: True)
         url = f"{(listen.public_url or _url(host, port)).rstrip('/')}/mcp"
         async with self._beside():
-            await serve_http(front, sock, lambda: self._announce(url, token))
+            await serve_http(front, sock, lambda: self._announce(url, token), mcp.close)
         return 0
 
     def _announce(self, url: str, token: str) -> None:

@@ -6,6 +6,7 @@ tools or credentials; the room above signs before it sends.
 
 from __future__ import annotations
 
+from asyncio import CancelledError, current_task, sleep
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +22,9 @@ from apiloom.net import failures, rules, target
 from apiloom.net.plain import Plain
 from apiloom.net.request import Request, Response, Sender
 from apiloom.net.settings import NetSettings
+
+_GRACE = 0.05
+"""Seconds between the end of the client and the end of the process."""
 
 
 def connect(settings: NetSettings | None = None) -> Sender:
@@ -66,6 +70,7 @@ class _Pool:
         """See :class:`~apiloom.net.request.Sender`."""
         spot = self._spots.get(request.origin) or self._admitted(request.origin)
         started = _now()
+        wanted = _Wanted()
         stream = self._prepared(request, spot, request.timeout)
         try:
             answer = await stream.__aenter__()
@@ -74,12 +79,13 @@ class _Pool:
             if request.watch is None and total is not None and total <= request.max_bytes:
                 piece = await answer.body_reader.read_chunk()
                 if piece is not None and len(piece) == total:
+                    wanted.check()
                     spot.answered = True
                     return Response(status=answer.status, headers=_headers(answer), body=piece.to_bytes())
                 pieces = [piece.to_bytes()] if piece is not None else []
             else:
                 pieces = []
-            body = await _read_on(stream, answer, pieces, request)
+            body = await _read_on(stream, answer, pieces, (request, wanted))
         except PyreqwestError as error:
             left = request.timeout - (_now() - started)
             if left > 0 and spot.answered and request.method in rules.IDEMPOTENT and failures.never_answered(error):
@@ -95,8 +101,13 @@ class _Pool:
 
     async def close(self) -> None:
         """End every exchange in flight and every kept connection."""
-        if self._client is not None:
-            await self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+            # the client's connections go with it, and its thread needs a moment to let go of the interpreter: a process
+            # that ends at once may be aborted by it
+            del client
+            await sleep(_GRACE)
 
     def _prepared(self, request: Request, spot: _Spot, seconds: float) -> StreamRequest:
         if not target.sent_exactly(request.target):
@@ -138,8 +149,30 @@ def _declared(answer: Answer) -> int | None:
     return int(told) if told is not None and told.isdecimal() else None
 
 
-async def _read_on(stream: StreamRequest, answer: Answer, pieces: list[bytes], request: Request) -> bytes | None:
+class _Wanted:
+    """Whether the caller still waits.
+
+    The client's awaitables may be ready in the very moment they are cancelled; then they return, and the cancellation
+    is lost unless somebody looks.
+    """
+
+    __slots__ = ("_before", "_task")
+
+    def __init__(self) -> None:
+        self._task = current_task()
+        self._before = self._task.cancelling() if self._task is not None else 0
+
+    def check(self) -> None:
+        """Raise the cancellation that was lost."""
+        if self._task is not None and self._task.cancelling() > self._before:
+            raise CancelledError
+
+
+async def _read_on(
+    stream: StreamRequest, answer: Answer, pieces: list[bytes], asked: tuple[Request, _Wanted]
+) -> bytes | None:
     """The rest of the decoded body behind the pieces, or None as soon as it is known to exceed the bound."""
+    request, wanted = asked
     total, limit, watch = _declared(answer), request.max_bytes, request.watch
     size = sum(map(len, pieces))
     done = False
@@ -150,12 +183,14 @@ async def _read_on(stream: StreamRequest, answer: Answer, pieces: list[bytes], r
             return None
         reader = answer.body_reader
         while (piece := await reader.read_chunk()) is not None:
+            wanted.check()
             size += len(piece)
             if size > limit:
                 return None
             pieces.append(piece.to_bytes())
             if watch is not None:
                 watch(size, total)
+        wanted.check()
         done = True
         return b"".join(pieces)
     finally:

@@ -67,7 +67,7 @@ class Plain:
             return await line.exchange(request, head, ends)
         except UpstreamError:
             # a server that closes an idle connection just as we write looks like this; these methods may be repeated
-            if line.heard or not line.lost or request.method not in rules.IDEMPOTENT or self._closed:
+            if not line.silent or request.method not in rules.IDEMPOTENT or self._closed:
                 raise
         return await (await self._opened(spot, ends)).exchange(request, head, ends)
 
@@ -160,7 +160,8 @@ class Spot:
 
 
 class Line(asyncio.Protocol):
-    """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that it was closed.
+    """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that the other side has
+    closed, ``silent`` that it did so instead of answering.
 
     One alarm serves the deadline of an exchange and the time a connection may be idle; it is moved only when it would
     ring too late, so an exchange hardly ever touches it.
@@ -182,6 +183,7 @@ class Line(asyncio.Protocol):
         "pouring",
         "reading",
         "request",
+        "silent",
         "since",
         "spot",
         "status",
@@ -194,7 +196,7 @@ class Line(asyncio.Protocol):
         self.loop = loop
         self.answer: asyncio.Future[Response] | None = None
         self.drained: asyncio.Future[None] | None = None
-        self.heard = self.lost = self.pouring = False
+        self.heard = self.silent = self.lost = self.pouring = False
         self.reading: Reading | None = None
         self.pieces: list[bytes] = []
         self.missing = 0
@@ -358,6 +360,7 @@ class Line(asyncio.Protocol):
             if reading.done:
                 self._finish(reading.response(), keep=False)
                 return
+        self.silent = not self.heard
         self.fail(mishaps.lost(self.spot.name, error, begun=self._begun()))
 
     def _begun(self) -> bool:

@@ -32,6 +32,7 @@ class Reading:
         "_headers",
         "_inflation",
         "_limit",
+        "_named",
         "_parser",
         "_pieces",
         "_request",
@@ -48,7 +49,7 @@ class Reading:
 
     def __init__(self, request: Request, host: str) -> None:
         self.host = host
-        self.begun = self.done = self.keep = False
+        self.begun = self.done = self.keep = self._named = False
         self.status = 0
         self._request = request
         self._limit = request.max_bytes
@@ -68,6 +69,10 @@ class Reading:
             UpstreamError: ``net.broken`` or ``net.too_large``; the connection is of no more use then.
         """
         before = self._taken
+        if not self._named and (start := data.lstrip(b"\r\n")):
+            self._named = True
+            if start[0] != 72:  # "H": llhttp takes RTSP and ICE as well
+                raise self._garbled("it does not start like HTTP")
         try:
             if self._parser is not None:
                 self._parser.feed_data(data)
@@ -136,11 +141,11 @@ class Reading:
         if status < 200:
             self._headers.clear()
             return
-        self.begun = True
         self.status = status
         self._size = 0
         bodiless = status in {204, 304} or self._request.method == "HEAD"
         self._measure(bodiless=bodiless)
+        self.begun = True
         if self._request.watch is not None:
             self._request.watch(0, self._total)
         if bodiless:

@@ -119,7 +119,7 @@ class _Reckoning:
             end = self._block_end(start, container=container)
         # Looking ahead again for every nested anchor is bounded as a whole, like what the aliases grow to.
         self._looked += end - start
-        if self._looked > 4 * LIMITS.alias_bytes:
+        if self._looked > LIMITS.alias_bytes:
             self._grow(LIMITS.alias_bytes + 1)
         return end, container
 

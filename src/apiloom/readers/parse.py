@@ -28,6 +28,7 @@ _BOMS = (
 )
 _JUNK = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LOOKS_LIKE_JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\-0-9])")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
 )
@@ -152,6 +153,8 @@ def _yaml(text: bytes, location: str, findings: list[Finding], json_fault: str) 
 
 def _mend_surrogates(text: str) -> str | None:
     """The text with each escape of half a surrogate pair replaced, or None when there is none."""
+    if not _SURROGATE.search(text):
+        return None
     found = False
 
     def mend(match: re.Match[str]) -> str:

@@ -28,8 +28,13 @@ _FIRST_KEY = re.compile(rf"([ \t]*(?:[-?][ ]+)*){_KEY}")
 _ASKED_KEY = re.compile(rf"((?:\A|\n)[ \t]*\?[ ]+)(?=(?:{_SCALAR})[ \t]*\r?(?:\n|\Z))")
 _FLOW_KEY = re.compile(rf"([{{,][ \t\n]*){_KEY}")
 # Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
-_MAYBE_ODD = (re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"), re.compile(r"0[bBOX][0-9A-Fa-f_]"))
-_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+)(?=[\s,\]}]|$)")
+# Numbers of hundreds of digits stay text as well: to build one costs the square of its length.
+_MAYBE_ODD = (
+    re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"),
+    re.compile(r"0[bBOX][0-9A-Fa-f_]"),
+    re.compile(r"[0-9]{400,}"),
+)
+_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+)(?=[\s,\]}]|$)|[-+]?[0-9]{400}")
 _TOKEN_BEFORE = re.compile(r"[-+0-9._]{0,40}\Z")
 _PRIVATE = range(0xE000, 0xF900)
 _DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
@@ -88,11 +93,16 @@ def _marked(text: str, mark: str) -> str:
         text = _FLOW_KEY.sub(rf"\1{mark}", text)
     places: set[int] = set()
     for pattern in _MAYBE_ODD:
+        seen = 0
         for match in pattern.finditer(text):
+            if match.start() < seen:
+                continue
             lead = _TOKEN_BEFORE.search(text, max(0, match.start() - 40), match.start())
             start = lead.start() if lead else match.start()
-            if (start == 0 or text[start - 1] in " \t\n,[{") and _ODD_NUMBER.match(text, start):
+            number = _ODD_NUMBER.match(text, start) if start == 0 or text[start - 1] in " \t\n,[{" else None
+            if number:
                 places.add(start)
+                seen = number.end()
     if not places:
         return text
     cuts = [0, *sorted(places), len(text)]
@@ -102,14 +112,17 @@ def _marked(text: str, mark: str) -> str:
 def _load(text: str, *, strict: bool = True) -> Any:
     library = load("yaml_rs")
     policies = library.DuplicateKeyPolicy
-    return library.loads(
-        text,
-        parse_datetime=False,
-        alias_limits=library.AliasLimits(
-            max_total_replayed_events=LIMITS.alias_events, max_replay_stack_depth=LIMITS.alias_depth
-        ),
-        duplicate_key_policy=policies.Error if strict else policies.LastWins,
-    )
+    try:
+        return library.loads(
+            text,
+            parse_datetime=False,
+            alias_limits=library.AliasLimits(
+                max_total_replayed_events=LIMITS.alias_events, max_replay_stack_depth=LIMITS.alias_depth
+            ),
+            duplicate_key_policy=policies.Error if strict else policies.LastWins,
+        )
+    except TypeError:
+        raise ValueError("a key or a member of a set is a list or a mapping") from None
 
 
 def _second_try(

@@ -56,10 +56,10 @@ def test_with_several_sources_a_short_variable_belongs_to_nobody_and_is_told() -
 
 def test_a_misspelt_variable_is_told_with_the_names_that_exist() -> None:
     found = given({"APILOOM_AUTH_APIKEYS": "s3cret"})
-    assert found.warnings == (
-        "APILOOM_AUTH_APIKEYS names no security scheme of this API, which takes "
-        "APILOOM_AUTH_APIKEY, APILOOM_AUTH_BASIC_AUTH",
-    )
+    (warning,) = found.warnings
+    assert warning.startswith("APILOOM_AUTH_APIKEYS names no security scheme of this API")
+    assert warning.endswith("takes APILOOM_AUTH_APIKEY, APILOOM_AUTH_BASIC_AUTH")
+    assert "s3cret" not in warning
 
 
 def test_an_empty_variable_is_no_credential() -> None:
@@ -120,7 +120,7 @@ def test_a_file_that_others_could_read_is_refused(tmp_path: Path, mode: int) -> 
 
 def test_a_file_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path, {})
-    monkeypatch.setattr(os, "geteuid", lambda: os.stat(file).st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: Path(file).stat().st_uid + 1)
     with pytest.raises(DesignError, match="belongs to another user"):
         read_credentials_file(file)
 
@@ -129,7 +129,7 @@ def test_a_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match=r"missing\.json cannot be read: No such file") as caught:
         read_credentials_file(str(tmp_path / "missing.json"))
     assert caught.value.code == "credentials.file"
-    with pytest.raises(DesignError, match="is not a regular file|cannot be read"):
+    with pytest.raises(DesignError, match=r"is not a regular file|cannot be read"):
         read_credentials_file(str(tmp_path))
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(DesignError, match="is not a regular file"):

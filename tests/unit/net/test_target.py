@@ -8,8 +8,8 @@ import pytest
 
 from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.net import client, target
-from apiloom.net.client import connect
 from apiloom.net.request import Request
+from support.roads import ROADS, Way, by_client
 from support.sockets import WITHIN, answer, peer, says
 
 SEGMENTS = (
@@ -47,10 +47,10 @@ def generated(count: int) -> list[str]:
     return found
 
 
-async def sent(targets: list[str]) -> list[bytes | ApiloomError]:
+async def sent(targets: list[str], way: Way = by_client) -> list[bytes | ApiloomError]:
     """What each target became on the request line, or the error that kept it from being sent."""
     async with peer(says(answer(b""))) as it:
-        sender = connect()
+        sender = way()
         results: list[bytes | ApiloomError] = []
         for text in targets:
             it.seen.clear()
@@ -68,7 +68,8 @@ async def sent(targets: list[str]) -> list[bytes | ApiloomError]:
 async def test_what_passes_arrives_byte_for_byte() -> None:
     passing = [text for text in generated(12_000) if target.sent_exactly(text)]
     assert len(passing) > 1_000
-    assert await sent(passing) == [text.encode("ascii") for text in passing]
+    for way in ROADS.values():
+        assert await sent(passing, way) == [text.encode("ascii") for text in passing]
 
 
 async def test_what_is_refused_would_have_been_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,9 +117,10 @@ def test_a_refusal_says_which_part_and_why_and_never_shows_the_target(text: str,
     assert "evil" not in error.sentence()
 
 
-async def test_the_longest_url_is_sent_and_one_more_character_is_refused() -> None:
+@pytest.mark.parametrize("way", ROADS.values(), ids=ROADS)
+async def test_the_longest_url_is_sent_and_one_more_character_is_refused(way: Way) -> None:
     async with peer(says(answer(b""))) as it:
-        sender = connect()
+        sender = way()
         room = target.LONGEST_URL - len(it.origin)
         fits = Request(method="GET", origin=it.origin, target="/" + "a" * (room - 1), timeout=WITHIN)
         assert (await sender.send(fits)).status == 200

@@ -64,8 +64,9 @@ def test_style_and_explode_are_resolved_by_the_table(
     assert (found.style, found.explode) == (style, explode)
 
 
-def test_a_style_that_has_no_meaning_in_its_place_is_the_default_with_a_finding() -> None:
-    model = one({"name": "p", "in": "header", "style": "form", "schema": {}})
+@pytest.mark.parametrize("style", ["form", {}, [], 7])
+def test_a_style_that_has_no_meaning_in_its_place_is_the_default_with_a_finding(style: object) -> None:
+    model = one({"name": "p", "in": "header", "style": style, "schema": {}})
     assert parameter(model, "GET /a", "p").style == "simple"
     assert "parameter.style" in codes(model)
 

@@ -228,9 +228,9 @@ def _style(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPl
     style = raw.get("style")
     if style is None:
         style = DEFAULTS[place]
-    elif style not in ALLOWED[place]:
+    elif not isinstance(style, str) or style not in ALLOWED[place]:
         message = f"style {str(style)[:40]} has no meaning in a {place} parameter; {DEFAULTS[place]} was taken"
         reading.note("warning", "parameter.style", message, spot)
         style = DEFAULTS[place]
     explode = reading.flag(raw, "explode", spot)
-    return str(style), explodes(str(style)) if explode is None else explode
+    return style, explodes(style) if explode is None else explode
