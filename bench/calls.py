@@ -26,6 +26,7 @@ from measure import HERE, Contestant, Served, apiloom, interleaved, memory, serv
 
 SHAPES = (("get", 1), ("get", 16), ("get", 64), ("post", 16), ("list", 16), ("big", 16))
 RESULTS = HERE / "results"
+"""Where figures are written unless ``--results`` says otherwise."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -34,6 +35,7 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="short rounds: shows that everything works, measures badly"
     )
     parser.add_argument("--report", action="store_true", help="print the limits, but do not fail on them")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the figures")
     parser.add_argument("--cpu", type=int, default=min(os.sched_getaffinity(0)), help="core for all (default: first)")
     parser.add_argument("--only", default="", help="cells such as get@16,big@16")
     parser.add_argument("--no-many", action="store_true", help="leave out the document of 1,242 operations")
@@ -157,7 +159,7 @@ def main() -> int:
     errors = [(row["name"], row["errors"]) for c in cells for row in c["contestants"] if row["errors"]]
     for name, texts in errors[:5]:
         print(f"       {name}: {texts[0]}")
-    RESULTS.mkdir(exist_ok=True)
+    chosen.results.mkdir(exist_ok=True)
     figures = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
@@ -165,8 +167,8 @@ def main() -> int:
         "memory_mb": resident,
         "checks": checks,
     }
-    (RESULTS / "calls.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (RESULTS / "calls.svg").write_text(_picture(cells))
+    (chosen.results / "calls.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (chosen.results / "calls.svg").write_text(_picture(cells))
     return 0 if chosen.report or all(each["ok"] for each in checks) else 1
 
 

@@ -24,6 +24,7 @@ from load import LEGACY, Load, McpWork, Tally, Work
 from measure import HERE, Served, apiloom, memory, served
 
 RESULTS = HERE / "results"
+"""Where figures are written unless ``--results`` says otherwise."""
 GROWTH_MB = 6.0
 """More than this between warm and end is a leak: 100,000 calls at 60 bytes each."""
 
@@ -91,6 +92,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--report", action="store_true", help="print the limits, but do not fail on them")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the figures")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
@@ -111,8 +113,8 @@ def main() -> int:
         print(f"       {text}")
     for each in checks:
         print(f"{'ok    ' if each['ok'] else 'BROKEN'} {each['what']}: {each['figure']}")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "soak.json").write_text(json.dumps({"memory": kept, "checks": checks}, indent=1) + "\n")
+    chosen.results.mkdir(exist_ok=True)
+    (chosen.results / "soak.json").write_text(json.dumps({"memory": kept, "checks": checks}, indent=1) + "\n")
     return 0 if chosen.report or all(each["ok"] for each in checks) else 1
 
 

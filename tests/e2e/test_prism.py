@@ -26,6 +26,12 @@ SECRETS = {
     "APILOOM_AUTH_BEARERTOKEN": "Bearer token",
 }
 
+SAID_ASKEW = {
+    "campaigns_create_campaign": "requires one of two members, one of which it does not define and forbids",
+    "repos_update_inform_pages_site_96dc52": "requires one of five members, one of which it does not define",
+}
+"""Operations of GitHub whose bodies have a rule that no schema of flat arguments can keep; it is not checked here."""
+
 
 def without_answers(path: Path, folder: Path) -> Path:
     """A document without the content of its answers, and without schemas that nothing else uses.
@@ -57,9 +63,12 @@ def references(value: Any) -> set[str]:
 
 
 def arguments(api: Any, tool: Any) -> Iterator[dict[str, Any]]:
-    """Arguments for a tool, valid by its canonical schema: the required ones; then also those that may be left out."""
+    """Arguments for a tool, valid by its canonical schema: the required ones; then also those that may be left out.
+
+    Where a body must have one of several sets of members, giving all of them may be more than the document allows.
+    """
     schema = {**tool.input_schema, "$defs": dict(api.loaded.schemas)}
-    for optional in (False, True):
+    for optional in (False,) if "allOf" in schema else (False, True):
         try:
             made = sample(schema, optional=optional)
             if jsonschema_rs.is_valid(schema, made):
@@ -76,7 +85,8 @@ def evenly(names: list[str], count: int) -> list[str]:
 def judged_calls(document: Path, mock: Path, folder: Path, count: int) -> tuple[list[Judged], list[str], set[str]]:
     """Call a spread of tools; what Prism said of each request, what was not sent, and the kinds of tools called."""
     api = load(document, base_url="http://127.0.0.1:9")
-    tools = {name: tool for name, tool in api.loaded.tools.items() if not tool.binding.own_servers}
+    tools = {name: tool for name, tool in api.loaded.tools.items() if name not in SAID_ASKEW}
+    tools = {name: tool for name, tool in tools.items() if not tool.binding.own_servers}
     kinds, unsent = set(), []
     with prism(mock, folder) as mocked:
         tap = Tap(mocked.url)

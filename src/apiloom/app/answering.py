@@ -18,13 +18,14 @@ from apiloom.vault.signers import choose_signer, missing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """Makes backends for the tools of one connector."""
+    """Makes backends for the tools of one connector. ``slug`` names it among several sources; alone it is empty."""
 
     loaded: Loaded
     base_url: str
     timeout: float
     sender: Sender
     given: Given
+    slug: str = ""
 
     def check(self) -> None:
         """Resolve one tool's server now, so that a missing base URL is told at the start and not on the first call.
@@ -54,7 +55,7 @@ class Answering:
             signer=choose_signer(binding.security, given.schemes, given.credentials, pinned=frozenset((base.origin,))),
             timeout=self.timeout,
             structured_always=tool.output_schema is not None,
-            lacking=tuple(variable_name(scheme) for scheme in lacking),
+            lacking=tuple(variable_name(scheme, self.slug) for scheme in lacking),
         )
 
     def _base(self, binding: HttpBinding) -> BaseUrl:

@@ -100,7 +100,7 @@ def load_connector(source: str, opened: Opened, options: Options, build: Callabl
     key = cache.key(opened.document.location, opened.document.content, chosen)
     kept = cache.get(key, lambda reads: _unchanged(opened, reads))
     if kept is not None:
-        return _from_cache(source, options, *kept)
+        return _from_cache(source, *kept)
     return _built(source, opened, options, build(), keep=lambda loaded: cache.put(key, _compiled(loaded)))
 
 
@@ -127,7 +127,7 @@ def _built(
         )
     entries = plugins.load("apiloom.catalog.listing:render_listing")(catalog, options.profile)
     loaded = Loaded(
-        slug=options.name or slug_of(catalog.title, source),
+        slug=slug_of(catalog.title, source),
         source=source,
         title=catalog.title,
         version=catalog.version,
@@ -144,9 +144,9 @@ def _built(
     return loaded
 
 
-def _from_cache(source: str, options: Options, head: dict[str, Any], groups: Any) -> Loaded:
+def _from_cache(source: str, head: dict[str, Any], groups: Any) -> Loaded:
     return Loaded(
-        slug=options.name or slug_of(head["title"], source),
+        slug=slug_of(head["title"], source),
         source=source,
         title=head["title"],
         version=head["version"],

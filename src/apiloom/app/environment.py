@@ -65,6 +65,7 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
         schemes = {**schemes, DEFAULT: default_scheme(places.auth)}
     environment = places.environment
     found: dict[str, Credential] = {}
+    told = "" if places.alone else slug
     for scheme in schemes:
         names = [variable_name(scheme, slug)] + ([variable_name(scheme)] if places.alone else [])
         value = next((environment[name] for name in names if environment.get(name)), "")
@@ -73,13 +74,13 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
     written, warnings = _from_file(slug, places)
     found.update(written.by_scheme)
     warnings += [
-        f"{places.file} names {scheme}, which {_has(schemes)}"
+        f"{places.file} names {scheme}, which is no security scheme of this API: {_there_are(schemes)}"
         for scheme in sorted(written.by_scheme)
         if scheme not in schemes
     ]
     warnings += _unused(schemes, slug, places)
     if DEFAULT in schemes and places.auth and DEFAULT not in found:
-        warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(DEFAULT)}")
+        warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(DEFAULT, told)}")
     return Given(credentials=Credentials(found), schemes=schemes, warnings=tuple(warnings))
 
 
@@ -173,6 +174,7 @@ def _unused(schemes: Mapping[str, SecurityScheme], slug: str, places: Credential
     """A sentence for each variable that looks like ours and is used by nothing, most often a misspelt scheme."""
     prefixes = [variable_name("", slug), *([variable_name("")] if places.alone else [])]
     known = {variable_name(scheme, part) for scheme in schemes for part in ("", slug)}
+    told = "" if places.alone else slug
     sentences = []
     for name in sorted(places.environment):
         if name in known or not places.environment[name]:
@@ -181,13 +183,17 @@ def _unused(schemes: Mapping[str, SecurityScheme], slug: str, places: Credential
             if name in {variable_name(DEFAULT), variable_name(DEFAULT, slug)}:
                 sentences.append(f"{name} is set, but nothing says how to send it: add --auth bearer (or header:NAME)")
             else:
-                sentences.append(f"{name} names no security scheme of this API, which {_has(schemes)}")
+                sentences.append(f"{name} names no security scheme of this API, which {_takes(schemes, told)}")
     if not places.alone:
         shorts = sorted(name for name in {variable_name(scheme) for scheme in schemes} if places.environment.get(name))
         sentences += [f"{name} is not used: with several sources write {variable_name('', slug)}…" for name in shorts]
     return sentences
 
 
-def _has(schemes: Mapping[str, SecurityScheme]) -> str:
-    names = sorted({variable_name(scheme) for scheme in schemes})
+def _takes(schemes: Mapping[str, SecurityScheme], slug: str) -> str:
+    names = sorted({variable_name(scheme, slug) for scheme in schemes})
     return f"takes {', '.join(names[:20])}" if names else "declares none (--auth defines one)"
+
+
+def _there_are(schemes: Mapping[str, SecurityScheme]) -> str:
+    return f"there are {', '.join(sorted(schemes)[:20])}" if schemes else "it declares none (--auth defines one)"

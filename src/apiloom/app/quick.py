@@ -25,7 +25,8 @@ from apiloom.net.request import Sender
 class Quick:
     """One endpoint over several connectors.
 
-    ``given`` looks up what a connector was given, by its slug among the slugs of all; ``timeout`` is in seconds.
+    ``name`` is what clients are told, or empty for one made from what is served; it never prefixes a tool. ``given``
+    looks up what a connector was given, by its slug among the slugs of all; ``timeout`` is in seconds.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Quick:
         """
         slugs = unique_slugs([loaded.slug for loaded in connectors])
         parts = [self._part(loaded, slug, slugs) for loaded, slug in zip(connectors, slugs, strict=True)]
-        endpoint = build_endpoint(self.name or parts[0].slug, parts)
+        endpoint = build_endpoint(self.name or (parts[0].slug if len(parts) == 1 else "apiloom"), parts)
         self.directory.put(endpoint)
         return endpoint
 
@@ -54,6 +55,7 @@ class Quick:
             timeout=self.timeout,
             sender=self.sender,
             given=self.given(loaded, slug, slugs),
+            slug=slug if len(slugs) > 1 else "",
         )
         answering.check()
         return Part(

@@ -19,9 +19,9 @@ def read_source(reading: Reading, source: str, options: Options) -> Connector:
         return render_tool(catalog.tools[tool], catalog.schemas, profile=options.profile, with_output=True)
 
     return Connector(
-        slug=options.name or slug_of(catalog.title, source),
+        slug=slug_of(catalog.title, source),
         source=source,
         catalog=catalog,
-        report=lambda: build_report(catalog),
+        report=lambda: build_report(catalog, options.profile),
         rendered=rendered,
     )

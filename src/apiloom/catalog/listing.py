@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from apiloom.base import json
-from apiloom.catalog.tool import Catalog
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog
 from apiloom.catalog.views import Views
-
-MOST_WITH_OUTPUT = 40
-"""Tools up to which a list says what they answer; beyond it the outlines would be most of the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

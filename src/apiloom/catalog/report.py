@@ -13,10 +13,10 @@ from typing import Any
 from apiloom.base import json
 from apiloom.catalog.arguments import plain
 from apiloom.catalog.build import in_order
-from apiloom.catalog.listing import MOST_WITH_OUTPUT, tokens_of
+from apiloom.catalog.listing import tokens_of
 from apiloom.catalog.patterns import for_checking, length_of
 from apiloom.catalog.score import build_score
-from apiloom.catalog.tool import Argument, Catalog, LedgerLine, Tool
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Argument, Catalog, LedgerLine, Tool
 from apiloom.catalog.views import Views
 from apiloom.model.api import Schema
 from apiloom.model.findings import Finding

@@ -16,6 +16,9 @@ from apiloom.model.findings import Finding
 ArgumentPlace = Literal["path", "query", "header", "cookie", "querystring", "body", "control"]
 ToolClass = Literal["read", "write", "custom"]
 
+MOST_WITH_OUTPUT = 40
+"""Tools up to which a list says what they answer; beyond it the outlines would be most of the list."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:

@@ -14,7 +14,7 @@ from apiloom.base import json
 from apiloom.calls.endpoint import Endpoint, Listing, Route, build_route
 from apiloom.calls.policies.arguments import check_arguments
 from apiloom.calls.ports import Backend
-from apiloom.catalog.tool import Tool
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Tool
 from apiloom.catalog.validation import input_validator_schema
 from apiloom.compile.routes import Routes
 from apiloom.model.api import Schema
@@ -46,13 +46,14 @@ class Part:
 def build_endpoint(name: str, parts: Sequence[Part]) -> Endpoint:
     """Compile parts into one endpoint; routes are compiled on their first call."""
     single = len(parts) == 1
+    with_output = sum(len(part.entries) for part in parts) <= MOST_WITH_OUTPUT
     places: dict[str, tuple[Part, str]] = {}
     entries: list[tuple[str, bytes]] = []
     for part in parts:
         for bare, entry in part.entries.items():
             shown = bare if single else f"{part.slug}_{bare}"
             places[shown] = (part, bare)
-            entries.append((shown, entry if single else _renamed(entry, shown)))
+            entries.append((shown, entry if single else _renamed(entry, shown, with_output=with_output)))
     entries.sort(key=lambda pair: pair[0])
 
     def compile_route(shown: str) -> Route:
@@ -95,9 +96,12 @@ def build_listing(entries: Iterable[bytes]) -> Listing:
     return Listing(pages=tuple(pages), etag=seal.hexdigest()[:32], count=count)
 
 
-def _renamed(entry: bytes, shown: str) -> bytes:
-    value = json.loads(entry)
-    return json.dumps({**value, "name": shown})
+def _renamed(entry: bytes, shown: str, *, with_output: bool) -> bytes:
+    """An entry under its prefixed name. Sources that are short lists alone may be a long one together."""
+    value = {**json.loads(entry), "name": shown}
+    if not with_output:
+        value.pop("outputSchema", None)
+    return json.dumps(value)
 
 
 def _instructions(parts: Sequence[Part]) -> str:

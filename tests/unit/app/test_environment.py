@@ -54,6 +54,14 @@ def test_with_several_sources_a_short_variable_belongs_to_nobody_and_is_told() -
     assert tokens(given(environment, slug="shop", slugs=("pets", "shop"))) == {"ApiKey": "shop"}
 
 
+def test_with_several_sources_what_is_missing_is_told_by_the_name_that_counts() -> None:
+    misspelt = given({"APILOOM_PETS_AUTH_APIKEYS": "x"}, slugs=("pets", "shop"))
+    assert misspelt.warnings[0].endswith("takes APILOOM_PETS_AUTH_APIKEY, APILOOM_PETS_AUTH_BASIC_AUTH")
+    assert given(slugs=("pets", "shop"), auth="bearer").warnings == (
+        "--auth bearer has no secret yet: set APILOOM_PETS_AUTH_DEFAULT",
+    )
+
+
 def test_a_misspelt_variable_is_told_with_the_names_that_exist() -> None:
     found = given({"APILOOM_AUTH_APIKEYS": "s3cret"})
     (warning,) = found.warnings
@@ -83,7 +91,9 @@ def test_a_file_is_read_and_goes_before_the_environment(tmp_path: Path) -> None:
     file = written(tmp_path, {"ApiKey": {"key": "from-file"}, "Ghost": {"key": "x"}})
     found = given({"APILOOM_AUTH_APIKEY": "from-environment", "APILOOM_AUTH_BASIC_AUTH": "a:b"}, file=file)
     assert tokens(found) == {"ApiKey": "from-file", "basic-auth": "a:b", "Ghost": "x"}
-    assert found.warnings == (f"{file} names Ghost, which takes APILOOM_AUTH_APIKEY, APILOOM_AUTH_BASIC_AUTH",)
+    assert found.warnings == (
+        f"{file} names Ghost, which is no security scheme of this API: there are ApiKey, basic-auth",
+    )
 
 
 def test_with_several_sources_a_file_says_whose_each_entry_is(tmp_path: Path) -> None:

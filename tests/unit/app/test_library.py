@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ ACCEPT = {"accept": "application/json, text/event-stream", "mcp-protocol-version
 
 
 @pytest.fixture
-def service() -> Iterator[FastAPI]:
+def service() -> FastAPI:
     app = FastAPI(title="Pets")
 
     @app.get("/pets/{pet_id}", operation_id="get_pet")
@@ -31,7 +30,7 @@ def service() -> Iterator[FastAPI]:
     def break_it() -> Response:
         raise RuntimeError("a secret cause")
 
-    yield app
+    return app
 
 
 async def test_a_service_is_called_in_process_from_its_own_document(service: FastAPI) -> None:

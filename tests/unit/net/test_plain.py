@@ -491,6 +491,7 @@ async def test_a_large_body_arrives_whole_and_the_connection_stays() -> None:
 async def deaf(wire: bytes = b"") -> AsyncIterator[Peer]:
     """A peer that reads the head of the first request and nothing more."""
     it = Peer(silence())
+    left = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         it.writers.append(writer)
@@ -499,6 +500,7 @@ async def deaf(wire: bytes = b"") -> AsyncIterator[Peer]:
         writer.write(wire)
         await it.over.wait()
         writer.transport.abort()
+        left.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024)
     it.port = server.sockets[0].getsockname()[1]
@@ -507,7 +509,7 @@ async def deaf(wire: bytes = b"") -> AsyncIterator[Peer]:
     finally:
         it.over.set()
         server.close()
-        await until(lambda: not any("serve" in repr(task.get_coro()) for task in asyncio.all_tasks()))
+        await asyncio.wait_for(left.wait(), WITHIN)
 
 
 async def test_an_answer_that_comes_before_the_request_is_out_is_taken_and_the_connection_closed() -> None:

@@ -123,7 +123,7 @@ _DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show wh
 
 _READING: tuple[Callable[[Any], Any], ...] = (
     click.option("--base-url", metavar="URL", callback=http_url, help="Call the API here instead of where it says."),
-    click.option("--name", metavar="NAME", help="Name of the server, and of its tools' prefix."),
+    click.option("--name", metavar="NAME", help="What clients are told this server is called."),
     click.option(
         "--credentials", metavar="FILE", type=click.Path(), help="Credentials by scheme, in a file only you can read."
     ),
