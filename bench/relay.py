@@ -100,9 +100,8 @@ class Relay:
     async def ask(self, request: bytes) -> bytes:
         """One exchange with the upstream."""
         loop = asyncio.get_running_loop()
-        if self.free:
-            line = self.free.pop()
-        else:
+        line = self.free.pop() if self.free else None
+        if line is None or line.transport.is_closing():
             _, line = await loop.create_connection(Line, "127.0.0.1", self.upstream)
         line.answer = loop.create_future()
         line.transport.write(request)

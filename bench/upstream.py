@@ -34,7 +34,9 @@ def main(port: int) -> None:
     """Serve until ended."""
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_level="warning")
+    # Contestants wait for their turn longer than the usual five seconds between two requests.
+    patient = {"timeout_keep_alive": 600, "access_log": False, "log_level": "warning"}
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="off", **patient)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -20,7 +20,7 @@ from apiloom.catalog.tool import (
     Tool,
 )
 from apiloom.console.cli.run import run
-from apiloom.console.house import Connector, House, Listen, Options, Say, Surroundings
+from apiloom.console.house import Connector, House, Listen, Options, Say, Served, Surroundings
 from apiloom.model.api import SecurityScheme
 
 SCHEMA = {
@@ -129,6 +129,7 @@ class Desk:
     outcome: Outcome = field(default_factory=lambda: Outcome(content=(Text("done"),)))
     failure: BaseException | None = None
     served: int = 0
+    ready: Served = field(default_factory=lambda: Served(title="Bookshop", url="http://127.0.0.1:1/mcp", tools=2))
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def house(self) -> House:
@@ -183,8 +184,9 @@ class Desk:
             "body": {"text": "{}"},
         }
 
-    def _serve(self, sources: Any, options: Options, listen: Listen, say: Say) -> int:
+    def _serve(self, sources: Any, options: Options, listen: Listen, say: Say, ready: Callable[[Served], None]) -> int:
         self.asked.append(("serve", sources, options, listen))
         self._break()
-        say("serving at http://127.0.0.1:1/mcp")
+        say("a credential is missing")
+        ready(self.ready)
         return self.served

@@ -16,8 +16,9 @@ from typing import Any
 from apiloom.base import json
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
+from apiloom.model.variables import variable_name
 from apiloom.vault.credentials import Credential, Credentials
-from apiloom.vault.given import parse_credentials, single_value, variable_name
+from apiloom.vault.given import parse_credentials, single_value
 from apiloom.vault.signers import DEFAULT, default_scheme
 
 _LARGEST_FILE = 1024 * 1024

@@ -7,11 +7,12 @@ program that already has one.
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin, urlsplit
 
+from apiloom.app.outbound import open_sender
 from apiloom.base.errors import DesignError
-from apiloom.net.client import connect
 from apiloom.net.request import Request, Response
 
 MOST_BYTES = 100 * 1024 * 1024
@@ -31,7 +32,7 @@ def fetch_url(url: str) -> bytes:
 
 
 async def _fetched(url: str) -> bytes:
-    sender = connect()
+    sender = open_sender(os.environ)
     try:
         for _ in range(MOST_REDIRECTS + 1):
             answer = await sender.send(_request(url))

@@ -16,6 +16,7 @@ from apiloom.app.asgi import AsgiApp
 from apiloom.app.connectors import Loaded, load_connector, read_catalog
 from apiloom.app.environment import Given
 from apiloom.app.fetching import fetch_url
+from apiloom.app.outbound import open_sender
 from apiloom.app.quick import Quick
 from apiloom.app.sources import Opened, open_source, opened_text
 from apiloom.base import json
@@ -25,7 +26,6 @@ from apiloom.console.house import Options
 from apiloom.emit.definitions import emit_anthropic, emit_openai
 from apiloom.emit.execute import read_tool_call, render_tool_result
 from apiloom.identity.gate import BearerGate, OpenGate
-from apiloom.net.client import connect
 from apiloom.net.inprocess import InProcess
 from apiloom.net.request import Sender
 from apiloom.vault.given import parse_credentials
@@ -156,7 +156,7 @@ def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options
 
 
 def _sender(app: AsgiApp | None) -> Sender:
-    return InProcess(app) if app is not None else connect()
+    return InProcess(app) if app is not None else open_sender(os.environ)
 
 
 def _members(credentials: Mapping[str, CredentialValue]) -> dict[str, Mapping[str, str]]:

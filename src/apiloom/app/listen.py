@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from apiloom.app.asgi import AsgiApp
+from apiloom.app.patience import ROUND, hang_up, impatient
+from apiloom.app.gather import Gathering
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
 
@@ -19,6 +21,9 @@ BACKLOG = 2048
 
 GRACE = 5
 """Seconds given to calls in flight when the server is told to stop."""
+
+_TICKS = int(ROUND * 10)
+"""uvicorn ticks ten times a second."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -82,6 +87,11 @@ async def serve_http(
             await super().startup(sockets=sockets)
             announce()
 
+        async def on_tick(self, counter: int) -> bool:
+            if counter % _TICKS == 0:
+                hang_up(self.server_state.connections)
+            return bool(await super().on_tick(counter))
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             retire()
             await super().shutdown(sockets=sockets)
@@ -98,10 +108,18 @@ async def serve_http(
                         undo.callback(loop.remove_signal_handler, number)
                 yield
 
+    spoken = plugins.load("uvicorn.protocols.http.httptools_impl:HttpToolsProtocol")
+
+    class Protocol(spoken):  # type: ignore[misc, valid-type]
+        """uvicorn's HTTP/1.1 over a transport that gathers writes."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(Gathering(transport, self.loop))
+
     config = uvicorn.Config(
         application,
         loop="none",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

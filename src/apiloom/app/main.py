@@ -6,13 +6,13 @@ What a command needs is loaded when it is run: asking for help costs neither a r
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apiloom.base import plugins
 from apiloom.calls.call import Outcome
 from apiloom.console.cli.run import run
-from apiloom.console.house import Connector, House, Listen, Options, Say, Surroundings
+from apiloom.console.house import Connector, House, Listen, Options, Say, Served, Surroundings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,8 +47,10 @@ class _Desk:
         plan: dict[str, Any] = single.preview_tool(self._read(say), source, options, tool, arguments)
         return plan
 
-    def serve(self, sources: Sequence[str], options: Options, listen: Listen, say: Say) -> int:
-        code: int = plugins.load("apiloom.app.serve:serve")(sources, options, listen, say)
+    def serve(
+        self, sources: Sequence[str], options: Options, listen: Listen, say: Say, ready: Callable[[Served], None]
+    ) -> int:
+        code: int = plugins.load("apiloom.app.serve:serve")(sources, options, listen, say, ready)
         return code
 
     def _read(self, say: Say) -> Any:

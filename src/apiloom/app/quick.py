@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from apiloom.app.answering import Answering
 from apiloom.app.connectors import Loaded
 from apiloom.app.environment import CredentialPlaces, Given, given_credentials
+from apiloom.app.outbound import open_sender
 from apiloom.app.slug import unique_slugs
 from apiloom.calls.endpoint import Directory, Endpoint
 from apiloom.compile.endpoint import Part, build_endpoint
 from apiloom.console.house import Options
-from apiloom.net.client import connect
 from apiloom.net.request import Sender
 
 
@@ -80,4 +80,10 @@ def build_quick(options: Options, say: Callable[[str], None]) -> Quick:
             say(warning)
         return found
 
-    return Quick(name=options.name, base_url=options.base_url, timeout=options.timeout, sender=connect(), given=given)
+    return Quick(
+        name=options.name,
+        base_url=options.base_url,
+        timeout=options.timeout,
+        sender=open_sender(os.environ),
+        given=given,
+    )

@@ -18,7 +18,7 @@ from apiloom.app.listen import bind, run, serve_http
 from apiloom.app.quick import Quick, build_quick
 from apiloom.app.watch import Watched
 from apiloom.base.errors import ApiloomError
-from apiloom.console.house import Listen, Options
+from apiloom.console.house import Listen, Options, Served
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.pipes import open_stdio
@@ -31,15 +31,15 @@ KEEP_AFTER = 3.0
 """Seconds after the start when the compiled cache is written."""
 
 
-def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say) -> int:
-    """Serve sources until told to stop; the exit code.
+def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say, ready: Callable[[Served], None]) -> int:
+    """Serve sources until told to stop; the exit code. Over HTTP ``ready`` is told once callers can connect.
 
     Raises:
         ApiloomError: a source cannot be read, an address cannot be listened on.
     """
     sock = None if listen.stdio else bind(listen.host, listen.port)
     try:
-        serving = _Serving(sources=sources, options=options, say=say)
+        serving = _Serving(sources=sources, options=options, say=say, ready=ready)
         serving.start()
         if sock is None:
             return run(serving.over_stdio())
@@ -69,6 +69,7 @@ class _Serving:
     sources: Sequence[str]
     options: Options
     say: Say
+    ready: Callable[[Served], None]
     quick: Quick = field(init=False)
     loaded: list[Loaded] = field(init=False)
     watched: Watched = field(init=False)
@@ -101,17 +102,17 @@ class _Serving:
         )
         mcp = McpHttp(self.quick.directory, gate, settings)
         front = Front(mcp, ready=lambda: True)
-        url = f"{(listen.public_url or _url(host, port)).rstrip('/')}/mcp"
+        url = f"{(listen.public_url or _url(host, port)).rstrip('/').removesuffix('/mcp')}/mcp"
+        everywhere = not listen.public_url and ipaddress.ip_address(host).is_unspecified
         async with self._beside():
-            await serve_http(front, sock, lambda: self._announce(url, token), mcp.close)
+            await serve_http(
+                front, sock, lambda: self.ready(self._served(url, token, everywhere=everywhere)), mcp.close
+            )
         return 0
 
-    def _announce(self, url: str, token: str) -> None:
+    def _served(self, url: str, token: str, *, everywhere: bool) -> Served:
         endpoint = self.quick.directory.endpoints[""]
-        tools = f"{endpoint.listing.count} tool{'' if endpoint.listing.count == 1 else 's'}"
-        self.say(f"{endpoint.title} is served with {tools} at {url}")
-        if token:
-            self.say(f"callers must send Authorization: Bearer {token}")
+        return Served(title=endpoint.title, url=url, tools=endpoint.listing.count, token=token, everywhere=everywhere)
 
     @contextlib.asynccontextmanager
     async def _beside(self) -> AsyncIterator[None]:
@@ -157,6 +158,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _url(host: str, port: int) -> str:
+    """An address that can be called: an unspecified one is shown as this machine's own."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
 

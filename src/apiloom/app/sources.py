@@ -82,6 +82,8 @@ _WITHIN = "a document may refer to files of its own folder"
 
 
 def _existing(source: str) -> Path | None:
+    if not source.strip():
+        return None  # an empty path would be the folder we stand in
     try:
         path = Path(source)
         path.stat()
@@ -92,6 +94,8 @@ def _existing(source: str) -> Path | None:
 
 def _missing(source: str) -> DesignError:
     """The refusal of a file that is not there, with the nearest names that are."""
+    if not source.strip():
+        return DesignError("the source is empty", code="document.not_found", hint="give a file, a folder, a URL or -")
     path = Path(source)
     try:
         names = sorted(each.name for each in (path.parent if path.parent.is_dir() else Path()).iterdir())

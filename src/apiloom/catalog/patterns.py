@@ -18,6 +18,8 @@ LONGEST = 2000
 MOST_REPEATS = 1000
 """Repetitions beyond which an engine unrolls a pattern into megabytes."""
 
+_LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9k]|[+*?}]\+").search
+_COUNTS_FAR = re.compile(r"\{\d*,?\d{3}").search
 _TOKEN = re.compile(r"\\.|\[|\{[^{}]*\}|.", re.DOTALL)
 _CLASS_TOKEN = re.compile(r"\\(?:[pP]\{[^{}]*\}|.)|.", re.DOTALL)
 _COUNT = re.compile(r"\{(\d+)(,?)(\d*)\}\Z")
@@ -51,6 +53,17 @@ def for_checking(pattern: str) -> str | None:
         return pattern
     respelled = translated(pattern)
     return respelled if respelled is not None and _compiles(respelled) else None
+
+
+def longest_checked(pattern: str) -> int | None:
+    """Characters of the longest text worth holding against a pattern; None for patterns that cost the same anywhere.
+
+    Look-around, back references and possessive repeats are tried anew at every character, which grows with the square
+    of the text; far counts multiply the states that every character is held against.
+    """
+    if _LOOKS_AROUND(pattern):
+        return 2_000
+    return 20_000 if _COUNTS_FAR(pattern) else None
 
 
 @lru_cache(maxsize=4096)

@@ -1,12 +1,12 @@
-"""Catalogs as plain JSON and back, without loss: one text for each tool, so that a tool is decoded when first used.
+"""Tools as plain JSON and back, without loss: one text for each tool, so that a tool is decoded when first used.
 
 Members that have their default are left out, which halves the text. Who keeps the texts, and where, is not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from apiloom.base import json
 from apiloom.catalog.tool import (
@@ -14,24 +14,18 @@ from apiloom.catalog.tool import (
     BoundBody,
     BoundField,
     BoundParameter,
-    Catalog,
     Hints,
     HttpBinding,
-    LedgerLine,
     Tool,
 )
 from apiloom.model.api import Encoding, SecurityNeed, SecurityScheme, Server, ServerVariable
-from apiloom.model.findings import Finding
 
 Plain = dict[str, Any]
-T = TypeVar("T")
 
 _PARAMETER = ("argument", "name", "place", "style", "explode")
 _PARAMETER_EXTRAS = ("required", "allow_reserved", "allow_empty", "media_type")
 _ENCODING = ("content_type", "style", "explode", "allow_reserved")
 _HINTS = ("read_only", "destructive", "idempotent", "open_world")
-_LEDGER = ("key", "method", "path", "status", "tool", "reason")
-_FINDING = ("level", "code", "message", "pointer")
 _SCHEME = ("id", "kind", "place", "name", "scheme", "description")
 
 
@@ -75,47 +69,6 @@ def tool_from_json(text: bytes) -> Tool:
     )
 
 
-def catalog_to_json(catalog: Catalog) -> bytes:
-    """A whole catalog as one JSON text; every definition is converted for it."""
-    plain = {
-        "title": catalog.title,
-        "version": catalog.version,
-        "format": catalog.format,
-        "description": catalog.description,
-        "base_url": catalog.base_url,
-        "tools": [json.loads(tool_to_json(tool)) for tool in catalog.tools.values()],
-        "schemas": {name: catalog.schemas[name] for name in catalog.schemas},
-        "schemes": {name: scheme_to_json(scheme) for name, scheme in catalog.schemes.items()},
-        "ledger": [_row(line, _LEDGER) for line in catalog.ledger],
-        "findings": [_row(finding, _FINDING) for finding in catalog.findings],
-        "notes": [_row(finding, _FINDING) for finding in catalog.notes],
-    }
-    return json.dumps(plain)
-
-
-def catalog_from_json(text: bytes) -> Catalog:
-    """The catalog of a text made by :func:`catalog_to_json`.
-
-    Raises:
-        ValueError, KeyError, TypeError: the text is not one of ours.
-    """
-    plain = json.loads(text)
-    tools = [tool_from_json(json.dumps(tool)) for tool in plain["tools"]]
-    return Catalog(
-        title=plain["title"],
-        version=plain["version"],
-        format=plain["format"],
-        description=plain["description"],
-        base_url=plain["base_url"],
-        tools={tool.name: tool for tool in tools},
-        schemas=plain["schemas"],
-        schemes={name: scheme_from_json(scheme) for name, scheme in plain["schemes"].items()},
-        ledger=_rows(LedgerLine, _LEDGER, plain["ledger"]),
-        findings=_rows(Finding, _FINDING, plain["findings"]),
-        notes=_rows(Finding, _FINDING, plain["notes"]),
-    )
-
-
 def scheme_to_json(scheme: SecurityScheme) -> Plain:
     """A security scheme as plain JSON; it holds no secret."""
     return {**{name: getattr(scheme, name) for name in _SCHEME}, "details": dict(scheme.details)}
@@ -132,10 +85,6 @@ def scheme_from_json(plain: Plain) -> SecurityScheme:
 
 def _row(value: object, names: Iterable[str]) -> list[Any]:
     return [getattr(value, name) for name in names]
-
-
-def _rows(kind: Callable[..., T], names: tuple[str, ...], rows: Iterable[list[Any]]) -> tuple[T, ...]:
-    return tuple(kind(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 def _binding_out(binding: HttpBinding) -> Plain:

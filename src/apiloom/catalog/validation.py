@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiloom.catalog.patterns import for_checking, length_of
+from apiloom.catalog.effort import lightened
+from apiloom.catalog.patterns import for_checking, length_of, longest_checked
 from apiloom.catalog.shapes import Pool, admits_null, flat, is_null, is_read_only, is_write_only, types
 from apiloom.catalog.tags import tagged_members
 from apiloom.catalog.tool import Tool
@@ -89,7 +90,8 @@ class _Closing:
             defs[name] = self._node(self._pool[name], 0)
         if isinstance(root, bool) or not defs:
             return root
-        return {**root, "$defs": dict(sorted(defs.items()))}
+        names = {DEFS + _as_fragment(escape(name)): name for name in defs}
+        return {**root, "$defs": dict(sorted(lightened(root, names, defs).items()))}
 
     def _node(self, schema: Any, depth: int, left_out: frozenset[str] = frozenset()) -> Schema:
         """``left_out`` are members that a schema around this ``allOf`` part says are of the other direction."""
@@ -159,7 +161,7 @@ class _Closing:
         name = unescape(value[len(DEFS) :])
         if name not in self._pool:
             return
-        out["$ref"] = "#/$defs/" + _as_fragment(escape(name))
+        out["$ref"] = DEFS + _as_fragment(escape(name))
         if name not in self._met:
             self._met.add(name)
             self._waiting.append(name)
@@ -242,7 +244,10 @@ def _pattern(keyword: str, value: Any, out: dict[str, Any]) -> None:
     lengths = length_of(value)
     if lengths is None:
         spelled = for_checking(value)
-        if spelled is not None:
+        most = None if spelled is None else longest_checked(spelled)
+        if most is not None:
+            out.setdefault("allOf", []).append({"if": {"maxLength": most}, "then": {keyword: spelled}})
+        elif spelled is not None:
             out[keyword] = spelled
         return
     out["minLength"] = max(lengths[0], out.get("minLength", 0))

@@ -43,6 +43,20 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A server that callers can connect to now. They must send ``token`` as bearer; empty asks for none.
+
+    ``everywhere`` says that it listens at every address of this machine, not only the one in ``url``.
+    """
+
+    title: str
+    url: str
+    tools: int
+    token: str = field(default="", repr=False)
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
     """One source, read: its slug, catalog, and the ``inspect --json`` report (made when asked)."""
 
@@ -81,12 +95,13 @@ class House:
 
     ``read``: one source to a connector. ``call``: one tool of a source, answered. ``preview``: what ``call`` would
     send, as ``{"method","url","headers":[[k,v]],"body":{"text"}|{"base64"}|null}``, secrets as ``***``. ``serve``:
-    serve sources until told to stop; returns the exit code; every word it says is shown, on a line of its own.
+    serve sources until told to stop; returns the exit code; every word it says is shown, on a line of its own, and the
+    last port is handed what is served over HTTP once it can be reached.
     ``surroundings``: the machine the command was typed on.
     """
 
     read: Callable[[str, Options, Say], Connector]
     call: Callable[[str, Options, str, dict[str, Any], Say], Outcome]
     preview: Callable[[str, Options, str, dict[str, Any], Say], dict[str, Any]]
-    serve: Callable[[Sequence[str], Options, Listen, Say], int]
+    serve: Callable[[Sequence[str], Options, Listen, Say, Callable[[Served], None]], int]
     surroundings: Surroundings = field(default_factory=Surroundings)

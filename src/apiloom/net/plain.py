@@ -33,12 +33,14 @@ _NOTED = rules.FRAMING | {"accept-encoding", "range", "user-agent"}
 _BODILESS = frozenset((204, 304))
 _ACCEPTS = "Accept-Encoding: gzip, deflate\r\n"
 _ONE_WRITE = 64 * 1024
+_MOST_TURNS = 64
+"""Turns of the loop that a connection may take to be gone; two are usual."""
 
 
 class Plain:
     """A sender for ``http://`` origins; whatever starts otherwise is sent by ``onward``, which it closes too."""
 
-    __slots__ = ("_closed", "_connecting", "_emptied", "_loop", "_onward", "_settings", "_spots", "lines")
+    __slots__ = ("_closed", "_connecting", "_loop", "_onward", "_settings", "_spots", "lines")
 
     def __init__(self, settings: NetSettings, onward: Sender) -> None:
         self._settings = settings
@@ -47,7 +49,6 @@ class Plain:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting: set[asyncio.Timeout] = set()
         self._closed = False
-        self._emptied: asyncio.Future[None] | None = None
         self.lines: set[Line] = set()
 
     async def send(self, request: Request) -> Response:
@@ -74,23 +75,17 @@ class Plain:
     async def close(self) -> None:
         """End every exchange in flight and every kept connection."""
         self._closed = True
-        if self.lines and asyncio.get_running_loop() is self._loop:
-            self._emptied = self._loop.create_future()
+        for limit in self._connecting:
+            if not limit.expired():
+                limit.reschedule(0)
+        if asyncio.get_running_loop() is self._loop:
             for line in tuple(self.lines):
                 line.fail(mishaps.stopping(line.spot.name))
-            for limit in self._connecting:
-                limit.reschedule(0)
-            await self._emptied
-        else:
-            for limit in self._connecting:
-                limit.reschedule(0)
+            for _ in range(_MOST_TURNS):
+                if not self.lines:
+                    break
+                await asyncio.sleep(0)
         await self._onward.close()
-
-    def left(self, line: Line) -> None:
-        """A connection is gone."""
-        self.lines.discard(line)
-        if not self.lines and self._emptied is not None and not self._emptied.done():
-            self._emptied.set_result(None)
 
     async def _opened(self, spot: Spot, ends: float) -> Line:
         loop = asyncio.get_running_loop()
@@ -160,8 +155,8 @@ class Spot:
 
 
 class Line(asyncio.Protocol):
-    """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that the other side has
-    closed, ``silent`` that it did so instead of answering.
+    """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that either side has
+    closed, ``silent`` that the other one did so instead of answering.
 
     One alarm serves the deadline of an exchange and the time a connection may be idle; it is moved only when it would
     ring too late, so an exchange hardly ever touches it.
@@ -171,6 +166,7 @@ class Line(asyncio.Protocol):
         "alarm",
         "alarm_at",
         "answer",
+        "body",
         "drained",
         "ends",
         "fields",
@@ -178,7 +174,6 @@ class Line(asyncio.Protocol):
         "loop",
         "lost",
         "missing",
-        "pieces",
         "pool",
         "pouring",
         "reading",
@@ -187,6 +182,7 @@ class Line(asyncio.Protocol):
         "since",
         "spot",
         "status",
+        "total",
         "transport",
     )
 
@@ -198,13 +194,15 @@ class Line(asyncio.Protocol):
         self.drained: asyncio.Future[None] | None = None
         self.heard = self.silent = self.lost = self.pouring = False
         self.reading: Reading | None = None
-        self.pieces: list[bytes] = []
-        self.missing = 0
+        self.body = bytearray()
+        self.missing = self.total = 0
         self.alarm: asyncio.TimerHandle | None = None
         self.alarm_at = inf
 
     async def exchange(self, request: Request, head: bytes, ends: float) -> Response:
         """Send the request and wait for its answer; before it is returned, this connection is free or closed."""
+        if self.lost:
+            raise mishaps.lost(self.spot.name, None, begun=False)  # accepted and dropped at once
         self.request = request
         self.heard = False
         self.ends = ends
@@ -225,6 +223,8 @@ class Line(asyncio.Protocol):
         finally:
             if self.answer is answer:
                 self.leave()  # cancelled
+            elif answer.done() and not answer.cancelled():
+                answer.exception()  # cancelled when it had just failed: nobody else will look
 
     async def _pour(self, body: bytes, answer: asyncio.Future[Response]) -> None:
         """A large body goes out as fast as the other side takes it, or until it answers."""
@@ -256,14 +256,12 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The other side will say no more; what we still have to say is of no use to it."""
-        self.lost = True
         self._over(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
-        self.lost = True
         self._over(error)
-        self.pool.left(self)
+        self.pool.lines.discard(self)
 
     def pause_writing(self) -> None:
         """The other side reads more slowly than we write."""
@@ -306,30 +304,30 @@ class Line(asyncio.Protocol):
             return True
         body = data[cut + 4 :]
         if len(body) >= total:
+            if total and request.watch is not None:
+                request.watch(total, total)
             self._finish(Response(status=status, headers=fields, body=body[:total]), keep=len(body) == total)
             return True
         self.status = status
         self.fields = fields
-        self.missing = total
+        self.missing = self.total = total
         if body:
             self._more(body)
         return True
 
     def _more(self, data: bytes) -> None:
         """A piece of a body of known length."""
-        pieces = self.pieces
-        pieces.append(data)
-        left = self.missing = self.missing - len(data)
-        if left < 0:
-            pieces[-1] = data[:left]
-            self.missing = 0
+        surplus = len(data) > self.missing
+        if surplus:
+            data = data[: self.missing]
+        self.body += data
+        self.missing -= len(data)
         if self.request.watch is not None:
-            total = sum(map(len, pieces)) + self.missing
-            self.request.watch(total - self.missing, total)
-        if left <= 0:
-            body = b"".join(pieces)
-            pieces.clear()
-            self._finish(Response(status=self.status, headers=self.fields, body=body), keep=left == 0)
+            self.request.watch(len(self.body), self.total)
+        if not self.missing:
+            body = bytes(self.body)
+            self.body = bytearray()
+            self._finish(Response(status=self.status, headers=self.fields, body=body), keep=not surplus)
 
     def _long(self, data: bytes) -> None:
         """A piece of an answer of any other form."""
@@ -391,9 +389,10 @@ class Line(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close the connection at once; whoever waits here to write goes on."""
+        self.lost = True
         self.answer = self.reading = None
         self.missing = 0
-        self.pieces.clear()
+        self.body = bytearray()
         if self.alarm is not None:
             self.alarm.cancel()
             self.alarm = None

@@ -27,6 +27,7 @@ class Reading:
     """
 
     __slots__ = (
+        "_body",
         "_dry",
         "_fault",
         "_headers",
@@ -34,7 +35,6 @@ class Reading:
         "_limit",
         "_named",
         "_parser",
-        "_pieces",
         "_request",
         "_size",
         "_taken",
@@ -54,7 +54,7 @@ class Reading:
         self._request = request
         self._limit = request.max_bytes
         self._headers: list[tuple[str, str]] = []
-        self._pieces: list[bytes] = []
+        self._body = bytearray()
         self._size = self._taken = self._dry = 0
         self._total: int | None = None
         self._until_end = False
@@ -111,7 +111,7 @@ class Reading:
         if self._inflation is not None and self._taken:
             # they described the encoded form
             headers = [pair for pair in headers if pair[0] not in {"content-encoding", "content-length"}]
-        return Response(status=self.status, headers=headers, body=b"".join(self._pieces))
+        return Response(status=self.status, headers=headers, body=bytes(self._body))
 
     # what llhttp calls
 
@@ -166,7 +166,7 @@ class Reading:
         if self._size > self._limit:
             self._stop(failures.too_large(self.host, self._limit))
         if body:
-            self._pieces.append(body)
+            self._body += body
             if self._request.watch is not None:
                 self._request.watch(self._size, self._total)
 

@@ -33,7 +33,8 @@ class Request:
 class Response:
     """An answer, decoded from its content encoding. Header names are lower-case, repeated ones kept in order.
 
-    Header values that are not ASCII cannot be read through the client; they are left out.
+    Header values that are not ASCII are read as Latin-1 over plain HTTP; through the client they cannot be read and are
+    left out.
     """
 
     status: int

@@ -17,14 +17,7 @@ Resolve = Callable[[str], str]
 """Turns a reference such as ``env:NAME`` or ``file:PATH`` into the secret it stands for."""
 
 _FORMS = '{"token": …}, {"key": …}, {"username": …, "password": …} or {"ref": "env:NAME"}'
-_OTHER = re.compile(r"[^A-Z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def variable_name(scheme: str, slug: str = "") -> str:
-    """The environment variable that holds the credential of a security scheme (of one source among several)."""
-    place = f"{_OTHER.sub('_', slug.upper())}_AUTH" if slug else "AUTH"
-    return f"APILOOM_{place}_{_OTHER.sub('_', scheme.upper())}"
 
 
 def parse_credentials(raw: Mapping[str, Any], resolve: Resolve | None = None) -> Credentials:

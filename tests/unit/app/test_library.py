@@ -131,3 +131,33 @@ def test_every_public_name_is_there_and_others_are_not() -> None:
         assert getattr(apiloom, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'loads'"):
         _ = apiloom.loads  # type: ignore[attr-defined]
+
+
+async def test_credentials_stay_with_the_documents_own_server() -> None:
+    seen: dict[str, list[bytes]] = {}
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope["headers"])
+        seen[headers[b"host"].decode()] = [headers.get(b"authorization", b"none")]
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "servers": [{"url": "http://api.example.com"}],
+        "components": {"securitySchemes": {"Key": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"Key": []}],
+        "paths": {
+            "/home": {"get": {"operationId": "home", "responses": {"204": {"description": "ok"}}}},
+            "/away": {
+                "servers": [{"url": "http://elsewhere.example.net"}],
+                "get": {"operationId": "away", "responses": {"204": {"description": "ok"}}},
+            },
+        },
+    }
+    options = apiloom.Options(base_url="http://api.example.com")
+    api = apiloom.load(document, app=application, credentials={"Key": "s3cret-value"}, options=options)
+    await api.call("home")
+    await api.call("away")
+    assert seen == {"api.example.com": [b"Bearer s3cret-value"], "elsewhere.example.net": [b"none"]}

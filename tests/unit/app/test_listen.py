@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from apiloom.app.listen import bind
-from apiloom.app.serve import allowed_hosts
+from apiloom.app.serve import _url, allowed_hosts
 from apiloom.base.errors import DesignError
 from apiloom.console.house import Listen
 from apiloom.wire.settings import LOOPBACK_HOSTS
@@ -55,3 +55,16 @@ def test_an_address_bound_by_number_is_answered_to() -> None:
 def test_the_public_url_decides_the_host() -> None:
     hosts = allowed_hosts(Listen(public_url="https://mcp.example.com"), "0.0.0.0", guarded=True)
     assert hosts == ("mcp.example.com", *LOOPBACK_HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8787"),
+        ("0.0.0.0", "http://127.0.0.1:8787"),
+        ("::", "http://[::1]:8787"),
+        ("192.0.2.7", "http://192.0.2.7:8787"),
+    ],
+)
+def test_the_address_that_is_told_can_be_called(host: str, url: str) -> None:
+    assert _url(host, 8787) == url

@@ -75,8 +75,9 @@ def test_a_missing_file_is_told_in_one_sentence_with_the_nearest_name(tmp_path: 
     assert "petstore.yaml" in error.hint
 
 
-@pytest.mark.parametrize("source", ["nowhere/at/all.yaml", "", "a" * 5_000, "nul\0byte", "ftp://x/y"])
+@pytest.mark.parametrize("source", ["nowhere/at/all.yaml", "", " ", "a" * 5_000, "nul\0byte", "ftp://x/y"])
 def test_a_strange_source_is_a_missing_file(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "api.yaml").write_text(DOCUMENT)  # an empty source is not the folder we stand in
     monkeypatch.chdir(tmp_path)
     assert refusal(source).code == "document.not_found"
 

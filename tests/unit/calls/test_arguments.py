@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from apiloom.base.errors import HouseFault
+from apiloom.base.errors import CallerError, HouseFault
 from apiloom.calls.call import Call, Outcome, Text
-from apiloom.calls.policies.arguments import MOST_PROBLEMS, check_arguments, compile_validator
+from apiloom.calls.policies.arguments import MOST_PROBLEMS, check_arguments, compile_validator, without_branches
 
 SCHEMA = {
     "type": "object",
@@ -81,3 +81,66 @@ async def test_a_catastrophic_pattern_ends() -> None:
     outcome, seen = await answer({"id": "a" * 5000 + "!"}, schema)
     assert outcome.failed
     assert seen == []
+
+
+NODE = {
+    "type": "object",
+    "properties": {"id": {"$ref": "#/$defs/Node"}},
+    "$defs": {
+        "Node": {
+            "anyOf": [
+                {"type": "object", "properties": {"in": {"$ref": "#/$defs/Node"}}, "required": ["left"]},
+                {"type": "object", "properties": {"in": {"$ref": "#/$defs/Node"}}, "required": ["right"]},
+            ]
+        }
+    },
+}
+
+
+async def test_a_union_inside_a_union_is_told_as_one_problem_however_deep_it_nests() -> None:
+    value: dict[str, Any] = {}
+    for _ in range(40):
+        value = {"in": value}
+    outcome, seen = await answer({"id": value}, NODE)
+    assert seen == []
+    assert "has none of the forms that fit here" in outcome.content[0].text
+    assert "apiloom.union" not in outcome.content[0].text
+
+
+def test_what_a_value_is_told_by_admits_what_the_schema_admits_and_leaves_data_alone() -> None:
+    schema = {
+        "properties": {
+            "anyOf": {"enum": [{"anyOf": [1]}]},
+            "a": {"oneOf": [{"type": "null"}, {"const": {"oneOf": 2}}]},
+        },
+        "allOf": [{"anyOf": [{"required": ["a"]}, {"required": ["anyOf"]}]}],
+    }
+    strict, told = compile_validator("a", schema), compile_validator("a", without_branches(schema))
+    cases: list[Any] = [{}, {"a": None}, {"a": {"oneOf": 2}}, {"a": 1}, {"anyOf": {"anyOf": [1]}}, {"anyOf": 1}]
+    assert [told.is_valid(case) for case in cases] == [strict.is_valid(case) for case in cases]
+    assert [told.is_valid(case) for case in cases] == [False, True, True, False, True, False]
+
+
+async def test_of_very_large_arguments_the_first_problem_is_told() -> None:
+    outcome, seen = await answer({"id": 1, "tags": list(range(200_000)), "colour": 1})
+    text = outcome.content[0].text
+    assert seen == []
+    assert text.count("is not of type") == 1
+    assert "tags/0" in text
+    assert "unknown argument 'colour'" in text
+
+
+async def test_arguments_too_deep_to_be_explained_are_refused_all_the_same() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    outcome, seen = await answer({"id": deep})
+    assert seen == []
+    assert outcome.failed
+    assert "they nest too deeply" in outcome.content[0].text
+
+
+async def test_half_a_character_is_no_fault_of_ours() -> None:
+    schema = {"properties": {"id": {"enum": ["a", "b"]}}}
+    with pytest.raises(CallerError, match="what JSON cannot say"):
+        await answer({"id": "\ud800"}, schema)

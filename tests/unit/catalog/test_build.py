@@ -9,8 +9,6 @@ from apiloom.base.errors import CallerError
 from apiloom.catalog.build import build_catalog
 from apiloom.catalog.listing import render_listing, tokens_of
 from apiloom.catalog.storage import (
-    catalog_from_json,
-    catalog_to_json,
     scheme_from_json,
     scheme_to_json,
     tool_from_json,
@@ -145,19 +143,6 @@ def test_a_tool_survives_being_kept_as_text() -> None:
         text = tool_to_json(tool)
         assert tool_from_json(text) == tool
         assert tool_to_json(tool_from_json(text)) == text
-
-
-def test_a_catalog_survives_being_kept_as_text() -> None:
-    catalog = pets()
-    back = catalog_from_json(catalog_to_json(catalog))
-    assert (back.tools, back.ledger, back.findings, back.schemes) == (
-        catalog.tools,
-        catalog.ledger,
-        catalog.findings,
-        catalog.schemes,
-    )
-    assert dict(back.schemas) == {name: catalog.schemas[name] for name in catalog.schemas}
-    assert render_listing(back) == render_listing(catalog)
 
 
 def test_a_scheme_survives_being_kept_as_json() -> None:

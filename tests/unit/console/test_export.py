@@ -41,6 +41,14 @@ def test_definitions_go_to_standard_output_when_the_folder_is_a_dash(tmp_path, c
     assert json.loads(capsys.readouterr().out)[0]["name"] == "add_book"
 
 
+def test_what_a_provider_would_refuse_is_told_beside_printed_definitions_too(tmp_path, capsys):
+    desk = Desk(tmp_path, catalog=catalog(*(tool(f"t{number}") for number in range(129))))
+    assert desk.run("export", "x.yaml", "--to", "openai", "-") == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 129
+    assert "OpenAI takes 128 in one request" in err
+
+
 def test_a_configuration_is_written_for_each_client(tmp_path):
     desk = Desk(tmp_path, environment={"APILOOM_AUTH_SHOP_KEY": "s3cret"})
     assert desk.run("export", "x.yaml", "--to", "config", "out") == 0

@@ -1,4 +1,9 @@
+from dataclasses import replace
+
+import pytest
+
 from apiloom.base import json
+from apiloom.model.api import SecurityScheme
 from support.fake_house import Desk, catalog, report, tool
 
 
@@ -21,7 +26,37 @@ def test_a_person_gets_title_ledger_tools_cost_and_score(tmp_path, capsys):
         "",
         "tools/list costs about 1,234 tokens, the largest tool 99",
         "score: 97.5 of 100 (descriptions 95, size 100)",
+        "",
+        "credentials:",
+        "  APILOOM_AUTH_SHOP_KEY  Shop Key, a key in header X-Key, 1 tool",
     ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told"),
+    [
+        (SecurityScheme(id="s", kind="apiKey", place="query", name="k"), "a key in query k"),
+        (SecurityScheme(id="s", kind="http", scheme="basic"), "user:password"),
+        (SecurityScheme(id="s", kind="http", scheme="bearer"), "a bearer token"),
+        (SecurityScheme(id="s", kind="http", scheme="hmac"), "what follows Hmac in Authorization"),
+        (SecurityScheme(id="s", kind="oauth2"), "a bearer token"),
+        (SecurityScheme(id="s", kind="mutualTLS"), "the client certificate of the connection"),
+    ],
+)
+def test_what_each_kind_of_scheme_wants_is_told(tmp_path, capsys, scheme, told):
+    one = replace(tool(), binding=replace(tool().binding, security=((("s", ()),), ())))
+    desk = Desk(tmp_path, catalog=replace(catalog(one), schemes={"s": scheme, "unused": scheme}))
+    assert desk.run("inspect", "x.yaml") == 0
+    assert capsys.readouterr().out.endswith(f"\ncredentials:\n  APILOOM_AUTH_S  s, {told}, 1 tool\n")
+
+
+@pytest.mark.parametrize(("tools", "tokens"), [(40, 145), (41, 132)])
+def test_the_cost_of_a_tool_is_what_it_costs_in_a_list_of_this_length(tmp_path, capsys, tools, tokens):
+    cat = catalog(*(tool(f"add_{number:03}"[:8]) for number in range(tools)))
+    whole = [{**entry, "outputSchema": {"type": "object", "properties": {"n": {}}}} for entry in report(cat)["tools"]]
+    assert Desk(tmp_path, catalog=cat, changes={"tools": whole}).run("inspect", "x.yaml") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("add_")]
+    assert {row[-1] for row in rows} == {str(tokens)}
 
 
 def test_what_was_left_out_is_told_with_its_reason(tmp_path, capsys):

@@ -10,7 +10,7 @@ from apiloom.console.house import Surroundings
 from apiloom.console.install.edit import plan_edit, write_edit
 from apiloom.console.install.launch import credential_names, program
 from apiloom.emit.config import CLIENTS
-from apiloom.vault.given import variable_name
+from apiloom.model.variables import variable_name
 from support.fake_house import Desk, catalog, tool
 
 PLACES = {

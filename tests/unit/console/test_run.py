@@ -35,7 +35,7 @@ def test_a_word_of_the_platform_is_known_and_says_that_it_comes_later(tmp_path, 
     assert Desk(tmp_path).run(word, "list", "--anything", "-f", "x") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"apiloom: apiloom {word} comes with a later release of apiloom: ")
+    assert err.startswith(f"apiloom: the command {word} comes with a later release of apiloom: ")
     assert err.count("\n") == 1
 
 

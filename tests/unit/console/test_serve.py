@@ -1,7 +1,8 @@
 import pytest
 
+from apiloom.base import json
 from apiloom.console.cli.serve import read_address
-from apiloom.console.house import Listen, Options
+from apiloom.console.house import Listen, Options, Served
 from support.fake_house import Desk
 
 
@@ -9,7 +10,31 @@ def test_serve_hands_on_its_sources_and_listens_on_the_contracts_address(tmp_pat
     desk = Desk(tmp_path)
     assert desk.run("serve", "a.yaml", "b.yaml") == 0
     assert desk.asked == [("serve", ("a.yaml", "b.yaml"), Options(), Listen(host="127.0.0.1", port=8787))]
-    assert capsys.readouterr() == ("", "serving at http://127.0.0.1:1/mcp\n")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "a credential is missing",
+        "Bookshop is served with 2 tools at http://127.0.0.1:1/mcp",
+        "to add it to a client: apiloom install CLIENT --url http://127.0.0.1:1/mcp",
+    ]
+
+
+def test_a_server_for_other_machines_tells_its_token_and_where_else_it_is(tmp_path, capsys):
+    served = Served(title="Shop", url="http://127.0.0.1:1/mcp", tools=1, token="t0ken", everywhere=True)
+    assert Desk(tmp_path, ready=served).run("serve", "a.yaml") == 0
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "Shop is served with 1 tool at http://127.0.0.1:1/mcp and every other address of this machine",
+        "callers must send Authorization: Bearer t0ken",
+        "to add it to a client: apiloom install CLIENT --url http://127.0.0.1:1/mcp --token-env VARIABLE",
+    ]
+
+
+def test_a_program_is_told_where_the_server_is_on_one_line_of_json(tmp_path, capsys):
+    assert Desk(tmp_path).run("serve", "a.yaml", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"title": "Bookshop", "url": "http://127.0.0.1:1/mcp", "tools": 2, "token": None}
+    assert out.count("\n") == 1
+    assert err == "a credential is missing\n"
 
 
 def test_every_option_reaches_the_house(tmp_path):

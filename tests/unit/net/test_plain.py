@@ -1,16 +1,13 @@
-"""The short road on real sockets: every form an answer has, every way a connection ends, and nothing left behind."""
+"""The short road on real sockets: which connections serve again, what goes out, and that nothing is left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import gzip
-import random
 import socket
-import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 import uvloop
@@ -18,56 +15,12 @@ import uvloop
 from apiloom.base.errors import CallerError, DesignError, UpstreamError
 from apiloom.net import dial as dialling
 from apiloom.net.client import connect
-from apiloom.net.plain import Line, Plain, Spot
+from apiloom.net.plain import Plain, Spot
 from apiloom.net.reading import Reading
-from apiloom.net.request import Request, Response
+from apiloom.net.request import Request
 from apiloom.net.settings import NetSettings
+from support.short_road import CHUNKED, OK, Onward, get, plain
 from support.sockets import WITHIN, Peer, answer, peer, says, silence
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-class Onward:
-    """What stands behind the short road."""
-
-    def __init__(self) -> None:
-        self.origins: list[str] = []
-
-    async def send(self, request: Request) -> Response:
-        self.origins.append(request.origin)
-        return Response(status=299, headers=(), body=b"")
-
-    async def close(self) -> None:
-        self.origins.append("closed")
-
-
-@asynccontextmanager
-async def plain(settings: NetSettings | None = None) -> AsyncIterator[Plain]:
-    sender = Plain(settings or NetSettings(), onward=Onward())
-    try:
-        yield sender
-    finally:
-        await asyncio.wait_for(sender.close(), WITHIN)
-        assert not sender.lines
-
-
-def get(it: Peer, path: str = "/", method: str = "GET", **more: Any) -> Request:
-    return Request(method=method, origin=it.origin, target=path, **{"timeout": WITHIN, **more})
-
-
-async def asked(wire: bytes, then: str = "keep", **more: Any) -> Response:
-    async with peer(says(wire, then=then)) as it, plain() as sender:
-        return await asyncio.wait_for(sender.send(get(it, **more)), WITHIN)
-
-
-async def refused(wire: bytes, then: str = "hang", **more: Any) -> UpstreamError:
-    """The error; the connection must be gone with it."""
-    async with peer(says(wire, then=then)) as it, plain() as sender:
-        with pytest.raises(UpstreamError) as caught:
-            await asyncio.wait_for(sender.send(get(it, **more)), WITHIN)
-        await asyncio.wait_for(it.gone.wait(), WITHIN)
-        return caught.value
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -211,268 +164,6 @@ async def test_a_request_of_which_any_answer_came_is_not_repeated(wire: bytes) -
         with pytest.raises(UpstreamError, match="closed the connection"):
             await asyncio.wait_for(sender.send(get(it)), WITHIN)
         assert len(it.seen) == 2
-
-
-# what an answer may look like
-
-
-@pytest.mark.parametrize(
-    ("wire", "then", "body"),
-    [
-        (CHUNKED + b"5\r\nhello\r\n0\r\nX-Late: 1\r\n\r\n", "keep", b"hello"),
-        (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", "close", b"hello"),
-        (OK + b"\r\nhello", "close", b"hello"),
-        (OK + b"\r\nhello", "half-close", b"hello"),
-        (OK + b"\r\n", "close", b""),
-        (b"HTTP/1.0 200 OK\r\n\r\nhello", "close", b"hello"),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n" + answer(b"hello"), "keep", b"hello"),
-        (answer(zlib.compress(b"hello")[2:-4], "Content-Encoding: deflate"), "keep", b"hello"),
-        (answer(gzip.compress(b"hel") + gzip.compress(b"lo"), "Content-Encoding: GZIP"), "keep", b"hello"),
-        (OK + b"Content-Encoding: x-gzip\r\n\r\n" + gzip.compress(b"hello"), "close", b"hello"),
-        (answer(b"", "Content-Encoding: gzip"), "keep", b""),
-        (answer(b"hello", "Content-Encoding: identity"), "keep", b"hello"),
-        (answer(b"hello", "Content-Encoding: br"), "keep", b"hello"),
-        (b"HTTP/1.1 299 \xfcber\r\nContent-Length:5\r\n\r\nhello", "keep", b"hello"),
-        (b"\r\n" + answer(b"hello"), "keep", b"hello"),
-    ],
-)
-async def test_a_body_is_found_in_every_form(wire: bytes, then: str, body: bytes) -> None:
-    response = await asked(wire, then)
-    assert response.body == body
-    assert response.header("x-late") == response.header("x-early") == ""
-
-
-async def test_an_undone_coding_is_no_longer_named_and_an_unknown_one_is() -> None:
-    response = await asked(answer(gzip.compress(b"hello"), "Content-Encoding: gzip", "X-A: b"))
-    assert list(response.headers) == [("x-a", "b")]
-    response = await asked(answer(b"?", "Content-Encoding: br"))
-    assert list(response.headers) == [("content-length", "1"), ("content-encoding", "br")]
-
-
-@pytest.mark.parametrize("more", [(), ("Connection: close",)], ids=["short", "long"])
-async def test_headers_keep_their_order_and_repetitions_and_lose_their_case(more: tuple[str, ...]) -> None:
-    response = await asked(answer(b"", "B: 1", "X-A:  é\t", "b:2", "Empty:", *more))
-    assert list(response.headers)[1:5] == [("b", "1"), ("x-a", "Ã©"), ("b", "2"), ("empty", "")]
-
-
-async def test_a_watch_hears_of_decoded_bytes_and_of_a_total_only_where_it_is_known() -> None:
-    for wire, total in (
-        (answer(b"x" * 300_000), 300_000),
-        (CHUNKED + b"493e0\r\n" + b"x" * 300_000 + b"\r\n0\r\n\r\n", None),
-        (answer(gzip.compress(b"x" * 300_000), "Content-Encoding: gzip"), None),
-    ):
-        heard: list[tuple[int, int | None]] = []
-        await asked(wire, watch=lambda received, of, heard=heard: heard.append((received, of)))
-        assert heard[0] == (0, total)
-        assert heard[-1] == (300_000, total)
-        assert [received for received, _ in heard] == sorted({received for received, _ in heard})
-
-
-# what is no answer
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        answer(b"ab", "Content-Length: 2"),
-        answer(b"ab", "Content-Length: 3"),
-        answer(b"ab", "Transfer-Encoding: chunked"),
-        OK + b"Content-Length: 2, 2\r\n\r\nab",
-        OK + b"Content-Length: +2\r\n\r\nab",
-        OK + b"Content-Length: -2\r\n\r\nab",
-        OK + b"Content-Length: 0x2\r\n\r\nab",
-        OK + b"Content-Length:\r\n\r\nab",
-        OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\nab",
-        OK + b"Content-Length: \xb2\r\n\r\nab",
-        OK + b"Content-Length : 2\r\n\r\nab",
-        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        OK + b" Folded: x\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X: a\nContent-Length: 0\r\n\r\n",
-        OK + b"X: a\rb\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
-        OK + b": a\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
-        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
-        b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x15\x03\x01\x00\x02\x02\x16" + b"\0" * 8,
-    ],
-)
-async def test_an_answer_whose_frame_is_in_doubt_is_refused(wire: bytes) -> None:
-    error = await refused(wire)
-    assert error.code == "net.broken"
-    assert "is not HTTP" in error.message
-
-
-@pytest.mark.parametrize(
-    ("wire", "then", "sentence"),
-    [
-        (b"", "close", "closed the connection without an answer"),
-        (OK + b"Content-", "half-close", "closed the connection without an answer"),
-        (OK + b"Content-Length: 9\r\n\r\nab", "close", "in the middle of its answer"),
-        (OK + b"Content-Length: 9\r\n\r\n", "half-close", "in the middle of its answer"),
-        (CHUNKED + b"9\r\nab", "close", "in the middle of its answer"),
-        (CHUNKED + b"2\r\nab\r\n0\r\n", "half-close", "in the middle of its answer"),
-        (CHUNKED + b"zz\r\nab", "hang", "broke off: Invalid character in chunk size"),
-        (CHUNKED + b"2\r\nabc\r\n", "hang", "broke off: "),
-        (CHUNKED + b"2\nab\n0\n\n", "hang", "broke off: "),
-        (CHUNKED + b"-2\r\nab\r\n", "hang", "broke off: "),
-        (CHUNKED + b"2\r\nab\r\n0\r\nT: a\x00\r\n\r\n", "hang", "broke off: "),
-        (CHUNKED + b"2;" + b"x" * 400_000, "hang", "broke off: it goes on without content"),
-        (CHUNKED + b"2\r\nab\r\n0\r\nT: " + b"x" * 400_000, "hang", "broke off: it goes on without content"),
-        (CHUNKED + b"0\r\n" + b"T: x\r\n" * 60_000, "hang", "broke off: it goes on without content"),
-        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "hang", "another protocol"),
-        (b"HTTP/1.1 101 Switching\r\n\r\n", "hang", "another protocol"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000, "hang", "sent more headers than can be read"),
-        (OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n", "hang", "sent more headers than can be read"),
-        (OK + b"X: " + b"x" * 400_000, "hang", "sent more headers than can be read"),
-        (OK + b"X" * 400_000, "hang", "sent more headers than can be read"),
-        (b"HTTP/1.1 200 " + b"x" * 400_000, "hang", "sent more headers than can be read"),
-        (OK + b"X: a\r\n" * 257 + b"Content-Length: 0\r\n\r\n", "hang", "sent more headers than can be read"),
-        (OK + b"Connection: close\r\n" + b"X: a\r\n" * 257 + b"\r\n", "hang", "sent more headers than can be read"),
-        (answer(b"0123456789", "Content-Encoding: gzip"), "hang", "could not be decoded: incorrect header check"),
-        (answer(gzip.compress(b"ab")[:-1], "Content-Encoding: gzip"), "hang", "could not be decoded: it is cut short"),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ab")[:-9], "close", "decoded: it is cut short"),
-        (answer(gzip.compress(b"ab") + b"junk", "Content-Encoding: gzip"), "hang", "could not be decoded: "),
-        (answer(zlib.compress(b"ab") + b"junk", "Content-Encoding: deflate"), "hang", "could not be decoded: "),
-        (answer(gzip.compress(b"") * 500, "Content-Encoding: gzip"), "hang", "could not be decoded: "),
-    ],
-)
-async def test_a_broken_answer_is_told_as_what_it_is_and_its_connection_closed(
-    wire: bytes, then: str, sentence: str
-) -> None:
-    error = await refused(wire, then)
-    assert error.code == "net.broken"
-    assert sentence in error.message
-
-
-BOMB = gzip.compress(b"\0" * 50_000_000)
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        OK + b"Content-Length: 999999999\r\n\r\n",
-        OK + b"Content-Length: 999999999\r\nConnection: close\r\n\r\n",
-        OK + b"Content-Length: 999999999\r\nContent-Encoding: gzip\r\n\r\n",
-        OK + b"\r\n" + b"x" * 5001,
-        CHUNKED + b"1389\r\n" + b"x" * 5001,
-        answer(BOMB, "Content-Encoding: gzip"),
-        answer(zlib.compress(b"\0" * 50_000_000), "Content-Encoding: deflate"),
-        OK + b"Content-Encoding: gzip\r\n\r\n" + BOMB,
-        # empty blocks that never become content
-        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: deflate\r\n\r\n")
-        + b"493e0\r\n"
-        + b"\x00\x00\x00\xff\xff" * 60_000,
-    ],
-)
-async def test_what_exceeds_the_bound_is_refused_as_early_as_it_is_known(wire: bytes) -> None:
-    error = await refused(wire, max_bytes=5000)
-    assert error.code == "net.too_large"
-    assert error.message.endswith("is larger than 5,000 bytes")
-
-
-async def test_an_answer_of_exactly_the_bound_is_taken_in_every_form() -> None:
-    body = b"x" * 5000
-    for wire in (
-        answer(body),
-        answer(body, "Connection: close"),
-        CHUNKED + b"1388\r\n" + body + b"\r\n0\r\n\r\n",
-        answer(gzip.compress(body), "Content-Encoding: gzip"),
-    ):
-        assert (await asked(wire, max_bytes=5000)).body == body
-
-
-# both ways of reading agree
-
-
-class Cable:
-    """A transport that goes nowhere."""
-
-    def __init__(self) -> None:
-        self.aborted = False
-
-    def write(self, data: bytes) -> None: ...
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-async def read(wire: bytes, cut: int, method: str) -> tuple[object, bool]:
-    """What a line makes of these bytes, when they come in two pieces, and whether it would be used again."""
-    loop = asyncio.get_running_loop()
-    spot = Spot("http://x", NetSettings())
-    line = Line(Plain(NetSettings(), onward=Onward()), spot, loop)
-    line.connection_made(Cable())  # type: ignore[arg-type]
-    request = Request(method=method, origin="http://x", target="/", max_bytes=100)
-    task = loop.create_task(line.exchange(request, b"", loop.time() + WITHIN))
-    await asyncio.sleep(0)
-    for piece in (wire[:cut], wire[cut:]):
-        if piece and line.answer is not None:
-            line.data_received(piece)
-    kept = bool(spot.free)
-    if line.answer is not None:
-        line.eof_received()
-    try:
-        response = await task
-    except UpstreamError as error:
-        return (error.code, error.message), kept
-    finally:
-        line.leave()
-    return (response.status, list(response.headers), response.body), kept
-
-
-def crooked(dice: random.Random) -> bytes:
-    """An answer, most often nearly right."""
-    first = [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 ", b"HTTP/1.1 404 Not Found", b"HTTP/1.1 500 O\xdfK"]
-    odd = [b"HTTP/1.1 204 None", b"HTTP/1.1 304 Same", b"HTTP/1.0 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 200 O\x00K"]
-    odd += [b"HTTP/1.1 100 Go", b"HTTP/1.1 199 ?", b"HTTP/1.1 999 ?", b"HTTP/1.1 20 OK", b"HTTP/1.1  200 OK", b"\r\n"]
-    usual = [b"A: b", b"Set-Cookie: c", b"set-cookie: d", b"E:", b"F:\tg", b"H: \xe9", b"Connection: keep-alive"]
-    strange = [b"A: b ", b"A : b", b" A: b", b"A", b": b", b"A: b\rc", b"A: b\nc", b"A: \x7f", b"A\xe9: b", b"A: b:c"]
-    strange += [b"Connection: close", b"Upgrade: x", b"Transfer-Encoding: chunked", b"Content-Encoding: gzip", b""]
-    lengths = [b"5", b"0", b"05", b"4", b"6", b"101", b"5 ", b"+5", b"5, 5", b"", b"\xb2", b"9" * 20, b"99999999999999"]
-    body = dice.choice([b"hello", b"hello", b"", b"hello!", b"0\r\n\r\n", gzip.compress(b"hello"), b"x" * 101])
-    lines = [dice.choice(first if dice.random() < 0.8 else odd)]
-    lines += [dice.choice(usual if dice.random() < 0.85 else strange) for _ in range(dice.randrange(4))]
-    if dice.random() < 0.9:
-        value = b"%d" % len(body) if dice.random() < 0.6 else dice.choice(lengths)
-        lines.insert(dice.randrange(1, len(lines) + 1), dice.choice([b"Content-Length: ", b"content-length:"]) + value)
-    return dice.choice([b"\r\n"] * 30 + [b"\n"]).join([*lines, b"", body])
-
-
-async def test_the_short_way_of_reading_says_what_llhttp_says_or_leaves_it_to_llhttp() -> None:
-    dice = random.Random(5)
-    kinds: dict[object, int] = {}
-    for _ in range(6000):
-        wire, method = crooked(dice), dice.choice(["GET", "GET", "POST", "HEAD"])
-        whole, kept = await read(wire, len(wire), method)
-        piecemeal, kept_too = await read(wire, 1, method)
-        assert whole == piecemeal, wire
-        assert kept_too or not kept, wire
-        kinds[whole[0]] = kinds.get(whole[0], 0) + 1  # type: ignore[index]
-    assert kinds[200] > 1000
-    assert kinds["net.broken"] > 1000
-    assert kinds["net.too_large"] > 10
-
-
-async def test_an_answer_means_the_same_wherever_it_is_cut() -> None:
-    for wire in (
-        answer(b"hello", "A: b"),
-        CHUNKED + b"3\r\nhel\r\n2;x\r\nlo\r\n0\r\nT: x\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(gzip.compress(b"hello"), "Content-Encoding: gzip"),
-    ):
-        results = [await read(wire, cut, "GET") for cut in range(1, len(wire) + 1)]
-        assert all(result == results[0] for result in results)
-        assert results[0][0][2] == b"hello"  # type: ignore[index]
 
 
 # going out
@@ -711,6 +402,45 @@ async def test_every_address_is_tried_before_a_host_is_given_up(monkeypatch: pyt
     assert tried == [f"192.0.2.{last}" for last in range(8)]
 
 
+async def test_a_server_that_drops_whoever_it_accepts_is_told_at_once() -> None:
+    def drop(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with await asyncio.start_server(drop, "127.0.0.1", 0) as server, plain() as sender:
+        origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for method in ("GET", "POST"):
+            request = Request(method=method, origin=origin, target="/")
+            with pytest.raises(UpstreamError, match=r"closed the connection without|reset the connection") as caught:
+                await asyncio.wait_for(sender.send(request), WITHIN)
+            assert caught.value.code == "net.broken"
+
+
+async def test_a_connection_that_was_lost_before_its_first_use_is_told_and_not_waited_for() -> None:
+    async with peer(says(answer())) as it, plain() as sender:
+        await sender.send(get(it))
+        (line,) = sender.lines
+        it.writers[0].close()
+        await until(lambda: not sender.lines)
+        with pytest.raises(UpstreamError, match="closed the connection without an answer"):
+            await asyncio.wait_for(line.exchange(get(it), b"", asyncio.get_running_loop().time() + WITHIN), WITHIN)
+
+
+async def test_a_failure_that_meets_a_cancellation_is_not_logged_as_forgotten() -> None:
+    forgotten: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: forgotten.append(context))
+    async with peer(silence()) as it, plain() as sender:
+        task = asyncio.create_task(sender.send(get(it)))
+        await asyncio.wait_for(it.asked.wait(), WITHIN)
+        (line,) = sender.lines
+        line.fail(UpstreamError("broken", code="net.broken"))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task, line
+        gc.collect()
+    assert forgotten == []
+
+
 # many, long, and in the end
 
 
@@ -789,7 +519,7 @@ async def test_five_thousand_exchanges_leave_one_connection_and_nothing_else() -
             it.seen.pop() if number % 3 else it.seen.clear()
         assert it.connections == 1
         (line,) = sender.lines
-        assert (line.answer, line.reading, line.pieces, line.missing) == (None, None, [], 0)
+        assert (line.answer, line.reading, line.body, line.missing) == (None, None, b"", 0)
         gc.disable()
         try:
             before = sum(isinstance(thing, Reading) for thing in gc.get_objects())

@@ -51,10 +51,10 @@ def shape(method: str, response: Response, headers: Mapping[str, str], *, struct
         structured_always: the tool advertises an output schema, so structured content must be there.
     """
     body = response.body
-    if response.status == 200 and body.startswith(b"{") and headers.get("content-type") in _USUAL and method in _PLAIN:
+    usual = response.status == 200 and body.startswith(b"{") and headers.get("content-type") in _USUAL
+    if usual and method in _PLAIN and json.is_json(body):
         # nearly every answer; the long way below would come to the same
-        if json.is_json(body):
-            return Outcome(content=(Text(body.decode()),), structured=json.one_line(body))
+        return Outcome(content=(Text(body.decode()),), structured=json.one_line(body))
     if response.status >= 300 or not body or method == "HEAD":
         return _without_body(method, response, headers, structured_always=structured_always)
     content_type = headers.get("content-type", "")

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apiloom.base import plugins
+from apiloom.base import json, plugins
 from apiloom.base.errors import CallerError, HouseFault
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.calls.ports import Policy, Proceed
 from apiloom.model.api import Schema
+from apiloom.model.schema import DEFS, IN_LIST, IN_MAP, IN_VALUE
 
 MOST_PROBLEMS = 20
 """Problems told at most; a model mends the first ones before it can use the rest."""
@@ -22,19 +23,63 @@ MOST_CHARACTERS = 300
 """Characters of one problem; a message may quote the whole argument."""
 
 
+_UNIONS = frozenset({"anyOf", "oneOf"})
+_UNION = "apiloom.union."
+
+MOST_VALUES = 2_000
+"""Values of a call whose problems are all told. Larger arguments are told their first problem only: every error takes
+a millisecond's share and quotes the value it is about."""
+
+_CHARACTERS_PER_VALUE = 64
+
+
 def check_arguments(tool: str, schema: Callable[[], Schema], accepted: Sequence[str]) -> Policy:
     """The policy for one tool. ``schema`` gives its closed canonical input schema when it is first needed."""
     validator: Any = None
+    explainer: Any = None
 
     async def arguments(call: Call, proceed: Proceed) -> Outcome:
-        nonlocal validator
+        nonlocal validator, explainer
         if validator is None:
             validator = compile_validator(tool, schema())
-        if validator.is_valid(call.arguments):
+        if _is_valid(tool, validator, call.arguments):
             return await proceed(call)
-        return refusal(_told(tool, validator, call.arguments, accepted))
+        if explainer is None:
+            explainer = compile_validator(tool, without_branches(schema()))
+        return refusal(_told(tool, explainer, call.arguments, accepted))
 
     return arguments
+
+
+def without_branches(schema: Schema) -> Schema:
+    """The schema with each union behind two negations: it admits the same and is told as one problem.
+
+    The validator explains a failed union by every problem of every member, and that of unions inside them: minutes and
+    gigabytes for a value that nests a dozen levels. Whether one fits it remembers, which is all that is told of it.
+    """
+    unions: dict[str, Schema] = {}
+
+    def plain(node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        out: dict[str, Any] = {}
+        for keyword, value in node.items():
+            if keyword in IN_MAP and isinstance(value, dict):
+                out[keyword] = {name: plain(part) for name, part in value.items()}
+            elif keyword in IN_VALUE:
+                out[keyword] = plain(value)
+            elif keyword in IN_LIST and isinstance(value, list):
+                out[keyword] = [plain(part) for part in value]
+            else:
+                out[keyword] = value
+        for keyword in _UNIONS & out.keys():
+            name = f"{_UNION}{len(unions)}"
+            unions[name] = {keyword: out.pop(keyword)}
+            out["allOf"] = [*out.get("allOf", ()), {"not": {"not": {"$ref": DEFS + name}}}]
+        return out
+
+    told = plain(schema)
+    return {**told, "$defs": {**told.get("$defs", {}), **unions}} if unions else told
 
 
 def compile_validator(tool: str, schema: Schema) -> Any:
@@ -52,18 +97,30 @@ def compile_validator(tool: str, schema: Schema) -> Any:
         ) from error
 
 
-def _told(tool: str, validator: Any, arguments: dict[str, Any], accepted: Sequence[str]) -> CallerError:
+def _is_valid(tool: str, validator: Any, arguments: dict[str, Any]) -> bool:
+    try:
+        return bool(validator.is_valid(arguments))
+    except ValueError as error:
+        raise CallerError(
+            f"{tool} was not called, its arguments hold what JSON cannot say ({type(error).__name__})",
+            code="policy.arguments.invalid",
+            hint="send text of whole characters and finite numbers",
+        ) from None
+
+
+def _told(tool: str, explainer: Any, arguments: dict[str, Any], accepted: Sequence[str]) -> CallerError:
+    known = frozenset(accepted)
     problems: list[str] = []
-    unknown = [name for name in arguments if name not in accepted]
+    unknown = [name for name in arguments if name not in known]
     more = 0
-    for error in validator.iter_errors(arguments):
+    for error in _errors(explainer, arguments):
         path = "/".join(str(part) for part in error.instance_path)
         if not path and error.kind.name == "additionalProperties":
             continue
         if len(problems) == MOST_PROBLEMS:
             more += 1
             continue
-        problems.append(f"{path or 'arguments'}: {_short(error.message)}")
+        problems.append(f"{path or 'arguments'}: {_sentence(error)}")
     if unknown:
         listed = ", ".join(_short(repr(name)) for name in unknown[:MOST_PROBLEMS])
         problems.append(f"unknown {'argument' if len(unknown) == 1 else 'arguments'} {listed}")
@@ -71,10 +128,48 @@ def _told(tool: str, validator: Any, arguments: dict[str, Any], accepted: Sequen
         problems.append(f"and {more} more")
     takes = ", ".join(accepted) if accepted else "none"
     return CallerError(
-        f"{tool} was not called, its arguments are not right: {'; '.join(problems)}",
+        f"{tool} was not called, its arguments are not right: {'; '.join(problems) or 'they nest too deeply'}",
         code="policy.arguments.invalid",
         hint=f"accepted arguments are {takes}",
     )
+
+
+def _errors(explainer: Any, arguments: dict[str, Any]) -> list[Any]:
+    """All errors of small arguments, the first one of large ones; none where they nest too deeply to be shown."""
+    try:
+        if _is_small(arguments):
+            return list(explainer.iter_errors(arguments))
+        explainer.validate(arguments)
+    except plugins.load("jsonschema_rs").ValidationError as error:
+        return [error]
+    except ValueError:
+        return []
+    return []
+
+
+def _is_small(arguments: dict[str, Any]) -> bool:
+    left = MOST_VALUES
+    waiting: list[Any] = [arguments]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            left -= sum(map(len, value)) // _CHARACTERS_PER_VALUE
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+        elif isinstance(value, str):
+            left -= len(value) // _CHARACTERS_PER_VALUE
+        left -= 1
+        if left < len(waiting):
+            return False
+    return True
+
+
+def _sentence(error: Any) -> str:
+    kind = error.kind
+    if kind.name == "not" and isinstance(kind.schema, dict) and _UNION in str(kind.schema.get("not", "")):
+        return f"{_short(json.dumps(error.instance).decode())} has none of the forms that fit here"
+    return _short(error.message)
 
 
 def _short(message: str) -> str:

@@ -14,12 +14,14 @@ VARIABLE = "_APILOOM_COMPLETE"
 
 
 @click.command()
-@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(SHELLS))
 @answering
 @click.pass_obj
 @click.pass_context
 def completion(context: click.Context, seat: Seat, shell: str | None) -> int:
-    """Print the completion script of a shell (yours, if none is named).
+    """Print the completion script of a shell.
+
+    SHELL is bash, zsh or fish; yours, if none is named.
 
     \b
     bash:  apiloom completion bash >> ~/.bashrc

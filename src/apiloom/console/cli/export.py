@@ -36,10 +36,10 @@ Files = dict[str, str]
 @answering
 @click.pass_obj
 def export(seat: Seat, /, source: str, folder: str, target: str, **given: Any) -> int:
-    """Write the tools of SOURCE into DIR as definitions or configuration.
+    """Write tools as definitions or configuration.
 
-    anthropic and openai write the tools of a request to a model, config a configuration file for each MCP client. A DIR
-    of - prints the definitions instead.
+    They go into the folder DIR; with - they are printed instead. anthropic and openai write the tools of a request to
+    a model, config a configuration file for each MCP client.
     """
     if target in {"python", "mcpb"}:
         raise not_yet(f"export --to {target} comes", hint="anthropic, openai and config work today")
@@ -59,6 +59,8 @@ def export(seat: Seat, /, source: str, folder: str, target: str, **given: Any) -
         files, warnings = _definitions(connector, cast("Target", target))
     if folder == "-":
         write_bytes(next(iter(files.values())).encode())
+        for warning in warnings:
+            announce(f"note: {warning}")
         return OK
     written = [str(_write(seat.house.surroundings.folder / folder, name, text)) for name, text in files.items()]
     if seat.machine:

@@ -31,7 +31,7 @@ def _variable(_ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 @click.command(cls=SourceCommand)
-@click.argument("client", type=click.Choice(CLIENTS))
+@click.argument("client", metavar="CLIENT", type=click.Choice(CLIENTS))
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=SourceWord())
 @click.option("--url", metavar="URL", callback=http_url, help="Point to a server that runs, instead of starting one.")
 @click.option("--token-env", metavar="VAR", callback=_variable, help="Variable that holds the bearer token of --url.")
@@ -44,10 +44,11 @@ def _variable(_ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 @answering
 @click.pass_obj
 def install(seat: Seat, /, client: Client, sources: tuple[str, ...], **given: Any) -> int:
-    """Write a server into the configuration of CLIENT.
+    """Write a server into a client's configuration.
 
-    Other content of the file stays byte for byte, and a dated copy of the old file is kept. Secrets are never written:
-    variables are named, and the client hands their values on.
+    CLIENT is claude-code, claude-desktop, cursor, vscode or codex. Other content of its file stays byte for byte, and a
+    dated copy of the old file is kept. Secrets are never written: variables are named, and the client hands their
+    values on.
     """
     options = read_options(given)
     if sources and given["url"]:

@@ -59,7 +59,7 @@ def check_source(source: str, folder: Path) -> str:
 
 def _later(word: str) -> click.Command:
     def answer(seat: Seat) -> None:  # noqa: ARG001 - every command is given its seat
-        raise not_yet(f"apiloom {word} comes")
+        raise not_yet(f"the command {word} comes")
 
     return click.Command(
         word,

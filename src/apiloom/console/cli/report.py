@@ -10,7 +10,10 @@ from typing import Any
 import click
 
 from apiloom.base import json, plugins
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog
 from apiloom.console.cli.seat import plain
+from apiloom.model.api import SecurityScheme
+from apiloom.model.variables import variable_name
 
 MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
 """Lines shown of each kind unless everything is asked for."""
@@ -18,7 +21,7 @@ MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
 PIPE_WIDTH = 160
 """Columns of a table that no terminal bounds."""
 
-_VIEW = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+_VIEW = ("name", "title", "description", "inputSchema", "annotations")
 _LEVELS = ("error", "warning", "note")
 
 
@@ -41,6 +44,28 @@ def render_report(report: dict[str, Any], *, whole: bool) -> None:
         _line(_score(report["score"]))
 
 
+def render_credentials(catalog: Catalog) -> None:
+    """Print what tools want to be signed with: the variable of each security scheme, how it is sent, and how often."""
+    wanted: Counter[str] = Counter()
+    for tool in catalog.tools.values():
+        wanted.update({scheme for need in tool.binding.security for scheme, _ in need if scheme in catalog.schemes})
+    if wanted:
+        _line("\ncredentials:")
+    for name in sorted(wanted):
+        scheme = catalog.schemes[name]
+        _line(f"  {variable_name(name)}  {name}, {_sent(scheme)}, {_count(wanted[name], 'tool')}")
+
+
+def _sent(scheme: SecurityScheme) -> str:
+    if scheme.kind == "apiKey":
+        return f"a key in {scheme.place} {scheme.name}"
+    if scheme.kind == "mutualTLS":
+        return "the client certificate of the connection"
+    if scheme.kind == "http" and scheme.scheme not in {"basic", "bearer"}:
+        return f"what follows {scheme.scheme.capitalize()} in Authorization"
+    return "user:password" if scheme.scheme == "basic" else "a bearer token"
+
+
 def _score(score: dict[str, Any]) -> str:
     """The total first, then what it is made of: parts may be numbers or carry their own ``score``."""
     parts = score.get("parts", {})
@@ -57,8 +82,13 @@ def _tools(tools: Sequence[dict[str, Any]], *, whole: bool) -> None:
     if not tools:
         return
     shown = tools if whole else tools[:MOST_TOOLS]
+    listed = (*_VIEW, "outputSchema") if len(tools) <= MOST_WITH_OUTPUT else _VIEW
     rows = [
-        (tool["name"], tool["method"], tool["path"], tool["class"], str(len(tool["arguments"])), f"{_tokens(tool):,}")
+        (
+            *(tool[key] for key in ("name", "method", "path", "class")),
+            str(len(tool["arguments"])),
+            f"{_tokens({key: tool[key] for key in listed if tool.get(key) is not None}):,}",
+        )
         for tool in shown
     ]
     _line("")
@@ -114,9 +144,9 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     plugins.load("rich.console:Console")(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
 
 
-def _tokens(tool: dict[str, Any]) -> int:
-    """The cost of one tool in a list: UTF-8 bytes by four, rounded up."""
-    return -(-len(json.dumps({key: tool[key] for key in _VIEW if tool.get(key) is not None})) // 4)
+def _tokens(entry: dict[str, Any]) -> int:
+    """The cost of one entry of a list: UTF-8 bytes by four, rounded up."""
+    return -(-len(json.dumps(entry)) // 4)
 
 
 def _shown(value: Any) -> str:

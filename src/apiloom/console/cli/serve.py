@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from apiloom.base.errors import CallerError
 from apiloom.console.cli.later import not_yet
 from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
 from apiloom.console.cli.seat import Seat, announce
-from apiloom.console.house import Listen
+from apiloom.console.house import Listen, Served
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8787
 
@@ -65,7 +66,22 @@ def serve(seat: Seat, /, sources: tuple[str, ...], **given: Any) -> int:
     listen = Listen(
         stdio=given["stdio"], host=host, port=port, public_url=given["public_url"] or "", open=given["open_"]
     )
-    return seat.house.serve(checked(seat, sources), read_options(given), listen, announce)
+    return seat.house.serve(checked(seat, sources), read_options(given), listen, announce, partial(_tell, seat))
+
+
+def _tell(seat: Seat, served: Served) -> None:
+    """Say where the server is: one line of JSON on standard output for a program, words for a person."""
+    if seat.machine:
+        value = {"title": served.title, "url": served.url, "tools": served.tools, "token": served.token or None}
+        seat.print_json(value)
+        return
+    tools = f"{served.tools} tool{'' if served.tools == 1 else 's'}"
+    where = f"{served.url} and every other address of this machine" if served.everywhere else served.url
+    announce(f"{served.title} is served with {tools} at {where}")
+    if served.token:
+        announce(f"callers must send Authorization: Bearer {served.token}")
+    variable = " --token-env VARIABLE" if served.token else ""
+    announce(f"to add it to a client: apiloom install CLIENT --url {served.url}{variable}")
 
 
 def _refuse_later(given: dict[str, Any]) -> None:

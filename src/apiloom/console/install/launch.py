@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from apiloom.catalog.tool import Catalog
 from apiloom.console.house import Options, Surroundings
 from apiloom.emit.config import Client
-
-_SEGMENT = re.compile(r"[^A-Z0-9]")
+from apiloom.model.variables import variable_name
 
 
 def program(surroundings: Surroundings) -> tuple[str, ...]:
@@ -58,8 +56,8 @@ def credential_names(catalogs: Mapping[str, Catalog], auth: str, *, by_slug: boo
         schemes = {scheme for need in needs for scheme, _ in need}
         if auth and not catalog.schemes:
             schemes.add("DEFAULT")
-        middle = f"{_SEGMENT.sub('_', slug.upper())}_" if by_slug or len(catalogs) > 1 else ""
-        names |= {f"APILOOM_{middle}AUTH_{_SEGMENT.sub('_', scheme.upper())}" for scheme in schemes}
+        told = slug if by_slug or len(catalogs) > 1 else ""
+        names |= {variable_name(scheme, told) for scheme in schemes}
     return sorted(names)
 
 

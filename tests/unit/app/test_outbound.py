@@ -1,0 +1,81 @@
+"""The way out as the environment sets it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from apiloom.app.outbound import open_sender
+from apiloom.base.errors import DesignError
+from apiloom.net.request import Request
+from support.sockets import peer, says
+from support.tls import identity, server_context
+
+USUAL = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}"
+
+
+def answer(body: str) -> bytes:
+    return ANSWER.format(len(body), body).encode()
+
+
+async def body_of(origin: str, environment: Mapping[str, str]) -> bytes:
+    sender = open_sender(environment)
+    try:
+        return (await sender.send(Request(method="GET", origin=origin, target="/a", timeout=10))).body
+    finally:
+        await sender.close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The client looks at the process's own variables, whatever this machine has."""
+    for name in (*USUAL, *(name.upper() for name in USUAL)):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+async def test_the_usual_proxy_is_used_but_not_for_what_is_on_this_machine(no_proxies: pytest.MonkeyPatch) -> None:
+    async with peer(says(answer("proxied"))) as proxy, peer(says(answer("direct"))) as it:
+        no_proxies.setenv("http_proxy", proxy.origin)
+        environment = {"http_proxy": proxy.origin}
+        assert await body_of("http://api.invalid", environment) == b"proxied"
+        assert proxy.targets() == [b"http://api.invalid/a"]
+        assert await body_of(it.origin, environment) == b"direct"
+        assert len(proxy.seen) == 1
+
+
+async def test_a_proxy_of_our_own_name_takes_everything() -> None:
+    async with peer(says(answer("proxied"))) as proxy, peer(says(answer("direct"))) as it:
+        assert await body_of(it.origin, {"APILOOM_PROXY": proxy.origin}) == b"proxied"
+        assert it.seen == []
+
+
+async def test_authorities_and_a_client_certificate_come_from_files(tmp_path: Path) -> None:
+    authority = identity("authority")
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    (tmp_path / "me.pem").write_bytes(identity("client", "client.example", by=authority).pem)
+    context = server_context(identity("server", "127.0.0.1", by=authority), tmp_path, clients_of=authority)
+    environment = {
+        "APILOOM_CA_FILE": str(tmp_path / "ca.pem"),
+        "APILOOM_CLIENT_CERTIFICATE": str(tmp_path / "me.pem"),
+    }
+    async with peer(says(answer("trusted")), tls=context) as it:
+        assert await body_of(it.origin, environment) == b"trusted"
+
+
+@pytest.mark.parametrize("name", ["APILOOM_CA_FILE", "APILOOM_CLIENT_CERTIFICATE"])
+def test_a_file_that_is_not_there_is_told_with_the_variable_that_names_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DesignError, match=f"^{name} names .*gone.pem, which cannot be read") as caught:
+        open_sender({name: str(tmp_path / "gone.pem")})
+    assert caught.value.code == "net.settings"
+
+
+@pytest.mark.parametrize("name", ["APILOOM_PROXY", "APILOOM_CA_FILE", "APILOOM_CLIENT_CERTIFICATE"])
+def test_a_setting_that_cannot_be_used_is_told_at_the_start_without_its_value(tmp_path: Path, name: str) -> None:
+    (tmp_path / "wrong").write_text("secret")
+    value = "secret::" if name == "APILOOM_PROXY" else str(tmp_path / "wrong")
+    with pytest.raises(DesignError) as caught:
+        open_sender({name: value})
+    assert caught.value.code == "net.settings"
+    assert "secret" not in caught.value.sentence()
