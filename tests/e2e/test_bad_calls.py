@@ -143,6 +143,18 @@ def test_garbage_on_the_wire_does_not_end_the_server(server: Serving) -> None:
     still_answers(server)
 
 
+@pytest.mark.parametrize(
+    "start", [b"GET /", b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nX-Long: "], ids=["target", "header"]
+)
+def test_a_head_without_end_is_cut_off(start: bytes, server: Serving) -> None:
+    with socket.create_connection(address(server), timeout=10) as line, contextlib.suppress(ConnectionError):
+        line.sendall(start)
+        for _ in range(64):
+            line.sendall(b"a" * 65_536)
+        pytest.fail("four megabytes of a head were taken")
+    still_answers(server)
+
+
 def test_a_client_that_leaves_in_the_middle_of_its_request_is_forgotten(server: Serving) -> None:
     for _ in range(20):
         with socket.create_connection(address(server), 5) as line:

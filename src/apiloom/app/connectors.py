@@ -11,7 +11,7 @@ from apiloom import __version__
 from apiloom.app.cachedir import cache_folder
 from apiloom.app.fetching import fetch_url
 from apiloom.app.slug import slug_of
-from apiloom.app.sources import Opened, open_source
+from apiloom.app.sources import MISSING, Opened, open_source
 from apiloom.base import json, plugins
 from apiloom.base.errors import DesignError
 from apiloom.catalog.storage import scheme_from_json, scheme_to_json, tool_from_json, tool_to_json
@@ -184,9 +184,9 @@ def _unchanged(opened: Opened, reads: Mapping[str, str]) -> bool:
         if location == opened.document.location:
             continue
         try:
-            content = opened.fetch(location)
+            found = hashlib.sha256(opened.fetch(location)).hexdigest()
         except DesignError:
-            return False
-        if hashlib.sha256(content).hexdigest() != digest:
+            found = MISSING
+        if found != digest:
             return False
     return True

@@ -8,40 +8,67 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin, urlsplit
 
 from apiloom.app.outbound import open_sender
-from apiloom.base.errors import DesignError
-from apiloom.net.request import Request, Response
+from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.net.request import Request, Response, Sender
 
 MOST_BYTES = 100 * 1024 * 1024
 MOST_REDIRECTS = 5
 SECONDS = 30.0
 
 
-def fetch_url(url: str) -> bytes:
-    """The bytes behind an http(s) URL, following at most five redirects.
+def fetch_url(url: str, follow: Callable[[str], bool]) -> bytes:
+    """The bytes behind an http(s) URL, following at most five redirects; ``follow`` is asked about each of them.
 
     Raises:
         UpstreamError: ``net.*`` when it cannot be reached.
-        DesignError: ``document.fetch`` when the answer is not 200.
+        DesignError: ``document.fetch`` when the answer is not 200, or a redirect is not to be followed.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="apiloom-fetch") as thread:
-        return thread.submit(lambda: asyncio.run(_fetched(url))).result()
+        return thread.submit(lambda: asyncio.run(_fetched(url, follow))).result()
 
 
-async def _fetched(url: str) -> bytes:
+async def _fetched(url: str, follow: Callable[[str], bool]) -> bytes:
     sender = open_sender(os.environ)
     try:
         for _ in range(MOST_REDIRECTS + 1):
-            answer = await sender.send(_request(url))
+            answer = await _answered(sender, url)
             if answer.status not in {301, 302, 303, 307, 308}:
                 return _content(url, answer)
-            url = urljoin(url, answer.header("location"))
+            try:
+                following = urljoin(url, answer.header("location"))
+                followed = follow(following)
+            except ValueError:
+                raise DesignError(
+                    f"{_shown(url)} redirects to what is no URL", code="document.fetch", hint="give the final URL"
+                ) from None
+            if not followed:
+                raise DesignError(
+                    f"{_shown(url)} redirects to another place, {_shown(following)}",
+                    code="document.fetch",
+                    hint="references to other places must be allowed",
+                )
+            url = following
         raise DesignError(f"{_shown(url)} redirects too often", code="document.fetch", hint="give the final URL")
     finally:
         await sender.close()
+
+
+async def _answered(sender: Sender, url: str) -> Response:
+    try:
+        return await sender.send(_request(url))
+    except UpstreamError as error:
+        if error.code != "net.too_large":
+            raise
+        raise UpstreamError(
+            f"{_shown(url)} gives more than {MOST_BYTES >> 20} MB",
+            code=error.code,
+            hint="download it and take out what is not needed",
+        ) from None
 
 
 def _request(url: str) -> Request:

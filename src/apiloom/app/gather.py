@@ -1,8 +1,8 @@
 """One system call for an answer instead of two.
 
-An ASGI server writes an answer's head and its body one after the other, and each write is a system call that also wakes
-the client. This transport holds what is written until the event loop's turn ends and hands it over in one piece: a tenth
-of the cost of a small answer (``docs/benchmarks.md``). Nothing waits longer than that turn.
+An ASGI server writes an answer's head and its body one after the other, and each write is a system call that also
+wakes the client. This transport holds what is written until the event loop's turn ends and hands it over in one piece.
+Nothing waits longer than that turn.
 """
 
 from __future__ import annotations

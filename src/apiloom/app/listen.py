@@ -11,8 +11,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from apiloom.app.asgi import AsgiApp
-from apiloom.app.patience import ROUND, hang_up, impatient
 from apiloom.app.gather import Gathering
+from apiloom.app.patience import ROUND, hang_up, impatient
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
 
@@ -108,7 +108,7 @@ async def serve_http(
                         undo.callback(loop.remove_signal_handler, number)
                 yield
 
-    spoken = plugins.load("uvicorn.protocols.http.httptools_impl:HttpToolsProtocol")
+    spoken = impatient(plugins.load("uvicorn.protocols.http.httptools_impl:HttpToolsProtocol"))
 
     class Protocol(spoken):  # type: ignore[misc, valid-type]
         """uvicorn's HTTP/1.1 over a transport that gathers writes."""

@@ -19,7 +19,7 @@ _FRESH = object()
 
 
 def impatient(protocol: type[Any]) -> type[Any]:
-    """uvicorn's HTTP protocol on httptools, with bounds on the head of a request."""
+    """The HTTP protocol of uvicorn on httptools, with bounds on the head of a request."""
 
     class Impatient(protocol):  # type: ignore[misc]
         """One connection. ``waited`` is the exchange that was the last one when a round found it waiting."""

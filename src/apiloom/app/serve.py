@@ -16,7 +16,7 @@ from apiloom.app.asgi import Front
 from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.listen import bind, run, serve_http
 from apiloom.app.quick import Quick, build_quick
-from apiloom.app.watch import Watched
+from apiloom.app.watch import Watched, outrun
 from apiloom.base.errors import ApiloomError
 from apiloom.console.house import Listen, Options, Served
 from apiloom.identity.gate import BearerGate, OpenGate
@@ -133,17 +133,26 @@ class _Serving:
             await asyncio.to_thread(loaded.keep)
 
     async def _watch(self) -> None:
+        """Serve a source anew whenever its files differ from what is served. Nothing that is in them ends this."""
+        fresh = True
         while True:
-            await self.watched.changed()
+            # A file that was written while we read is seen by its content: its time is the one we start from.
+            if not (fresh and await asyncio.to_thread(outrun, self.loaded)):
+                await self.watched.changed()
             try:
                 loaded = await asyncio.to_thread(self._load)
                 endpoint = self.quick.put(loaded)
-            except ApiloomError as error:
-                self.say(f"a source changed but is not served, the tools stay as they were: {error.sentence()}")
+            except (ApiloomError, OSError, ValueError, RuntimeError, MemoryError) as error:
+                fresh = False
+                why = error.sentence() if isinstance(error, ApiloomError) else type(error).__name__
+                self.say(f"a source changed but is not served, the tools stay as they were: {why}")
                 continue
+            fresh = True
             self.loaded = loaded
             self.watched = Watched.of(loaded)
             self.say(f"a source changed: {endpoint.listing.count} tools are served now")
+            for connector in loaded:
+                await asyncio.to_thread(connector.keep)
 
 
 def _unheard(text: str) -> None:

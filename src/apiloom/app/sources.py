@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from apiloom.app.folders import entry_document
@@ -25,18 +25,30 @@ from apiloom.readers.source import LIMITS, Document, Fetch
 
 _LATER = ("mcp:", "stdio:")
 
+MISSING = ""
+"""Stands for what a location holds that cannot be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An opened source. ``reads`` maps every location read so far to its SHA-256 and grows as ``fetch`` is used."""
+    """An opened source.
+
+    ``reads`` maps every location asked for so far to its SHA-256, or to :data:`MISSING`, and grows with ``fetch``.
+    """
 
     document: Document
     fetch: Fetch
     reads: dict[str, str] = field(default_factory=dict)
 
 
+class FetchUrl(Protocol):
+    """Brings the bytes behind a URL. ``follow`` is asked about the address of every redirect, before it is followed."""
+
+    def __call__(self, url: str, /, follow: Callable[[str], bool]) -> bytes: ...
+
+
 def open_source(
-    source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None], stdin: BinaryIO | None = None
+    source: str, *, remote_refs: bool, fetch_url: FetchUrl, say: Callable[[str], None], stdin: BinaryIO | None = None
 ) -> Opened:
     """Open a source: an existing path first, then ``mcp:`` and ``stdio:``, an http(s) URL, ``-``.
 
@@ -106,7 +118,7 @@ def _missing(source: str) -> DesignError:
     return DesignError(f"there is no file {source[:300]}", code="document.not_found", hint=hint)
 
 
-def _from_path(path: Path, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None]) -> Opened:
+def _from_path(path: Path, *, remote_refs: bool, fetch_url: FetchUrl, say: Callable[[str], None]) -> Opened:
     if path.is_dir():
         say(f"looking for the document in {path}")
         entry = entry_document(path)
@@ -118,20 +130,16 @@ def _from_path(path: Path, *, remote_refs: bool, fetch_url: Fetch, say: Callable
     say(f"reading {entry}")
     reads: dict[str, str] = {}
 
-    def fetch(wanted: str) -> bytes:
+    def bring(wanted: str) -> bytes:
         if urlsplit(wanted).scheme in ("http", "https"):
-            content = _remote(wanted, fetch_url, allowed=remote_refs)
-        elif wanted == location:
-            content = read_file(entry)
-        else:
-            content = read_file(reach.within(wanted))
-        reads[wanted] = hashlib.sha256(content).hexdigest()
-        return content
+            return _remote(wanted, fetch_url, home="", anywhere=remote_refs)
+        return read_file(entry if wanted == location else reach.within(wanted))
 
+    fetch = _remembering(reads, bring)
     return Opened(document=Document(location=location, content=fetch(location)), fetch=fetch, reads=reads)
 
 
-def _from_url(source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable[[str], None]) -> Opened:
+def _from_url(source: str, *, remote_refs: bool, fetch_url: FetchUrl, say: Callable[[str], None]) -> Opened:
     try:
         parts = urlsplit(source)
         named = bool(parts.hostname)
@@ -143,41 +151,70 @@ def _from_url(source: str, *, remote_refs: bool, fetch_url: Fetch, say: Callable
             code="document.fetch",
             hint="give a plain http or https URL; download what needs a login",
         )
-    location = parts._replace(fragment="").geturl()
-    say(f"fetching {parts._replace(query='', fragment='').geturl()}")
-    content = fetch_url(location)
-    home = f"{parts.scheme}://{parts.netloc}".lower()
-    opened = _with_remote(location, content, fetch_url, remote_refs=remote_refs, home=home)
+    say(f"fetching {_place(source)}")
+    # Where the last redirect ends is what references are relative to (RFC 3986 section 5.1.3).
+    places = [source]
+
+    def follow(url: str) -> bool:
+        places.append(url)
+        return True
+
+    content = fetch_url(parts._replace(fragment="").geturl(), follow)
+    location = _place(places[-1])
+    opened = _with_remote(location, content, fetch_url, remote_refs=remote_refs, home=_origin(location))
     opened.reads[location] = hashlib.sha256(content).hexdigest()
     return opened
 
 
-def _with_remote(location: str, content: bytes, fetch_url: Fetch, *, remote_refs: bool, home: str = "") -> Opened:
+def _with_remote(location: str, content: bytes, fetch_url: FetchUrl, *, remote_refs: bool, home: str = "") -> Opened:
     """A document that is no file: its references reach addresses of its own origin, and others when allowed."""
     reads: dict[str, str] = {}
 
-    def fetch(wanted: str) -> bytes:
-        parts = urlsplit(wanted)
-        if parts.scheme not in ("http", "https"):
+    def bring(wanted: str) -> bytes:
+        if urlsplit(wanted).scheme not in ("http", "https"):
             raise DesignError(f"{wanted[:200]} cannot be read from here", code="document.out_of_reach", hint=_WITHIN)
-        own = f"{parts.scheme}://{parts.netloc}".lower() == home
-        found = _remote(wanted, fetch_url, allowed=remote_refs or own)
-        reads[wanted] = hashlib.sha256(found).hexdigest()
-        return found
+        return _remote(wanted, fetch_url, home=home, anywhere=remote_refs)
 
-    return Opened(document=Document(location=location, content=content), fetch=fetch, reads=reads)
+    document = Document(location=location, content=content)
+    return Opened(document=document, fetch=_remembering(reads, bring), reads=reads)
 
 
-def _remote(wanted: str, fetch_url: Fetch, *, allowed: bool) -> bytes:
+def _remembering(reads: dict[str, str], bring: Fetch) -> Fetch:
+    """``bring``, noting what came; also that nothing came, for what is missing today may be there tomorrow."""
+
+    def fetch(wanted: str) -> bytes:
+        try:
+            content = bring(wanted)
+        except DesignError as error:
+            if error.code != "document.out_of_reach":
+                reads[wanted] = MISSING
+            raise
+        reads[wanted] = hashlib.sha256(content).hexdigest()
+        return content
+
+    return fetch
+
+
+def _place(url: str) -> str:
+    """A URL as it may be told and kept: without its query, in which keys stand, and its fragment."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _remote(wanted: str, fetch_url: FetchUrl, *, home: str, anywhere: bool) -> bytes:
     """What a reference to another place holds; a place that cannot be reached costs the reference, not the document."""
-    if not allowed:
+    if not anywhere and _origin(wanted) != home:
         raise DesignError(
             f"{wanted[:200]} is at another place",
             code="document.out_of_reach",
             hint="references to other places must be allowed",
         )
     try:
-        return fetch_url(wanted)
+        return fetch_url(wanted, lambda url: anywhere or _origin(url) == _origin(wanted))
     except UpstreamError as error:
         raise DesignError(error.message, code="document.fetch", hint=error.hint) from None
 

@@ -7,11 +7,14 @@ on every system.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from apiloom.app.connectors import Loaded
+from apiloom.app.sources import MISSING, read_file
+from apiloom.base.errors import DesignError
 
 SECONDS = 1.0
 """Between two looks; a change is served after the second look that finds the same state, so that no half-written
@@ -29,9 +32,9 @@ class Watched:
 
     @classmethod
     def of(cls, loaded: Iterable[Loaded]) -> Watched:
-        """The local files that connectors were read from, as they are now."""
+        """The local files that connectors were read from or wanted to read, as they are now."""
         reads = (location for connector in loaded for location in connector.reads)
-        files = tuple(sorted({Path(location) for location in reads if _is_file(location)}))
+        files = tuple(sorted({Path(location) for location in reads if "://" not in location}))
         return cls(files, _look(files))
 
     async def changed(self) -> None:
@@ -47,8 +50,17 @@ class Watched:
                 return
 
 
-def _is_file(location: str) -> bool:
-    return "://" not in location and Path(location).is_file()
+def outrun(loaded: Iterable[Loaded]) -> bool:
+    """Whether a local file holds something else by now than what was read of it."""
+    reads = [read for connector in loaded for read in connector.reads.items() if "://" not in read[0]]
+    return any(_digest(Path(location)) != digest for location, digest in reads)
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(read_file(file)).hexdigest()
+    except DesignError:
+        return MISSING
 
 
 def _look(files: Iterable[Path]) -> State:

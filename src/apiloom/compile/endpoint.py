@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from apiloom.base import json
 from apiloom.calls.endpoint import Endpoint, Listing, Route, build_route
+from apiloom.calls.order import ORDER
 from apiloom.calls.policies.arguments import check_arguments
-from apiloom.calls.ports import Backend
+from apiloom.calls.ports import Backend, Policy
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Tool
 from apiloom.catalog.validation import input_validator_schema
 from apiloom.compile.routes import Routes
@@ -72,9 +73,16 @@ def build_endpoint(name: str, parts: Sequence[Part]) -> Endpoint:
 
 def compile_tool(shown: str, part: Part, tool: Tool) -> Route:
     """One tool with the default policies around its backend, in the order of ``calls/order.py``."""
+    policies = [_POLICIES[name](shown, part, tool) for name, _ in ORDER]
+    return build_route(policies, part.backend(tool))
+
+
+def _arguments(shown: str, part: Part, tool: Tool) -> Policy:
     accepted = [argument.name for argument in tool.arguments]
-    arguments = check_arguments(shown, lambda: input_validator_schema(tool, part.schemas), accepted)
-    return build_route((arguments,), part.backend(tool))
+    return check_arguments(shown, lambda: input_validator_schema(tool, part.schemas), accepted)
+
+
+_POLICIES: Mapping[str, Callable[[str, Part, Tool], Policy]] = {"policy.arguments": _arguments}
 
 
 def build_listing(entries: Iterable[bytes]) -> Listing:

@@ -103,6 +103,12 @@ def _one_line(scheme: str, value: str) -> str:
             code="credentials.value",
             hint="a key, token or password is one line of text",
         )
+    if any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise DesignError(
+            f"the credential of {scheme} holds bytes that are no text",
+            code="credentials.value",
+            hint="write it in UTF-8",
+        )
     return value
 
 

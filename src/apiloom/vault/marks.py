@@ -6,10 +6,13 @@ Pure text work on behalf of the signers; decides nothing about which scheme appl
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import html
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
+from apiloom.base import json
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Request
@@ -17,6 +20,7 @@ from apiloom.vault.credentials import Credential
 
 HIDDEN = "***"
 _SHORTEST_SECRET = 6
+_TRIPLET = re.compile(r"%[0-9A-F]{2}")
 _COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 """Characters of a cookie value beside letters and digits (RFC 6265 section 4.1.1); ``%`` because values of real
 cookies are percent-encoded already."""
@@ -133,14 +137,35 @@ def _basic(scheme: SecurityScheme, credential: Credential) -> Signature:
 
 
 def _spellings(*values: str) -> tuple[str, ...]:
-    """The values as they may stand in an answer: plain, percent-encoded, and with JSON's escaped slash.
+    """The values as they may stand in an answer: plain, percent-encoded, and escaped as JSON and HTML writers do.
 
     Values shorter than six characters are left out: removing them would damage ordinary text and hide little.
     """
     found = dict.fromkeys(
-        spelling
-        for value in values
-        if len(value) >= _SHORTEST_SECRET
-        for spelling in (value, quote(value, safe=""), value.replace("/", "\\/"))
+        spelling for value in values if len(value) >= _SHORTEST_SECRET for spelling in _written(value)
     )
     return tuple(found)
+
+
+def _written(value: str) -> Iterator[str]:
+    yield value
+    for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
+        yield encoded
+        yield _TRIPLET.sub(lambda found: found.group().lower(), encoded)
+    yield html.escape(value)
+    yield html.escape(value, quote=False)
+    text = json.quoted(value).decode()[1:-1]
+    for written in (text, text.replace("/", "\\/")):
+        yield written
+        yield _in_units(written, "", "04x")
+        yield written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    yield _in_units(value.replace("\\", "\\\\"), "\"&'+<>`", "04X")
+
+
+def _in_units(text: str, also: str, form: str) -> str:
+    """The text with characters beyond ASCII, and a few within, as JSON's escapes of UTF-16 units."""
+    if text.isascii() and not any(sign in text for sign in also):
+        return text
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 0x80 and chr(code) not in also else f"\\u{code:{form}}" for code in codes)

@@ -10,21 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from apiloom.app.sources import Opened, open_source, opened_text
+from apiloom.app.sources import MISSING, Opened, open_source, opened_text
 from apiloom.base.errors import DesignError, UpstreamError
 
 DOCUMENT = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {}\n"
 
 
-def no_web(url: str) -> bytes:
+Follow = Callable[[str], bool]
+Web = Callable[[str, Follow], bytes]
+
+
+def no_web(url: str, follow: Follow) -> bytes:
     raise AssertionError(f"{url} was fetched")
 
 
-def open_it(source: object, fetch_url: Callable[[str], bytes] = no_web, *, remote_refs: bool = False) -> Opened:
+def open_it(source: object, fetch_url: Web = no_web, *, remote_refs: bool = False) -> Opened:
     return open_source(str(source), remote_refs=remote_refs, fetch_url=fetch_url, say=lambda _: None)
 
 
-def refusal(source: object, fetch_url: Callable[[str], bytes] = no_web) -> DesignError:
+def refusal(source: object, fetch_url: Web = no_web) -> DesignError:
     with pytest.raises(DesignError) as caught:
         open_it(source, fetch_url)
     assert "\n" not in caught.value.sentence()
@@ -224,7 +228,7 @@ def test_a_missing_or_folder_neighbour_is_told(tmp_path: Path) -> None:
 def test_a_url_is_fetched_and_reaches_its_own_origin(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def web(url: str) -> bytes:
+    def web(url: str, follow: Follow) -> bytes:
         asked.append(url)
         return DOCUMENT.encode()
 
@@ -240,14 +244,45 @@ def test_a_url_is_fetched_and_reaches_its_own_origin(tmp_path: Path) -> None:
 
 def test_other_places_are_reached_when_allowed(tmp_path: Path) -> None:
     (tmp_path / "api.yaml").write_text(DOCUMENT)
-    opened = open_it(tmp_path / "api.yaml", lambda _: b"{}", remote_refs=True)
+    opened = open_it(tmp_path / "api.yaml", lambda _, follow: b"{}", remote_refs=True)
     assert opened.fetch("https://other.com/s.yaml") == b"{}"
     closed = open_it(tmp_path / "api.yaml")
     assert unreachable(closed, "https://other.com/s.yaml") == "document.out_of_reach"
 
 
+def test_a_redirected_document_refers_to_where_it_ended_and_its_references_stay_there() -> None:
+    asked: list[str] = []
+
+    def web(url: str, follow: Follow) -> bytes:
+        asked.append(url)
+        if url == "https://example.com/api.yaml?key=secret":
+            assert follow("https://cdn.example.com/v1/api.yaml?sig=hidden")
+            return DOCUMENT.encode()
+        assert follow("https://cdn.example.com/elsewhere.yaml")
+        if not follow("http://169.254.169.254/latest"):
+            raise DesignError("another place", code="document.fetch")
+        return b"{}"
+
+    opened = open_it("https://example.com/api.yaml?key=secret", web)
+    assert opened.document.location == "https://cdn.example.com/v1/api.yaml"
+    assert unreachable(opened, "https://cdn.example.com/v1/pet.yaml") == "document.fetch"
+    assert unreachable(opened, "https://example.com/pet.yaml") == "document.out_of_reach"
+    assert "secret" not in repr(opened.reads) + repr(opened.document)
+    assert "hidden" not in repr(opened.reads) + repr(opened.document)
+
+
+def test_what_could_not_be_read_is_remembered_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "api.yaml").write_text(DOCUMENT)
+    opened = open_it(tmp_path / "api.yaml")
+    assert unreachable(opened, tmp_path / "pet.yaml") == "document.not_found"
+    assert opened.reads[str(tmp_path / "pet.yaml")] == MISSING
+    (tmp_path / "pet.yaml").write_text("{}")
+    assert opened.fetch(str(tmp_path / "pet.yaml")) == b"{}"
+    assert opened.reads[str(tmp_path / "pet.yaml")] == hashlib.sha256(b"{}").hexdigest()
+
+
 def test_an_unreachable_url_is_upstreams_fault_but_an_unreachable_reference_the_documents(tmp_path: Path) -> None:
-    def web(url: str) -> bytes:
+    def web(url: str, follow: Follow) -> bytes:
         raise UpstreamError(f"nobody listens at {url}", code="net.refused")
 
     with pytest.raises(UpstreamError):

@@ -76,6 +76,7 @@ def test_every_spelling_comes_out_in_one_shape(headers: dict[str, str], expected
         {"retry_after": ""},
         {"retry_after": "9" * 5000},
         {"retry_after": "Mon, 99 Foo 2026 99:99:99 GMT"},
+        {"retry_after": "Mon, 01 Jan 99999999999 00:00:00 GMT"},
         {"x_ratelimit_limit": "unlimited", "x_ratelimit_remaining": "-"},
         {"ratelimit": ";;;,,==", "ratelimit_policy": '"x";w=60'},
         {"x_shopify_shop_api_call_limit": "a/b"},

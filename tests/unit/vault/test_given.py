@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apiloom.base.errors import DesignError
-from apiloom.vault.given import parse_credentials
+from apiloom.vault.given import parse_credentials, single_value
 
 
 def test_every_form_is_read() -> None:
@@ -59,3 +59,9 @@ def test_what_cannot_be_used_is_told_without_showing_it(value: Any, code: str, s
     assert "Scheme" in caught.value.message
     assert "s3" not in caught.value.sentence()
     assert caught.value.hint
+
+
+def test_a_secret_that_is_no_text_is_refused_without_showing_it() -> None:
+    with pytest.raises(DesignError, match="no text") as caught:
+        single_value("Key", "abc\udcffdef")
+    assert "abc" not in caught.value.sentence()

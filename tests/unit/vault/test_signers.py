@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import pickle
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -284,3 +288,25 @@ def test_a_secret_cannot_be_printed_or_pickled() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(secret)
     assert "hunter2" not in repr(parse_credentials({"basic": {"username": "u", "password": "hunter2"}}))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda key: json.dumps({"k": key}),
+        lambda key: json.dumps({"k": key}, ensure_ascii=False),
+        lambda key: json.dumps({"k": key}, ensure_ascii=False).replace("/", "\\/"),
+        lambda key: json.dumps(key, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e"),
+        lambda key: "".join(f"\\u{ord(c):04X}" if c in '"+<>é' else c.replace("\\", "\\\\") for c in key),
+        html.escape,
+        lambda key: quote(key, safe="").replace("%2B", "%2b").replace("%2F", "%2f").replace("%3C", "%3c").lower(),
+        quote,
+        quote_plus,
+    ],
+    ids=["ascii", "plain", "slash", "go", "dotnet", "html", "lower", "path", "form"],
+)
+def test_a_secret_is_known_however_a_server_writes_it_back(write: Callable[[str], str]) -> None:
+    key = 'k"ey\\+<é> a/z'
+    signer = choose_signer((need("header"),), SCHEMES, parse_credentials({"header": {"token": key}}), pinned=PINNED)
+    assert signer is not None
+    assert any(secret in write(key) for secret in signer.secrets)

@@ -1,0 +1,61 @@
+"""A served document that is replaced by something worse: the tools stay, until something better stands there."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from support.servers import Serving, modern, serving
+
+
+def document(*names: str) -> str:
+    paths = {f"/{name}": {"get": {"operationId": name, "responses": {"200": {"description": "ok"}}}} for name in names}
+    head = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "servers": [{"url": "http://127.0.0.1:1"}]}
+    return json.dumps({**head, "paths": paths})
+
+
+def told(server: Serving, words: str, times: int) -> None:
+    """Wait until the server has said something that often."""
+    for _ in range(300):
+        if server.said().count(words) >= times:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"not told {times} times: {server.said()}")
+
+
+def tools(server: Serving) -> list[str]:
+    return [tool["name"] for tool in modern(server.url, "tools/list", {}).value["result"]["tools"]]
+
+
+def test_a_document_that_breaks_vanishes_and_comes_back_is_served_again(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text(document("one"))
+    with serving(str(file)) as server:
+        file.write_text(document("one", "two")[:-40])
+        told(server, "tools stay as they were", 1)
+        file.unlink()
+        told(server, "tools stay as they were", 2)
+        file.mkdir()
+        told(server, "tools stay as they were", 3)
+        assert tools(server) == ["one"]
+        file.rmdir()
+        file.write_text(document("one", "two"))
+        told(server, "2 tools are served now", 1)
+        assert tools(server) == ["one", "two"]
+        assert "Traceback" not in server.said()
+
+
+def test_a_file_that_was_missing_counts_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    whole = json.loads(document("one"))
+    whole["paths"]["/two"] = {"$ref": "two.json"}
+    file.write_text(json.dumps(whole))
+    cache = {"APILOOM_CACHE": str(tmp_path / "cache")}
+    with serving(str(file), environment=cache) as server:
+        assert tools(server) == ["one"]
+        told_before = len(list(tmp_path.glob("cache/*.catalog")))
+        assert told_before <= 1
+        (tmp_path / "two.json").write_text(json.dumps({"get": {"operationId": "two", "responses": {}}}))
+        told(server, "2 tools are served now", 1)
+        assert tools(server) == ["one", "two"]
