@@ -39,7 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cpu", type=int, default=min(os.sched_getaffinity(0)), help="core for all (default: first)")
     parser.add_argument("--only", default="", help="cells such as get@16,big@16")
     parser.add_argument("--no-many", action="store_true", help="leave out the document of 1,242 operations")
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=9)
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -145,12 +146,12 @@ class Contestant:
     server: Served
     work: Work
     tally: Tally = field(default_factory=Tally)
-    cpu: float = 0.0
+    turns: list[float] = field(default_factory=list)
 
     @property
     def cpu_us(self) -> float:
-        """CPU of the server's process tree per call, in microseconds."""
-        return self.cpu / max(1, self.tally.calls) * 1e6
+        """CPU of the server's process tree per call, in microseconds: the middle one of its turns."""
+        return statistics.median(self.turns) if self.turns else 0.0
 
     def summary(self) -> dict[str, Any]:
         """The figures of this contestant in its cell."""
@@ -177,8 +178,9 @@ async def interleaved(
         order = list(zip(contestants, loads, strict=True))
         for each, load in order if turn % 2 == 0 else reversed(order):
             before = processor_seconds(each.server.pid)
-            each.tally.add(await load.run(seconds=seconds))
-            each.cpu += processor_seconds(each.server.pid) - before
+            block = await load.run(seconds=seconds)
+            each.turns.append((processor_seconds(each.server.pid) - before) / max(1, block.calls) * 1e6)
+            each.tally.add(block)
 
 
 class Ask:

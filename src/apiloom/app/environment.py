@@ -155,11 +155,14 @@ def _resolved(reference: str, environment: Mapping[str, str]) -> str:
             raise DesignError(f"the environment has no {place}", code="credentials.ref", hint="set it, or mend the ref")
         return value
     try:
+        if not stat.S_ISREG(Path(place).stat().st_mode):  # a pipe would keep us waiting for somebody to write into it
+            raise DesignError(f"{place} is not a regular file", code="credentials.ref", hint="put the secret into one")
         with Path(place).open("rb") as file:
             text = file.read(_LARGEST_SECRET + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no path"
         raise DesignError(
-            f"the secret in {place} cannot be read: {error.strerror}", code="credentials.ref", hint="check the path"
+            f"the secret in {place!r} cannot be read: {why}", code="credentials.ref", hint="check the path"
         ) from None
     if len(text) > _LARGEST_SECRET:
         raise DesignError(f"{place} is too large for a secret", code="credentials.ref", hint="it should hold one line")

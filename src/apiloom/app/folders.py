@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -18,6 +19,8 @@ _SKIPPED = frozenset({"node_modules", "vendor", "dist", "build", "venv", "__pyca
 _HEAD = 65_536
 _DEPTH = 4
 _FILES = 2_000
+_FOLDERS = 5_000
+_ENTRIES = 100_000
 
 
 def entry_document(folder: Path) -> Path:
@@ -51,10 +54,12 @@ def _files(folder: Path) -> list[Path]:
     """The JSON and YAML files of a folder and those below it, bounded in depth and number, in a fixed order."""
     files: list[Path] = []
     waiting = [(folder, 0)]
-    while waiting and len(files) < _FILES:
+    looked = 0
+    while waiting and len(files) < _FILES and looked < _FOLDERS:
         here, depth = waiting.pop(0)
+        looked += 1
         try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+            entries = sorted(itertools.islice(os.scandir(here), _ENTRIES), key=lambda entry: entry.name)
         except OSError:
             continue
         for entry in entries:
@@ -62,9 +67,16 @@ def _files(folder: Path) -> list[Path]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting += [(Path(entry.path), depth + 1)] if depth < _DEPTH else []
-            elif entry.is_file() and entry.name.lower().endswith(_SUFFIXES):
+            elif entry.name.lower().endswith(_SUFFIXES) and _is_file(entry):
                 files.append(Path(entry.path))
     return files[:_FILES]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link in a circle, or into a folder that is not ours to look into
+        return False
 
 
 def _states(path: Path) -> bool:

@@ -6,9 +6,12 @@ What a command needs is loaded when it is run: asking for help costs neither a r
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from apiloom.app.cachedir import home_folder
 from apiloom.base import plugins
 from apiloom.calls.call import Outcome
 from apiloom.console.cli.run import run
@@ -17,14 +20,40 @@ from apiloom.console.house import Connector, House, Listen, Options, Say, Served
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the program's name; the exit code."""
+    open_missing_streams()
     return run(build_house(), argv)
+
+
+def open_missing_streams() -> None:
+    """Give standard streams that whoever started us has closed to nobody, before a socket gets their numbers.
+
+    The event loop ends the process when it finds one of its own connections there.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            given = os.open(os.devnull, os.O_RDWR)
+            if given != number:
+                os.dup2(given, number)
+                os.close(given)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def build_house() -> House:
     """The house that commands work in: this process's environment, files and network."""
     desk = _Desk()
-    surroundings = Surroundings(environment=os.environ)
+    surroundings = Surroundings(environment=os.environ, home=home_folder(), folder=_folder())
     return House(read=desk.read, call=desk.call, preview=desk.preview, serve=desk.serve, surroundings=surroundings)
+
+
+def _folder() -> Path:
+    """Where we stand; the root when somebody has removed that folder."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.sep)
 
 
 class _Desk:

@@ -6,6 +6,7 @@ the machine it is read on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -36,12 +37,12 @@ class Reach:
         """
         folder = _absolute(file).parent
         above = folder.parent
-        shared = {_absolute(Path(tempfile.gettempdir()))}
-        try:
+        shared: set[Path] = set()
+        with contextlib.suppress(OSError):  # no folder for temporary files can be written to
+            shared.add(_absolute(Path(tempfile.gettempdir())))
+        with contextlib.suppress(RuntimeError):  # the system knows of no home
             home = Path.home()
             shared |= {home, *home.parents}
-        except RuntimeError:
-            pass
         return cls(folder if len(above.parts) < 3 or above in shared else above)
 
     def within(self, location: str) -> Path:

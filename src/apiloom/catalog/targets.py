@@ -23,6 +23,9 @@ Arguments = Mapping[str, Any]
 
 _placeholder = re.compile(r"\{([^{}]*)\}")
 _dot_segment = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/;]|\Z)").search
+_climbs = re.compile(r"(?:/|%2[fF]|%5[cC])(?:\.|%2[eE]){2}(?:[/;]|\Z|%2[fF]|%5[cC]|%3[bB])").search
+"""Two dots between slashes, escaped or not: many servers undo the escapes before they look at where a path leads."""
+
 _path_literal = escape_except("!$&'()*+,;=:@/[]^|", triplets=True)
 _query_literal = escape_except("!$&()*+,;=:@/?[]^|{}`\\", triplets=True)
 
@@ -55,7 +58,7 @@ def compile_path(binding: HttpBinding, prefix: str) -> Callable[[Arguments], str
             if argument not in arguments:
                 raise refuse(argument, "is missing", "it is part of the path")
             text += write(arguments[argument]) + literal
-        if ("/." in text or "/%2" in text) and _dot_segment(text):
+        if (("/." in text or "/%2" in text) and _dot_segment(text)) or (".." in text and _climbs(text)):
             raise _leads_elsewhere(arguments, [(argument, write) for argument, write, _ in steps])
         return text
 
@@ -87,7 +90,8 @@ def _path_step(binding: HttpBinding, name: str) -> tuple[str, Writer]:
 
 def _leads_elsewhere(arguments: Arguments, steps: list[tuple[str, Writer]]) -> CallerError:
     dotted = re.compile(r"(?:\.|%2[eE])+").fullmatch
-    guilty = [argument for argument, write in steps if dotted(write(arguments[argument]))]
+    written = [(argument, write(arguments[argument])) for argument, write in steps]
+    guilty = [argument for argument, text in written if dotted(text) or _climbs(f"/{text}/")]
     return refuse(
         (guilty or [steps[0][0]])[0],
         "makes a path segment '.' or '..', which leads to another place",

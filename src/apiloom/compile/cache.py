@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,10 @@ LAYOUT = 1
 
 MOST_FILES = 64
 """Files kept; the ones used longest ago go first."""
+
+
+_BEGUN_FOR = 3600.0
+"""Seconds after which a file that was begun and never finished is taken for what a killed process left."""
 
 
 class LazyTexts(Mapping[str, Value], Generic[Value]):
@@ -77,7 +83,9 @@ class Cache:
 
     def key(self, location: str, content: bytes, options: Mapping[str, Any]) -> str:
         """The name under which a source with these options is kept; different bytes have different names."""
-        seal = hashlib.sha256(json.canonical([LAYOUT, self._release, location, dict(options)]))
+        # The name of a file may be no text at all.
+        place = location.encode("utf-8", "backslashreplace").decode()
+        seal = hashlib.sha256(json.canonical([LAYOUT, self._release, place, dict(options)]))
         seal.update(hashlib.sha256(content).digest())
         return seal.hexdigest()
 
@@ -85,13 +93,13 @@ class Cache:
         """What was kept under a key, if ``still`` agrees that everything it was made from is unchanged."""
         path = self._path(key)
         try:
-            text = path.read_bytes()
+            text = self._read(path)
             end = text.index(b"\n")
             head = json.loads(text[:end])
             groups = Groups.read(memoryview(text)[end + 1 :], head["places"])
             if head["length"] != len(text) - end - 1 or not still(head["reads"]):
                 return None
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -102,20 +110,35 @@ class Cache:
         text, places = bytearray(), {}
         for group in ("entries", "tools", "schemas"):
             places[group] = _append(text, getattr(compiled, group))
-        head = json.dumps({**compiled.head, "places": places, "length": len(text)})
-        with contextlib.suppress(OSError):
+        # A ValueError is a location that is no text.
+        with contextlib.suppress(OSError, ValueError):
+            head = json.dumps({**compiled.head, "places": places, "length": len(text)})
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check(self._folder.stat())
             self._write(self._path(key), head + b"\n" + bytes(text))
             self._prune()
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key[:48]}.catalog"
 
+    def _read(self, path: Path) -> bytes:
+        """A file's bytes, if nobody else can have put them there: they say where credentials are sent to.
+
+        Raises:
+            OSError: there is none, or it or the folder is not ours alone.
+        """
+        _check(self._folder.stat())
+        with path.open("rb") as file:
+            _check(os.fstat(file.fileno()))
+            return file.read()
+
     def _write(self, path: Path, content: bytes) -> None:
         number, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
         try:
             with os.fdopen(number, "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # a file renamed before it is written may be all zeros after a power cut
             Path(name).replace(path)
         except OSError:
             Path(name).unlink(missing_ok=True)
@@ -123,8 +146,14 @@ class Cache:
 
     def _prune(self) -> None:
         files = sorted(self._folder.glob("*.catalog"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in files[MOST_FILES:]:
+        begun = [path for path in self._folder.glob(".new-*") if path.stat().st_mtime < time.time() - _BEGUN_FOR]
+        for path in [*files[MOST_FILES:], *begun]:
             path.unlink(missing_ok=True)
+
+
+def _check(found: os.stat_result) -> None:
+    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & stat.S_IWOTH):
+        raise PermissionError("others may have written it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

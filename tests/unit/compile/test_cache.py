@@ -1,6 +1,8 @@
 """The compiled cache: what is kept, what is refused, and what a damaged file does."""
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,4 +94,51 @@ def test_a_folder_that_cannot_be_written_to_is_no_failure(tmp_path: Path) -> Non
     blocked.write_text("not a folder")
     cache = Cache(blocked, release="1")
     cache.put("k" * 64, KEPT)
+    assert cache.get("k" * 64, always) is None
+
+
+def test_what_others_can_have_written_is_as_good_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache"
+    cache = Cache(folder, release="1")
+    cache.put("k" * 64, KEPT)
+    (file,) = folder.glob("*.catalog")
+    file.chmod(0o602)
+    assert cache.get("k" * 64, always) is None
+    file.chmod(0o600)
+    folder.chmod(0o777)
+    assert cache.get("k" * 64, always) is None
+    cache.put("l" * 64, KEPT)
+    assert len(list(folder.iterdir())) == 1
+    folder.chmod(0o700)
+    assert cache.get("k" * 64, always) is not None
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert cache.get("k" * 64, always) is None
+
+
+def test_what_a_killed_process_left_behind_is_swept_away(tmp_path: Path) -> None:
+    old, new = tmp_path / ".new-old", tmp_path / ".new-new"
+    for file in (old, new):
+        file.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    Cache(tmp_path, release="1").put("k" * 64, KEPT)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_place_that_is_no_text_is_no_failure(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, release="1")
+    key = cache.key("/tmp/\udcff.yaml", b"one", {})
+    assert key != cache.key("/tmp/\udcfe.yaml", b"one", {})
+    cache.put(key, replace(KEPT, head={"reads": {"/tmp/\udcff.yaml": "abc"}}))
+    assert cache.get(key, always) is None
+
+
+@pytest.mark.parametrize(
+    "head", [b"[]", b"{}", b'{"places":[],"length":0}', b'{"places":{"tools":1},"length":0}', b"1"]
+)
+def test_a_head_of_another_shape_is_as_good_as_absent(head: bytes, tmp_path: Path) -> None:
+    cache = Cache(tmp_path, release="1")
+    cache.put("k" * 64, KEPT)
+    (file,) = tmp_path.glob("*.catalog")
+    file.write_bytes(head + b"\n")
     assert cache.get("k" * 64, always) is None

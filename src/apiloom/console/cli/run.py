@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -12,7 +13,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from apiloom import __version__
-from apiloom.base.errors import ApiloomError, CallerError, HouseFault
+from apiloom.base.errors import ApiloomError, CallerError, DesignError, HouseFault
 from apiloom.console.cli.call import call
 from apiloom.console.cli.completion import VARIABLE, completion
 from apiloom.console.cli.export import export
@@ -23,6 +24,10 @@ from apiloom.console.cli.options import answering
 from apiloom.console.cli.seat import FAULT, INTERRUPTED, OK, PIPE_CLOSED, Seat, exit_code, tell
 from apiloom.console.cli.serve import serve
 from apiloom.console.house import House
+
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What the system says when there is no room left for what we write."""
 
 
 class Root(click.Group):
@@ -80,15 +85,27 @@ def run(house: House, argv: Sequence[str]) -> int:
     except SystemExit as asked:
         # Shell completion ends the process itself; a broken pipe on standard error ends up here too.
         return asked.code if isinstance(asked.code, int) else OK
-    except Exception as error:  # noqa: BLE001 - the outer wall
-        fault = HouseFault(
-            f"apiloom broke ({type(error).__name__})",
-            code="house.unexpected",
-            hint="run it again with --debug and report what it prints",
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            return _broken(error, seat)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        told = DesignError(
+            f"what was to be written could not be ({error.strerror})", code="cli.output", hint="make room there"
         )
-        fault.__cause__ = error
-        _failed(fault, seat)
-        return FAULT
+        return _failed(told, seat)
+    except Exception as error:  # noqa: BLE001 - the outer wall
+        return _broken(error, seat)
+
+
+def _broken(error: Exception, seat: Seat) -> int:
+    fault = HouseFault(
+        f"apiloom broke ({type(error).__name__})",
+        code="house.unexpected",
+        hint="run it again with --debug and report what it prints",
+    )
+    fault.__cause__ = error
+    _failed(fault, seat)
+    return FAULT
 
 
 def _failed(error: ApiloomError, seat: Seat) -> int:

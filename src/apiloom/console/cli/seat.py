@@ -39,7 +39,7 @@ class Seat:
 
     def print_json(self, value: Any) -> None:
         """One result for a program: a single line of JSON in UTF-8, whatever the terminal's encoding."""
-        write_bytes(json.dumps(value) + b"\n")
+        write_bytes(encoded(value) + b"\n")
 
     @contextmanager
     def progress(self) -> Iterator[Say]:
@@ -56,6 +56,22 @@ class Seat:
 def plain(text: str) -> str:
     """The text without control characters, tab and line feed kept."""
     return text.translate(_CONTROLS)
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON; what is no text in it, such as the name of a file in another encoding, as question marks."""
+    try:
+        return json.dumps(value)
+    except UnicodeEncodeError:
+        return json.dumps(_whole(value))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(name): _whole(member) for name, member in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def write_bytes(data: bytes) -> None:
@@ -89,7 +105,7 @@ def tell(error: ApiloomError, *, machine: bool) -> None:
     """One error as one line on standard error: a sentence for people, ``{"error": …}`` for programs."""
     if machine:
         shape = {"code": error.code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": shape}).decode(), err=True)
+        click.echo(encoded({"error": shape}).decode(), err=True)
     else:
         click.echo(plain(f"apiloom: {error.sentence()}"), err=True)
 
