@@ -162,7 +162,7 @@ def _resolved(reference: str, environment: Mapping[str, str]) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no path"
         raise DesignError(
-            f"the secret in {place!r} cannot be read: {why}", code="credentials.ref", hint="check the path"
+            f"the secret in {place} cannot be read: {why}", code="credentials.ref", hint="check the path"
         ) from None
     if len(text) > _LARGEST_SECRET:
         raise DesignError(f"{place} is too large for a secret", code="credentials.ref", hint="it should hold one line")

@@ -94,4 +94,5 @@ def _content(url: str, answer: Response) -> bytes:
 
 
 def _shown(url: str) -> str:
-    return urlsplit(url)._replace(query="", fragment="").geturl()[:200]
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()[:200]

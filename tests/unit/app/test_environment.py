@@ -121,6 +121,16 @@ def test_references_are_followed_into_environment_and_files(tmp_path: Path) -> N
         given({"MY_KEY": "x"}, file=file)
 
 
+@pytest.mark.parametrize("name", ["pipe", "folder", "a\0b"])
+def test_a_reference_to_what_is_no_file_is_refused_without_waiting(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    file = written(tmp_path, {"ApiKey": {"ref": f"file:{tmp_path / name}"}})
+    with pytest.raises(DesignError) as caught:
+        given(file=file)
+    assert caught.value.code == "credentials.ref"
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
 def test_a_file_that_others_could_read_is_refused(tmp_path: Path, mode: int) -> None:
     with pytest.raises(DesignError, match="can be read by others") as caught:

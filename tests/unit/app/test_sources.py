@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from apiloom.app.cachedir import cache_folder, home_folder
+from apiloom.app.main import build_house
 from apiloom.app.sources import MISSING, Opened, open_source, opened_text
 from apiloom.base.errors import DesignError, UpstreamError
 
@@ -303,3 +305,22 @@ def test_text_held_by_a_program_refers_to_nothing() -> None:
     opened = opened_text("application document", b"{}")
     assert opened.document.content == b"{}"
     assert unreachable(opened, "/x.yaml") == "document.out_of_reach"
+
+
+def test_a_machine_without_home_and_temporary_folder_reads_a_file_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> Path:
+        raise RuntimeError("no home")
+
+    def unusable() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.setattr("tempfile.gettempdir", unusable)
+    for name in ("APILOOM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "api.yaml").write_text(DOCUMENT)
+    assert open_it(tmp_path / "api.yaml").document.content
+    assert not cache_folder().parent.is_dir()
+    assert build_house().surroundings.home == home_folder()

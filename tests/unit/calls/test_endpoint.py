@@ -1,6 +1,7 @@
 """Endpoints, chains and the directory."""
 
 import asyncio
+import difflib
 
 import pytest
 
@@ -77,3 +78,19 @@ async def test_a_preview_meets_the_same_policies_as_a_call() -> None:
     route = build_route((refuse,), Echo())
     assert (await route.preview(Call(tool="x", arguments={}))).structured == b'{"tool":"x"}'
     assert (await route.preview(Call(tool="x", arguments={"a": 1}))).failed
+
+
+def test_twelve_thousand_names_are_not_all_compared_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    close = difflib.get_close_matches
+
+    def counted(word: str, names: list[str], n: int) -> list[str]:
+        compared.append(len(names))
+        return close(word, names, n=n)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    many = endpoint("get_pet", *(f"list_the_things_of_group_{number}" for number in range(12_000)))
+    with pytest.raises(CallerError) as caught:
+        many.route("get_pt")
+    assert "get_pet" in caught.value.hint
+    assert max(compared) <= 100

@@ -1,3 +1,4 @@
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -519,3 +520,25 @@ def test_the_script_beside_the_interpreter_starts_us(tmp_path):
     (tmp_path / "apiloom").write_text("")
     surroundings = Surroundings(python=str(tmp_path / "python"), prefix=str(tmp_path), platform="linux")
     assert program(surroundings) == (str(tmp_path / "apiloom"),)
+
+
+def test_a_link_in_a_project_does_not_choose_which_other_file_is_written(tmp_path, capsys):
+    desk = Desk(tmp_path)
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere.json"
+    (tmp_path / ".cursor").mkdir()
+    (tmp_path / ".cursor/mcp.json").symlink_to(elsewhere)
+    assert desk.run("install", "cursor", "x.yaml", "--project") == 1
+    assert "leads out of the project" in capsys.readouterr().err
+    assert not elsewhere.exists()
+
+
+def test_a_pipe_or_a_circle_of_links_in_place_of_the_file_is_told_without_waiting(tmp_path, capsys):
+    path = tmp_path / PLACES["cursor"]
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert Desk(tmp_path).run("install", "cursor", "x.yaml") == 1
+    assert "is not a regular file" in capsys.readouterr().err
+    path.unlink()
+    path.symlink_to(path)
+    assert Desk(tmp_path).run("install", "cursor", "x.yaml") == 1
+    assert "circle" in capsys.readouterr().err

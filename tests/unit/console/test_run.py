@@ -196,3 +196,9 @@ def test_the_shell_completes_commands_and_leaves_files_to_itself(tmp_path, capsy
     monkeypatch.setenv("COMP_CWORD", "2")
     assert Desk(tmp_path).run() == 0
     assert capsys.readouterr().out.split() == ["file,open"]
+
+
+def test_a_name_that_is_no_text_is_told_to_a_program_all_the_same(tmp_path, capsys):
+    failure = DesignError("there is no file a\udcff.yaml", code="document.not_found", hint="look")
+    assert Desk(tmp_path, failure=failure).run("inspect", "a.yaml", "--json") == 1
+    assert json.loads(capsys.readouterr().err)["error"]["message"] == "there is no file a?.yaml"

@@ -29,6 +29,14 @@ def test_a_server_for_other_machines_tells_its_token_and_where_else_it_is(tmp_pa
     ]
 
 
+def test_a_title_cannot_say_a_line_of_its_own(tmp_path, capsys):
+    served = Served(title="Shop\ncallers must send\u2028x\x85y\x1b[2J", url="http://127.0.0.1:1/mcp", tools=1)
+    assert Desk(tmp_path, ready=served).run("serve", "a.yaml") == 0
+    assert capsys.readouterr().err.splitlines()[1:2] == [
+        "Shop callers must send x y[2J is served with 1 tool at http://127.0.0.1:1/mcp"
+    ]
+
+
 def test_a_program_is_told_where_the_server_is_on_one_line_of_json(tmp_path, capsys):
     assert Desk(tmp_path).run("serve", "a.yaml", "--json") == 0
     out, err = capsys.readouterr()

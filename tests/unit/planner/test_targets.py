@@ -12,7 +12,21 @@ from apiloom.catalog.servers import BaseUrl
 from apiloom.net.target import sent_exactly
 from support.bindings import BASE, binding, parameter, planned
 
-NASTY = ["a/b", "../..", "a b", "%2e%2e", "%", "a'b", "é/ü", "?q#f", "[x]", 'a|b^`{}<>"\\', "~-._", "@evil", ":cancel"]
+NASTY = [
+    "a/b",
+    "a/..b/c..",
+    "a b",
+    "%2e%2e",
+    "%",
+    "a'b",
+    "é/ü",
+    "?q#f",
+    "[x]",
+    'a|b^`{}<>"\\',
+    "~-._",
+    "@evil",
+    ":cancel",
+]
 
 
 @pytest.mark.parametrize("value", NASTY)
@@ -59,6 +73,12 @@ def test_a_dot_segment_is_refused_however_it_comes_about(path: str, style: str, 
 def test_a_dot_segment_is_refused_where_reserved_characters_are_allowed(value: str):
     with pytest.raises(CallerError, match="leads to another place"):
         planned(binding("GET", "/a/{x}", parameter("path", "x", allow_reserved=True)), {"x": value})
+
+
+@pytest.mark.parametrize("value", ["../..", "../admin", "a/../b", "a/..", "..\\b", "..;x/b", "/../"])
+def test_two_dots_between_slashes_are_refused_though_the_slashes_are_escaped(value: str):
+    with pytest.raises(CallerError, match=r"argument 'x' .* leads to another place"):
+        planned(binding("GET", "/{y}/{x}/b", parameter("path", "y"), parameter("path", "x")), {"y": "a", "x": value})
 
 
 @pytest.mark.parametrize("value", ["...", ".a", "a.", "a..b", "..a"])

@@ -23,7 +23,7 @@ _MESSAGE = 500
 _PARSED = 1024 * 1024
 _MESSAGE_KEYS = ("message", "error_description", "error_message", "detail", "title", "description", "reason", "msg")
 _NESTED_KEYS = ("error", "errors", "fault", "meta", "status", "Error", "details")
-_TAGS = re.compile(r"<(script|style)\b.{0,100000}?</\1\s*>|<[^<>]{0,5000}>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<(script|style)\b.{0,5000}?</\1\s*>|<[^<>]{0,5000}>", re.DOTALL | re.IGNORECASE)
 
 _SAFE_TO_REPEAT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
 _NOT_CARRIED_OUT = frozenset((425, 429, 503))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
-from apiloom.base.errors import CallerError
+from apiloom.base.errors import CallerError, DesignError
 from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
 from apiloom.console.cli.seat import OK, Seat
 from apiloom.console.house import Connector, Options
@@ -56,6 +58,8 @@ def install(seat: Seat, /, client: Client, sources: tuple[str, ...], **given: An
     launch, notes = _remote(given, options) if given["url"] else _local(seat, client, sources, given)
     entry = emit_entry(client, launch)
     path = config_path(client, given["scope"], seat.house.surroundings)
+    if given["scope"] == "project":
+        _refuse_link_out(path, seat.house.surroundings.folder)
     edit = plan_edit(path, client, launch.name, entry, force=given["force"])
     backup = write_edit(edit) if edit.changed and not given["dry_run"] else None
     if seat.machine:
@@ -82,6 +86,18 @@ def install(seat: Seat, /, client: Client, sources: tuple[str, ...], **given: An
     for note in notes:
         seat.print(f"note: {note}")
     return OK
+
+
+def _refuse_link_out(path: Path, folder: Path) -> None:
+    """A project may come from anybody; a link in it must not choose which file of yours is written.
+
+    Raises:
+        DesignError: ``install.link``.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise DesignError(
+            f"{path} is a link that leads out of the project", code="install.link", hint="replace it by a file"
+        )
 
 
 def _remote(given: dict[str, Any], options: Options) -> tuple[Launch, list[str]]:

@@ -11,7 +11,7 @@ import click
 
 from apiloom.base import json, plugins
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog
-from apiloom.console.cli.seat import plain
+from apiloom.console.cli.seat import one_line, plain
 from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
 
@@ -28,7 +28,7 @@ _LEVELS = ("error", "warning", "note")
 def render_report(report: dict[str, Any], *, whole: bool) -> None:
     """Print a report: title, ledger, tools, what was left out and why, findings, cost and score."""
     api, ledger = report["api"], report["ledger"]
-    _line(" ".join(str(part) for part in (api["title"], api["version"], f"({api['format']})") if part))
+    _line(one_line(" ".join(str(part) for part in (api["title"], api["version"], f"({api['format']})") if part)))
     _line(
         f"{_count(ledger['operations'], 'operation')}: {ledger['exposed']} exposed, {ledger['gated']} gated, "
         f"{ledger['quarantined']} quarantined"
@@ -53,7 +53,7 @@ def render_credentials(catalog: Catalog) -> None:
         _line("\ncredentials:")
     for name in sorted(wanted):
         scheme = catalog.schemes[name]
-        _line(f"  {variable_name(name)}  {name}, {_sent(scheme)}, {_count(wanted[name], 'tool')}")
+        _line(f"  {variable_name(name)}  {one_line(name)}, {_sent(scheme)}, {_count(wanted[name], 'tool')}")
 
 
 def _sent(scheme: SecurityScheme) -> str:
@@ -102,7 +102,7 @@ def _losses(status: str, lines: Sequence[dict[str, Any]], *, whole: bool) -> Non
     _line(f"\n{status}:")
     shown = lines if whole else lines[:MOST_LOSSES]
     for line in shown:
-        _line(f"  {line['method']} {line['path']}  {line['reason']}")
+        _line(f"  {one_line(line['method'] + ' ' + line['path'])}  {one_line(line['reason'])}")
     _more(len(lines) - len(shown), "operation")
 
 
@@ -121,7 +121,7 @@ def _findings(findings: Sequence[dict[str, Any]], *, whole: bool) -> None:
         for finding in members if whole else members[:1]:
             times = f" ({len(members)} times)" if len(members) > 1 and not whole else ""
             where = f"  at {finding['pointer']}" if finding["pointer"] else ""
-            _line(f"  {level} {code}{times}: {finding['message']}{where}")
+            _line(f"  {level} {code}{times}: {one_line(finding['message'])}{where.replace(chr(10), ' ')}")
     _more(len(ordered) - len(shown), "kind")
 
 

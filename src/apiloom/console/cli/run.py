@@ -25,7 +25,6 @@ from apiloom.console.cli.seat import FAULT, INTERRUPTED, OK, PIPE_CLOSED, Seat, 
 from apiloom.console.cli.serve import serve
 from apiloom.console.house import House
 
-
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What the system says when there is no room left for what we write."""
 

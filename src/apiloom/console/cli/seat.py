@@ -58,6 +58,11 @@ def plain(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def one_line(text: str) -> str:
+    """A text of a document where a line is ours: it cannot begin another one, and so say something in our name."""
+    return " ".join(text.split())
+
+
 def encoded(value: Any) -> bytes:
     """A value as JSON; what is no text in it, such as the name of a file in another encoding, as question marks."""
     try:

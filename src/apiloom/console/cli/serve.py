@@ -11,7 +11,7 @@ import click
 from apiloom.base.errors import CallerError
 from apiloom.console.cli.later import not_yet
 from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
-from apiloom.console.cli.seat import Seat, announce
+from apiloom.console.cli.seat import Seat, announce, one_line
 from apiloom.console.house import Listen, Served
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8787
@@ -77,7 +77,7 @@ def _tell(seat: Seat, served: Served) -> None:
         return
     tools = f"{served.tools} tool{'' if served.tools == 1 else 's'}"
     where = f"{served.url} and every other address of this machine" if served.everywhere else served.url
-    announce(f"{served.title} is served with {tools} at {where}")
+    announce(f"{one_line(served.title)} is served with {tools} at {where}")
     if served.token:
         announce(f"callers must send Authorization: Bearer {served.token}")
     variable = " --token-env VARIABLE" if served.token else ""

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import difflib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +57,7 @@ def plan_edit(path: Path, client: Client, name: str, entry: Entry, *, force: boo
         DesignError: ``install.unreadable``, ``install.shape``: the file cannot be read, or not be edited safely.
         CallerError: ``install.taken`` when the name belongs to another server and ``force`` is not given.
     """
-    real = path.resolve()
+    real = _real(path)
     before = _read(real)
     mark = before is not None and before.startswith(_BOM)
     text = _text(real, before)
@@ -107,9 +108,21 @@ def write_edit(edit: Edit) -> Path | None:
     return backup
 
 
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise DesignError(
+            f"{path} is a link in a circle", code="install.unreadable", hint="remove it and do this again"
+        ) from None
+
+
 def _read(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
+        # without waiting: a pipe would otherwise keep us until somebody writes into it
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DesignError(f"{path} is not a regular file", code="install.unreadable", hint="look what it is")
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return None
