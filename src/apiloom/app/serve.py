@@ -21,9 +21,8 @@ from apiloom.base.errors import ApiloomError
 from apiloom.console.house import Listen, Options, Served
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.wire.http import McpHttp
-from apiloom.wire.pipes import open_stdio
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
-from apiloom.wire.stdio import serve_stdio
+from apiloom.wire.stdio import serve_standard
 
 Say = Callable[[str], None]
 
@@ -87,8 +86,8 @@ class _Serving:
 
     async def over_stdio(self) -> int:
         """Speak on standard input and output until the client closes it."""
-        async with self._beside(), open_stdio() as (reader, writer):
-            await serve_stdio(self.quick.directory, WireSettings(), reader, writer)
+        async with self._beside():
+            await serve_standard(self.quick.directory, WireSettings())
         return 0
 
     async def over_http(self, sock: socket.socket, listen: Listen) -> int:

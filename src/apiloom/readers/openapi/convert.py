@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 from apiloom.model.api import Schema
-from apiloom.model.schema import reference
+from apiloom.model.schema import IN_LIST, IN_MAP, IN_VALUE, reference
 from apiloom.readers.openapi import keywords
 from apiloom.readers.openapi.dialect import Dialect
 from apiloom.readers.openapi.keywords import DROP
@@ -337,24 +337,9 @@ class Converter:
     _handlers: ClassVar[dict[str, Callable[[Converter, str, object, Spot, int], Any]]] = {
         **dict.fromkeys(keywords.PLAIN, _plain),
         **dict.fromkeys(("default", "const"), _as_is),
-        **dict.fromkeys(
-            (
-                "additionalProperties",
-                "contains",
-                "contentSchema",
-                "else",
-                "if",
-                "items",
-                "not",
-                "propertyNames",
-                "then",
-                "unevaluatedItems",
-                "unevaluatedProperties",
-            ),
-            _one,
-        ),
-        **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), _map),
-        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _list),
+        **dict.fromkeys(sorted(IN_VALUE), _one),
+        **dict.fromkeys(sorted(IN_MAP - {"$defs"}), _map),
+        **dict.fromkeys(sorted(IN_LIST), _list),
         "dependentRequired": _dependent_required,
         "discriminator": _discriminator,
         "required": _required,
