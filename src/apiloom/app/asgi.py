@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from apiloom.base import json
+from apiloom.wire.http import McpHttp
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,12 +20,17 @@ class Front:
     ``ready`` says whether calls can be answered now.
     """
 
-    __slots__ = ("_mcp", "_path", "_ready")
+    __slots__ = ("_mcp", "_path", "_ready", "_target")
 
-    def __init__(self, mcp: AsgiApp, *, path: str = "/mcp", ready: Callable[[], bool]) -> None:
+    def __init__(self, mcp: McpHttp, *, path: str = "/mcp", ready: Callable[[], bool]) -> None:
         self._mcp = mcp
         self._path = path
+        self._target = path.encode()
         self._ready = ready
+
+    def straight(self, target: bytes) -> McpHttp | None:
+        """Who answers a POST to a request target, if a server may hand it over without a scope."""
+        return self._mcp if target == self._target else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope; only ``http`` is spoken."""

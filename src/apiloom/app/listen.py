@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from apiloom.app.asgi import AsgiApp
-from apiloom.app.gather import Gathering
+from apiloom.app.asgi import Front
 from apiloom.app.patience import ROUND, hang_up, impatient
+from apiloom.app.straight import straight
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
 
@@ -71,7 +71,7 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
 
 async def serve_http(
-    application: AsgiApp, sock: socket.socket, announce: Callable[[], None], retire: Callable[[], None]
+    application: Front, sock: socket.socket, announce: Callable[[], None], retire: Callable[[], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -110,16 +110,10 @@ async def serve_http(
 
     spoken = impatient(plugins.load("uvicorn.protocols.http.httptools_impl:HttpToolsProtocol"))
 
-    class Protocol(spoken):  # type: ignore[misc, valid-type]
-        """uvicorn's HTTP/1.1 over a transport that gathers writes."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(Gathering(transport, self.loop))
-
     config = uvicorn.Config(
         application,
         loop="none",
-        http=Protocol,
+        http=straight(spoken, application.straight),
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -15,17 +15,20 @@ ROUND = 10.0
 """Seconds between rounds; a connection that two of them find waiting for the same head is closed."""
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_FRESH = object()
 
 
 def impatient(protocol: type[Any]) -> type[Any]:
     """The HTTP protocol of uvicorn on httptools, with bounds on the head of a request."""
 
     class Impatient(protocol):  # type: ignore[misc]
-        """One connection. ``waited`` is the exchange that was the last one when a round found it waiting."""
+        """One connection. ``waited`` says how far it was when a round found it waiting; ``task`` and ``served`` are of
+        requests that come by a shorter road (:mod:`apiloom.app.straight`).
+        """
 
-        waited: Any = _FRESH
+        waited: tuple[Any, int] | None = None
         headless = 0
+        task: Any = None
+        served = 0
 
         def data_received(self, data: bytes) -> None:
             before = self.cycle
@@ -49,16 +52,17 @@ def impatient(protocol: type[Any]) -> type[Any]:
 
 
 def hang_up(connections: Iterable[Any]) -> None:
-    """One round: close every connection that is as far with its next head as at the last round."""
+    """One round: close every connection that is as far with its next request as at the last round."""
     for connection in tuple(connections):
         cycle = connection.cycle
-        waiting = cycle is None or cycle.response_complete
-        if not waiting or connection.timeout_keep_alive_task is not None:
-            connection.waited = _FRESH
-        elif connection.waited is cycle:
+        busy = connection.task is not None or not (cycle is None or cycle.response_complete)
+        waited, here = connection.waited, (cycle, connection.served)
+        if busy or connection.timeout_keep_alive_task is not None:
+            connection.waited = None
+        elif waited is not None and waited[0] is cycle and waited[1] == connection.served:
             connection.transport.close()
         else:
-            connection.waited = cycle
+            connection.waited = here
 
 
 def _head_size(connection: Any) -> int:

@@ -7,13 +7,13 @@ Source: MCP 2026-07-28, Streamable HTTP "Security & Endpoint"; RFC 9110 sections
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final, Protocol
 
 from apiloom.identity.gate import Gate, Refusal
-from apiloom.identity.principal import ANYONE
+from apiloom.identity.principal import Principal
 from apiloom.protocol import sse
 from apiloom.protocol.errors import INVALID_REQUEST, Rejection
 from apiloom.protocol.frames import error_frame
@@ -30,7 +30,7 @@ _NO_TOKEN: Final = "A valid bearer token is needed in the Authorization header" 
 _FOREIGN: Final = "Pages of that origin may not use this server"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A whole HTTP answer; a body is JSON."""
 
@@ -44,13 +44,53 @@ def refused(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> Reply:
     return Reply(status, error_frame(None, Rejection(INVALID_REQUEST, sentence)), headers)
 
 
-async def send_reply(send: Send, reply: Reply, extra: Pairs = ()) -> None:
-    """Send a whole answer."""
-    head = [(b"content-length", b"%d" % len(reply.body)), *extra, *reply.headers]
-    if reply.body:
-        head.append(_JSON)
-    await send({"type": "http.response.start", "status": reply.status, "headers": head})
-    await send({"type": "http.response.body", "body": reply.body})
+class Line(Protocol):
+    """The connection a request came on. ``answer`` gives a whole answer, ``send`` ASGI's events of one in pieces.
+
+    ``receive`` gives ASGI's events of what the client does while it waits.
+    """
+
+    @property
+    def receive(self) -> Receive: ...
+
+    @property
+    def send(self) -> Send: ...
+
+    async def answer(self, reply: Reply, extra: Pairs) -> None: ...
+
+
+class AsgiLine:
+    """The two functions an ASGI server gives us."""
+
+    __slots__ = ("receive", "send")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive = receive
+        self.send = send
+
+    async def answer(self, reply: Reply, extra: Pairs = ()) -> None:
+        """Send a whole answer."""
+        head = [(b"content-length", b"%d" % len(reply.body)), *extra, *reply.headers]
+        if reply.body:
+            head.append(_JSON)
+        await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
+        await self.send({"type": "http.response.body", "body": reply.body})
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What the head of a request says. It follows from the head's bytes alone, so it may be remembered by them.
+
+    ``extra`` are headers that every answer carries; ``json`` and ``stream`` say which forms of answer are taken;
+    ``wrong`` is the answer to give once the gate has admitted the caller, for strangers are told nothing.
+    """
+
+    heads: Heads
+    twice: frozenset[bytes]
+    extra: Pairs
+    json: bool = True
+    stream: bool = True
+    wrong: Reply | None = None
 
 
 class Exchange:
@@ -58,25 +98,24 @@ class Exchange:
 
     Attributes:
         principal: who asks.
+        line: where the answer goes.
         extra: headers that every answer to it carries.
         json: whether it takes JSON.
         stream: whether it takes an event stream.
         events: the stream its answer has become or may become.
     """
 
-    __slots__ = ("_keep_alive", "events", "extra", "heads", "json", "principal", "receive", "send", "stream", "twice")
+    __slots__ = ("_keep_alive", "events", "extra", "heads", "json", "line", "principal", "stream", "twice")
 
-    def __init__(
-        self, folded: tuple[Heads, frozenset[bytes]], receive: Receive, send: Send, *, extra: Pairs, keep_alive: float
-    ) -> None:
-        self.heads, self.twice = folded
-        self.principal = ANYONE
-        self.receive = receive
-        self.send = send
-        self.extra = extra
+    def __init__(self, visitor: Visitor, principal: Principal, line: Line, keep_alive: float) -> None:
+        self.heads = visitor.heads
+        self.twice = visitor.twice
+        self.extra = visitor.extra
+        self.json = visitor.json
+        self.stream = visitor.stream
+        self.principal = principal
+        self.line = line
         self._keep_alive = keep_alive
-        self.json = True
-        self.stream = True
         self.events: EventStream | None = None
 
     def tell(self, frame: bytes) -> None:
@@ -89,23 +128,24 @@ class Exchange:
 
     def _events(self) -> EventStream:
         if self.events is None:
-            self.events = EventStream(self.send, self.extra, self._keep_alive)
+            self.events = EventStream(self.line.send, self.extra, self._keep_alive)
         return self.events
 
     async def answer(self, reply: Reply) -> None:
         """Answer at once; as a stream of one event when the caller takes nothing else."""
         if self.json or reply.status != 200:
-            await send_reply(self.send, reply, self.extra)
+            await self.line.answer(reply, self.extra)
             return
-        await open_stream(self.send, (*self.extra, *reply.headers))
-        await send_chunk(self.send, sse.event(reply.body), more=False)
+        await open_stream(self.line.send, (*self.extra, *reply.headers))
+        await send_chunk(self.line.send, sse.event(reply.body), more=False)
 
-    async def rest(self, event: MutableMapping[str, Any], most: int) -> bytes | Reply | None:
-        """The body that begins with an event, whole; 413 when it is too large, None when the client has gone."""
-        chunks: list[bytes] = [event.get("body", b"")]
-        size = len(chunks[0])
+    async def body(self, most: int) -> bytes | Reply | None:
+        """The body, whole; 413 when it is larger than ``most`` bytes, None when the client has gone."""
+        event = await self.line.receive()
+        whole: bytes = event.get("body", b"")
+        chunks, size = [whole], len(whole)
         while event["type"] == "http.request" and event.get("more_body", False) and size <= most:
-            event = await self.receive()
+            event = await self.line.receive()
             chunks.append(event.get("body", b""))
             size += len(chunks[-1])
         if event["type"] != "http.request":
@@ -142,12 +182,9 @@ class Names:
 
 
 class Door:
-    """Lets requests to one endpoint in, or says why not.
+    """Lets requests to one endpoint in, or says why not."""
 
-    ``form`` judges Content-Type, Content-Encoding and Accept of a POST: 415, 406, or which forms it takes.
-    """
-
-    __slots__ = ("_gate", "_hosts", "_keep_alive", "_look", "_origins", "form")
+    __slots__ = ("_form", "_gate", "_hosts", "_keep_alive", "_look", "_origins")
 
     def __init__(self, gate: Gate, settings: WireSettings) -> None:
         self._gate = gate
@@ -155,24 +192,33 @@ class Door:
         self._hosts = Names(settings.allowed_hosts)
         self._origins = Names(settings.allowed_origins)
         self._look = lru_cache(maxsize=256)(self._judge)
-        self.form = lru_cache(maxsize=256)(_form)
+        self._form = lru_cache(maxsize=256)(_form)
 
-    def enter(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Exchange | Reply:
-        """Host (421), Origin (403), a caller (401), and no header twice that must stand once (400)."""
-        folded = heads, twice = fold(scope["headers"])
+    def look(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Visitor | Reply:
+        """Judge a head: no header twice that must stand once (400), Host (421), Origin (403); of a POST also
+        Content-Type and Content-Encoding (415) and Accept (406). Names of headers are lower-case.
+        """
+        heads, twice = fold(headers)
         if twice and (doubled := sorted(twice & _ONCE)):
             return refused(400, f"The {doubled[0].decode()} header stands more than once")
         extra = self._look(heads.get(b"host"), heads.get(b"origin"))
         if isinstance(extra, Reply):
             return extra
-        if scope["method"] == "OPTIONS" and b"access-control-request-method" in heads:
+        if method == "OPTIONS" and b"access-control-request-method" in heads:
             return _preflight(heads, extra)
-        principal = self._gate.admit(heads.get(b"authorization", b""))
+        if method != "POST":
+            return Visitor(heads, twice, extra)
+        form = self._form(heads.get(b"content-type"), heads.get(b"content-encoding"), heads.get(b"accept"))
+        if isinstance(form, Reply):
+            return Visitor(heads, twice, extra, wrong=form)
+        return Visitor(heads, twice, extra, *form)
+
+    def enter(self, visitor: Visitor, line: Line) -> Exchange | Reply:
+        """Let a visitor in whom the gate admits (401), unless its head is wrong."""
+        principal = self._gate.admit(visitor.heads.get(b"authorization", b""))
         if isinstance(principal, Refusal):
             return refused(401, _NO_TOKEN, (b"www-authenticate", principal.challenge.encode("latin-1")))
-        exchange = Exchange(folded, receive, send, extra=extra, keep_alive=self._keep_alive)
-        exchange.principal = principal
-        return exchange
+        return visitor.wrong or Exchange(visitor, principal, line, self._keep_alive)
 
     def _judge(self, host: bytes | None, origin: bytes | None) -> Pairs | Reply:
         if host not in self._hosts:

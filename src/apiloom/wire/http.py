@@ -7,9 +7,10 @@ Sources: MCP 2026-07-28 and 2025-11-25, transports "Streamable HTTP"; ASGI 3.0.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from apiloom.calls.endpoint import Directory
@@ -29,7 +30,7 @@ from apiloom.protocol.headers import settle
 from apiloom.protocol.mirror import disagreement
 from apiloom.protocol.revisions import MODERN, Revision
 from apiloom.wire.dialogue import GONE, Answer, Ask, Dialogue, Progress, progress_token
-from apiloom.wire.door import Door, Exchange, Pairs, Reply, refused, send_reply, too_large
+from apiloom.wire.door import AsgiLine, Door, Exchange, Line, Pairs, Reply, Visitor, refused, too_large
 from apiloom.wire.leash import Leash, Receive, Rounds
 from apiloom.wire.legacy import SESSION_HEADER, Legacy, stated_by
 from apiloom.wire.notices import Notices, subscription
@@ -73,10 +74,12 @@ class McpHttp:
         """Serve one ASGI connection: HTTP and lifespan; WebSockets are turned away."""
         if scope["type"] != "http":
             return await self._other(scope["type"], receive, send)
+        line = AsgiLine(receive, send)
         try:
-            exchange = self._door.enter(scope, receive, send)
+            visitor = self._door.look(scope["method"], scope["headers"])
+            exchange = visitor if isinstance(visitor, Reply) else self._door.enter(visitor, line)
             if isinstance(exchange, Reply):
-                await send_reply(send, exchange)
+                await line.answer(exchange)
             elif scope["method"] == "POST":
                 await self._post(exchange)
             elif self._dialogue.card() is None:
@@ -85,14 +88,36 @@ class McpHttp:
                 await self._legacy.visit(exchange, scope["method"])
             else:
                 await exchange.answer(refused(405, "This endpoint takes POST, and for sessions GET and DELETE", _ALLOW))
-        except OSError:
+        except Exception as error:  # noqa: BLE001 - the outer wall
+            await self._stumbled(error, line)
+
+    def look(self, headers: Iterable[tuple[bytes, bytes]], length: int) -> Visitor | None:
+        """What the head of a POST says, for a server that hands whole requests to :meth:`hear`.
+
+        None: the answer is a refusal, or another matter than this short road's; ask the application.
+        """
+        visitor = self._door.look("POST", headers)
+        return None if isinstance(visitor, Reply) or length > self._settings.max_body else visitor
+
+    async def hear(self, visitor: Visitor, body: bytes, line: Line, task: asyncio.Task[None]) -> None:
+        """Answer a POST that has arrived whole, in the task that runs this."""
+        try:
+            exchange = self._door.enter(visitor, line)
+            if isinstance(exchange, Reply):
+                return await line.answer(exchange, ())
+            await self._answer(exchange, body, Leash(self._rounds, task=task))
+        except Exception as error:  # noqa: BLE001 - the outer wall
+            await self._stumbled(error, line)
+
+    async def _stumbled(self, error: Exception, line: Line) -> None:
+        if isinstance(error, OSError):
             # The server's way of saying that nobody is there to read any more (ASGI 3.0, "Disconnected Client").
             _log.debug("a client went away before its answer")
-        except Exception as error:  # noqa: BLE001 - the outer wall
-            number = secrets.token_hex(8)
-            _log.error("a request failed unexpectedly: %s (request %s)", type(error).__name__, number)
-            told = Rejection(INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number})
-            await send_reply(send, Reply(500, error_frame(None, told)))
+            return
+        number = secrets.token_hex(8)
+        _log.error("a request failed unexpectedly: %s (request %s)", type(error).__name__, number)
+        told = Rejection(INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number})
+        await line.answer(Reply(500, error_frame(None, told)), ())
 
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind == "websocket":
@@ -105,45 +130,43 @@ class McpHttp:
             await send({"type": "lifespan.shutdown.complete"})
 
     async def _post(self, exchange: Exchange) -> None:
-        """Read the body within its bounds, answer what it is, and leave early with whoever leaves early."""
-        heads, settings = exchange.heads, self._settings
-        form = self._door.form(heads.get(b"content-type"), heads.get(b"content-encoding"), heads.get(b"accept"))
-        if isinstance(form, Reply):
-            return await exchange.answer(form)
-        exchange.json, exchange.stream = form
-        length = heads.get(b"content-length")
+        """Read the body within its bounds and answer it."""
+        settings, length = self._settings, exchange.heads.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length[:20]) > settings.max_body):
             return await exchange.answer(too_large(settings.max_body))
-        leash = Leash(self._rounds, settings.body_timeout)
+        body: bytes | Reply | None = None
+        with Leash(self._rounds, settings.body_timeout) as leash:
+            body = await exchange.body(settings.max_body)
+        if leash.late:
+            body = refused(408, f"The body did not arrive within {settings.body_timeout:g} seconds")
+        if isinstance(body, bytes):
+            await self._answer(exchange, body, Leash(self._rounds))
+        elif body is not None:
+            await exchange.answer(body)
+        return None
+
+    async def _answer(self, exchange: Exchange, body: bytes, leash: Leash) -> None:
+        """Answer a body, in the form its answer turns out to need; leave early with whoever leaves early."""
         reply: Reply | Notices | None = None
         try:
             with leash:
-                event = await exchange.receive()
-                whole: bytes = event.get("body", b"")
-                body: bytes | Reply | None = whole
-                if event["type"] != "http.request" or event.get("more_body") or len(whole) > settings.max_body:
-                    body = await exchange.rest(event, settings.max_body)
-                leash.limit = None
-                reply = await self._heard(exchange, body, leash) if isinstance(body, bytes) else body
+                reply = await self._heard(exchange, body, leash)
         except BaseException:
             if exchange.events is not None:
                 await exchange.events.abandon()
             raise
-        if leash.gone:
+        if reply is None:
             return await self._called_off(exchange, leash)
         if isinstance(reply, Notices):
             return await self._streams.serve(exchange, reply)
-        if reply is not None and not (exchange.events is not None and await exchange.events.finish(reply.body)):
+        if exchange.events is None or not await exchange.events.finish(reply.body):
             await exchange.answer(reply)
         return None
 
     async def _called_off(self, exchange: Exchange, leash: Leash) -> None:
         """End a request that was cancelled: no response, but HTTP needs an ending where somebody still listens."""
         events = exchange.events
-        if leash.late:
-            seconds = f"{self._settings.body_timeout:g}"
-            await exchange.answer(refused(408, f"The body did not arrive within {seconds} seconds"))
-        elif leash.receive is not None:
+        if leash.receive is not None:
             await events.abandon() if events is not None else None
         elif events is None or not await events.finish(b""):
             await exchange.answer(Reply(202))
@@ -208,7 +231,7 @@ class McpHttp:
                 if mismatch is not None:
                     return mismatch
             # Only this era takes a disconnect for a cancellation; a legacy call runs on and may be called off by id.
-            leash.receive = exchange.receive
+            leash.receive = exchange.line.receive
         progress = None
         if exchange.stream:
             leash.later = exchange.bridge

@@ -55,6 +55,7 @@ class Leash:
         rounds: tells when a moment has passed; None when nothing is to happen then.
         limit: seconds the awaiting may take, to the coarseness of the rounds.
         receive: tells of the disconnect.
+        task: the task it is in, when that has just begun; found when not given.
 
     Attributes:
         limit: set to None once what it limits is over.
@@ -79,7 +80,11 @@ class Leash:
     )
 
     def __init__(
-        self, rounds: Rounds | None = None, limit: float | None = None, receive: Receive | None = None
+        self,
+        rounds: Rounds | None = None,
+        limit: float | None = None,
+        receive: Receive | None = None,
+        task: asyncio.Task[Any] | None = None,
     ) -> None:
         self.limit = limit
         self.receive = receive
@@ -90,13 +95,14 @@ class Leash:
         self._seen = False
         self._until: float | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._task = task
         self._before = 0
 
     def __enter__(self) -> Self:
-        task = self._task = asyncio.current_task()
-        if task is not None:
-            self._before = task.cancelling()
+        if self._task is None:
+            self._task = asyncio.current_task()
+            if self._task is not None:
+                self._before = self._task.cancelling()
         rounds = self._rounds
         if rounds is not None:
             rounds.held.add(self)

@@ -46,7 +46,7 @@ class Streams:
         self._open += 1
         try:
             async with Listener(self._directory, self._key, self._closing, *ends) as listener:
-                with Leash(receive=exchange.receive) as leash:
+                with Leash(receive=exchange.line.receive) as leash:
                     leash.watch()
                     await self._tell(exchange, notices, listener)
         finally:
@@ -54,7 +54,7 @@ class Streams:
         return None
 
     async def _tell(self, exchange: Exchange, notices: Notices, listener: Listener) -> None:
-        send = exchange.send
+        send = exchange.line.send
         await open_stream(send, exchange.extra)
         await send_chunk(send, sse.event(notices.opening) if notices.opening else sse.KEEP_ALIVE)
         while (turn := await listener.turn(self._settings.keep_alive)) is not Turn.ENDED:

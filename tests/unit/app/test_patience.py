@@ -17,8 +17,10 @@ class Line:
         self.closed = True
 
 
-def connection(cycle: Any = None, alarm: Any = None) -> Any:
-    return SimpleNamespace(cycle=cycle, timeout_keep_alive_task=alarm, waited=object(), transport=Line())
+def connection(cycle: Any = None, alarm: Any = None, task: Any = None) -> Any:
+    return SimpleNamespace(
+        cycle=cycle, timeout_keep_alive_task=alarm, waited=None, transport=Line(), task=task, served=0
+    )
 
 
 def test_a_connection_that_two_rounds_find_waiting_for_the_same_head_is_closed() -> None:
@@ -35,9 +37,13 @@ def test_a_connection_that_got_on_or_is_being_answered_or_has_an_alarm_of_its_ow
     moving = connection()
     answered = connection(SimpleNamespace(response_complete=False))
     resting = connection(SimpleNamespace(response_complete=True), alarm=object())
+    calling, counting = connection(task=object()), connection()
     for _ in range(3):
-        hang_up([moving, answered, resting])
+        hang_up([moving, answered, resting, calling, counting])
         moving.cycle = SimpleNamespace(response_complete=True)
+        counting.served += 1
+    assert not calling.transport.closed
+    assert not counting.transport.closed
     assert not moving.transport.closed
     assert not answered.transport.closed
     assert not resting.transport.closed
