@@ -145,6 +145,44 @@ async def ask(application: Callable[..., Any], params: dict[str, Any], headers: 
     return answer
 
 
+class Short:
+    """The line of a request that came by the short road in."""
+
+    def __init__(self) -> None:
+        self.body = b""
+
+    async def receive(self) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(self, event: Any) -> None:
+        raise AssertionError(event)
+
+    async def answer(self, reply: Any, extra: Any) -> None:
+        self.body = reply.body
+
+
+async def test_the_short_road_in_is_the_shorter_one() -> None:
+    async with upstream() as origin, apiloom.load(DOCUMENT, base_url=origin) as api:
+        application: Any = api.asgi()
+        params, headers = ERAS["sessions"]
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+        heads = {"host": "127.0.0.1", "content-type": "application/json", **headers}
+        visitor = application.look([(name.encode(), value.encode()) for name, value in heads.items()], len(body))
+        line, trace = Short(), Trace()
+        for _ in range(2):
+            await asyncio.create_task(application.hear(visitor, body, line, asyncio.current_task()))
+        sys.setprofile(trace)
+        try:
+            await application.hear(visitor, body, line, asyncio.current_task())
+        finally:
+            sys.setprofile(None)
+    assert json.loads(line.body)["result"]["content"] == [{"type": "text", "text": ANSWER.decode()}]
+    record = tomllib.loads((ROOT / "tests/architecture/call_path.toml").read_text())
+    # app/straight itself enters five: data_received, serve, answer, usual, after
+    assert len(trace.entered) + 5 < record["functions"], trace.functions()
+
+
 async def traced_call(era: str) -> Trace:
     """One call, traced; two came before it, so that nothing is compiled or connected for the first time."""
     async with upstream() as origin, apiloom.load(DOCUMENT, base_url=origin) as api:

@@ -32,6 +32,10 @@ _LONG = frozenset(("connection", "content-encoding", "transfer-encoding", "upgra
 _NOTED = rules.FRAMING | {"accept-encoding", "range", "user-agent"}
 _BODILESS = frozenset((204, 304))
 _ACCEPTS = "Accept-Encoding: gzip, deflate\r\n"
+_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
+_MOST_SAID, _LONGEST_SAID = 64, 4096
+"""Sets of headers whose lines an origin remembers; most operations of an API say the same few."""
+
 _ONE_WRITE = 64 * 1024
 _MOST_TURNS = 64
 """Turns of the loop that a connection may take to be gone; two are usual."""
@@ -129,7 +133,7 @@ class Plain:
 class Spot:
     """An origin: where it is, what every request to it starts with, and its free connections, the last used on top."""
 
-    __slots__ = ("agent", "common", "free", "host", "idle", "most", "name", "port", "prefix", "room")
+    __slots__ = ("agent", "common", "free", "host", "idle", "most", "name", "port", "prefix", "room", "said")
 
     def __init__(self, origin: str, settings: NetSettings) -> None:
         self.name = origin.removeprefix("http://")
@@ -152,6 +156,7 @@ class Spot:
         self.most = settings.max_idle_per_host
         self.idle = settings.idle
         self.room = target.LONGEST_URL - len(origin)
+        self.said: dict[tuple[tuple[str, str], ...], str] = {}
 
 
 class Line(asyncio.Protocol):
@@ -425,10 +430,14 @@ def _head(request: Request, spot: Spot) -> bytes:
         raise target.altered(where)
     if len(where) > spot.room:
         raise target.too_long(len(where) - spot.room + target.LONGEST_URL)
-    names = [name.lower() for name, _ in headers]
-    common = spot.common if _NOTED.isdisjoint(names) else _adapted(headers, names, spot)
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if _PLANNED(lines) != headers or not _METHOD(method) or method == "CONNECT":
+    lines = spot.said.get(key := tuple(headers))
+    if lines is None:
+        lines = _lines(request, spot)
+        if len(spot.said) >= _MOST_SAID:
+            spot.said.clear()
+        if len(lines) <= _LONGEST_SAID:
+            spot.said[key] = lines
+    if method not in _METHODS and (not _METHOD(method) or method == "CONNECT"):
         raise rules.unsendable(request)
     length = ""
     if request.body:
@@ -436,9 +445,20 @@ def _head(request: Request, spot: Spot) -> bytes:
     elif method in rules.BODY_EXPECTED:
         length = "Content-Length: 0\r\n"
     try:
-        return f"{method} {where}{common}{lines}{length}\r\n".encode()
+        return f"{method} {where}{lines}{length}\r\n".encode()
     except UnicodeEncodeError:
         raise rules.unsendable(request) from None
+
+
+def _lines(request: Request, spot: Spot) -> str:
+    """What follows the target on the request line, and the headers, found to be sendable."""
+    headers = request.headers
+    names = [name.lower() for name, _ in headers]
+    common = spot.common if _NOTED.isdisjoint(names) else _adapted(headers, names, spot)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if _PLANNED(lines) != headers:
+        raise rules.unsendable(request)
+    return common + lines
 
 
 def _adapted(headers: list[tuple[str, str]], names: list[str], spot: Spot) -> str:

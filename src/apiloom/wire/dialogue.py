@@ -24,7 +24,7 @@ from apiloom.identity.principal import Principal
 from apiloom.protocol import results
 from apiloom.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Rejection
 from apiloom.protocol.frames import Params, notification_frame, result_frame
-from apiloom.protocol.headers import RESERVED
+from apiloom.protocol.headers import CAPABILITIES_KEY, RESERVED, VERSION_KEY
 from apiloom.protocol.revisions import Revision, negotiated
 from apiloom.wire.card import Card
 from apiloom.wire.settings import WireSettings
@@ -38,6 +38,7 @@ LIMITS_KEY: Final = "dev.apiloom/ratelimit"
 """The member of an outcome's meta that a transport may also tell in its own way."""
 
 _NOT_THEIRS: Final = (RESERVED, "progressToken")
+_USUAL: Final = frozenset((VERSION_KEY, CAPABILITIES_KEY, RESERVED + "clientInfo", "progressToken"))
 
 GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here")
 """The answer for a key without an endpoint."""
@@ -126,7 +127,8 @@ class Dialogue:
         if not isinstance(params.name, str):
             return Rejection(INVALID_PARAMS, "params.name must be the name of a tool")
         # Which era spoke, and the caller's token for progress, are no business of the rooms below.
-        own = {key: value for key, value in (params.meta or {}).items() if not key.startswith(_NOT_THEIRS)}
+        meta = params.meta
+        own = {} if meta is None or meta.keys() <= _USUAL else _own(meta)
         call = Call(
             tool=params.name,
             arguments=params.arguments if params.arguments is not None else {},
@@ -145,6 +147,10 @@ class Dialogue:
         finally:
             if progress is not None:
                 progress.over = True
+
+
+def _own(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in meta.items() if not key.startswith(_NOT_THEIRS)}
 
 
 def _refused(ask: Ask, error: ApiloomError) -> Answer | Rejection:

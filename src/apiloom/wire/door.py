@@ -7,7 +7,7 @@ Source: MCP 2026-07-28, Streamable HTTP "Security & Endpoint"; RFC 9110 sections
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
@@ -131,11 +131,13 @@ class Exchange:
             self.events = EventStream(self.line.send, self.extra, self._keep_alive)
         return self.events
 
-    async def answer(self, reply: Reply) -> None:
+    def answer(self, reply: Reply) -> Awaitable[None]:
         """Answer at once; as a stream of one event when the caller takes nothing else."""
         if self.json or reply.status != 200:
-            await self.line.answer(reply, self.extra)
-            return
+            return self.line.answer(reply, self.extra)
+        return self._streamed(reply)
+
+    async def _streamed(self, reply: Reply) -> None:
         await open_stream(self.line.send, (*self.extra, *reply.headers))
         await send_chunk(self.line.send, sse.event(reply.body), more=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from apiloom.calls.endpoint import Directory
@@ -130,43 +130,41 @@ class McpHttp:
             await send({"type": "lifespan.shutdown.complete"})
 
     async def _post(self, exchange: Exchange) -> None:
-        """Read the body within its bounds and answer it."""
+        """Answer a POST whose body is still to come."""
         settings, length = self._settings, exchange.heads.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length[:20]) > settings.max_body):
-            return await exchange.answer(too_large(settings.max_body))
-        body: bytes | Reply | None = None
-        with Leash(self._rounds, settings.body_timeout) as leash:
-            body = await exchange.body(settings.max_body)
-        if leash.late:
-            body = refused(408, f"The body did not arrive within {settings.body_timeout:g} seconds")
-        if isinstance(body, bytes):
-            await self._answer(exchange, body, Leash(self._rounds))
-        elif body is not None:
-            await exchange.answer(body)
-        return None
+            await exchange.answer(too_large(settings.max_body))
+        else:
+            await self._answer(exchange, None, Leash(self._rounds, settings.body_timeout))
 
-    async def _answer(self, exchange: Exchange, body: bytes, leash: Leash) -> None:
+    async def _answer(self, exchange: Exchange, body: bytes | Reply | None, leash: Leash) -> None:
         """Answer a body, in the form its answer turns out to need; leave early with whoever leaves early."""
         reply: Reply | Notices | None = None
         try:
             with leash:
-                reply = await self._heard(exchange, body, leash)
+                if body is None:
+                    body = await exchange.body(self._settings.max_body)
+                    leash.limit = None
+                reply = await self._heard(exchange, body, leash) if isinstance(body, bytes) else body
         except BaseException:
             if exchange.events is not None:
                 await exchange.events.abandon()
             raise
-        if reply is None:
+        if leash.gone:
             return await self._called_off(exchange, leash)
         if isinstance(reply, Notices):
             return await self._streams.serve(exchange, reply)
-        if exchange.events is None or not await exchange.events.finish(reply.body):
+        if reply is not None and not (exchange.events is not None and await exchange.events.finish(reply.body)):
             await exchange.answer(reply)
         return None
 
     async def _called_off(self, exchange: Exchange, leash: Leash) -> None:
         """End a request that was cancelled: no response, but HTTP needs an ending where somebody still listens."""
         events = exchange.events
-        if leash.receive is not None:
+        if leash.late:
+            seconds = f"{self._settings.body_timeout:g}"
+            await exchange.answer(refused(408, f"The body did not arrive within {seconds} seconds"))
+        elif leash.receive is not None:
             await events.abandon() if events is not None else None
         elif events is None or not await events.finish(b""):
             await exchange.answer(Reply(202))
@@ -208,7 +206,8 @@ class McpHttp:
         )
         answer: Answer | Notices | Rejection
         if ask.method == "tools/call":
-            answer = await self._call(exchange, ask, key, leash, session)
+            wrong = _mirrored(exchange, ask) if revision.modern else None
+            answer = wrong or await self._call(exchange, ask, key, leash, session)
         elif ask.method == "subscriptions/listen" and revision.modern:
             answer = subscription(ask.params, answer_to, revision, card)
         else:
@@ -219,17 +218,12 @@ class McpHttp:
             return Reply(ask.revision.statuses.get(answer.code, 200), error_frame(answer_to, answer))
         return answer
 
-    async def _call(
+    def _call(
         self, exchange: Exchange, ask: Ask, key: MessageId, leash: Leash, session: Session | None
-    ) -> Answer | Rejection:
+    ) -> Awaitable[Answer | Rejection]:
         """``tools/call``: answered in JSON, or as a stream once there is progress to tell or silence to bridge."""
         params = ask.params
         if ask.revision.modern:
-            route = ask.card.endpoint.routes.get(params.name) if isinstance(params.name, str) else None
-            if route is not None and route.mirrored:
-                mismatch = disagreement(route.mirrored, params.arguments or {}, exchange.heads, exchange.twice)
-                if mismatch is not None:
-                    return mismatch
             # Only this era takes a disconnect for a cancellation; a legacy call runs on and may be called off by id.
             leash.receive = exchange.line.receive
         progress = None
@@ -238,8 +232,17 @@ class McpHttp:
             if params.meta and "progressToken" in params.meta and (token := progress_token(params.meta)) is not None:
                 progress = Progress(token, exchange.tell)
         if session is None:
-            return await self._dialogue.call(ask, progress)
-        return await run_call(self._dialogue, ask, progress, leash=leash, running=session.running, key=key)
+            return self._dialogue.call(ask, progress)
+        return run_call(self._dialogue, ask, progress, leash=leash, running=session.running, key=key)
+
+
+def _mirrored(exchange: Exchange, ask: Ask) -> Rejection | None:
+    """What is wrong with the headers that repeat arguments (2026-07-28, "Custom Headers from Tool Parameters")."""
+    name = ask.params.name
+    route = ask.card.endpoint.routes.get(name) if isinstance(name, str) else None
+    if route is None or not route.mirrored:
+        return None
+    return disagreement(route.mirrored, ask.params.arguments or {}, exchange.heads, exchange.twice)
 
 
 def _limit_headers(limits: Mapping[str, Any]) -> Pairs:

@@ -6,13 +6,14 @@ Every problem is told, each with its path, so that a model can mend all of them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from apiloom.base import json, plugins
 from apiloom.base.errors import CallerError, HouseFault
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.calls.ports import Policy, Proceed
+from apiloom.catalog.patterns import engine
 from apiloom.model.api import Schema
 from apiloom.model.schema import DEFS, IN_LIST, IN_MAP, IN_VALUE
 
@@ -38,12 +39,14 @@ def check_arguments(tool: str, schema: Callable[[], Schema], accepted: Sequence[
     validator: Any = None
     explainer: Any = None
 
-    async def arguments(call: Call, proceed: Proceed) -> Outcome:
-        nonlocal validator, explainer
+    def arguments(call: Call, proceed: Proceed) -> Awaitable[Outcome]:
+        nonlocal validator
         if validator is None:
             validator = compile_validator(tool, schema())
-        if _is_valid(tool, validator, call.arguments):
-            return await proceed(call)
+        return proceed(call) if _is_valid(tool, validator, call.arguments) else told(call)
+
+    async def told(call: Call) -> Outcome:
+        nonlocal explainer
         if explainer is None:
             explainer = compile_validator(tool, without_branches(schema()))
         return refusal(_told(tool, explainer, call.arguments, accepted))
@@ -90,7 +93,7 @@ def compile_validator(tool: str, schema: Schema) -> Any:
     """
     rust = plugins.load("jsonschema_rs")
     try:
-        return rust.Draft202012Validator(schema, pattern_options=rust.FancyRegexOptions(backtrack_limit=100_000))
+        return rust.Draft202012Validator(schema, pattern_options=engine())
     except (ValueError, rust.ReferencingError) as error:
         raise HouseFault(
             f"the schema of {tool} does not compile", code="policy.arguments.schema", cause=str(error)[:MOST_CHARACTERS]
