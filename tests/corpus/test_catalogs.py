@@ -23,6 +23,7 @@ from apiloom.base.errors import DesignError
 from apiloom.catalog.arguments import LIMIT as ARGUMENT_LIMIT
 from apiloom.catalog.build import build_catalog
 from apiloom.catalog.listing import render_listing
+from apiloom.catalog.patterns import engine
 from apiloom.catalog.report import build_report
 from apiloom.catalog.storage import tool_from_json, tool_to_json
 from apiloom.catalog.tool import Catalog
@@ -33,8 +34,9 @@ from apiloom.model.schema import references
 from apiloom.readers.parse import parse
 from apiloom.readers.read import read_document
 from apiloom.readers.source import Document
-from support.client_limits import problems
+from support.client_limits import PROFILES, patterns_of, problems
 from support.corpus import CorpusDocument, openapi_documents
+from support.node import node
 
 Verdicts = dict[str, list[str]]
 
@@ -114,14 +116,23 @@ def ledger(model: ApiModel, catalog: Catalog) -> Iterator[str]:
         yield "the ledger and the tools disagree"
 
 
+SHOWN: set[str] = set()
+"""Every pattern that some view of the corpus shows."""
+
+
 def limits(_: ApiModel, catalog: Catalog) -> Iterator[str]:
-    views = Views(catalog.schemas)
-    for tool in catalog.tools.values():
-        view = views.render(tool, with_output=True)
-        yield from problems(view)
-        size = len(json.dumps(view["inputSchema"]))
-        if size > BUDGET * 1.2 and len(view["inputSchema"]["properties"]) < 20:
-            yield f"{tool.name} has {size} bytes of input schema"
+    for profile in PROFILES:
+        views = Views(catalog.schemas, profile)
+        for tool in catalog.tools.values():
+            view = views.render(tool, with_output=True)
+            yield from (f"{profile}: {problem}" for problem in problems(view, profile))
+            SHOWN.update(patterns_of(view))
+            named = set(view["inputSchema"].get("properties", {}))
+            if named != {argument.name for argument in tool.arguments}:
+                yield f"{profile}: {tool.name} shows {sorted(named)} of its arguments"
+            size = len(json.dumps(view["inputSchema"]))
+            if profile != "full" and size > BUDGET * 1.2 and len(named) < 20:
+                yield f"{profile}: {tool.name} has {size} bytes of input schema"
 
 
 def arguments(_: ApiModel, catalog: Catalog) -> Iterator[str]:
@@ -148,7 +159,7 @@ def dangling(_: ApiModel, catalog: Catalog) -> Iterator[str]:
 
 
 def validators(_: ApiModel, catalog: Catalog) -> Iterator[str]:
-    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+    options = engine()
     for tool in catalog.tools.values():
         try:
             validator = jsonschema_rs.Draft202012Validator(
@@ -191,6 +202,21 @@ def test_exposed_gated_and_quarantined_are_all_operations(verdicts: Verdicts) ->
 
 def test_every_name_key_and_schema_passes_what_major_clients_demand(verdicts: Verdicts) -> None:
     none_of(verdicts["limits"])
+
+
+def test_every_pattern_that_is_shown_is_one_to_ecmascript(verdicts: Verdicts) -> None:
+    assert verdicts["read"]
+    assert len(SHOWN) > 100
+    program = """
+        const patterns = JSON.parse(require('fs').readFileSync(0))
+        const refused = patterns.filter(one => {
+            try { new RegExp(one); new RegExp(one, 'u'); return false } catch { return true }
+        })
+        console.log(JSON.stringify(refused))
+    """
+    given = json.dumps(sorted(SHOWN))
+    run = subprocess.run([str(node()), "-e", program], input=given, capture_output=True, timeout=60, check=True)
+    assert json.loads(run.stdout) == []
 
 
 def test_every_argument_has_one_name_and_one_place(verdicts: Verdicts) -> None:

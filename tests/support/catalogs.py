@@ -79,5 +79,5 @@ def view_of(tool: Tool, catalog: Catalog) -> dict[str, Any]:
 def strict_of(tool: Tool, catalog: Catalog) -> Any:
     """A tool's arguments as calls check them, compiled: ``is_valid`` and ``iter_errors``."""
     return jsonschema_rs.Draft202012Validator(
-        input_validator_schema(tool, catalog.schemas), pattern_options=jsonschema_rs.FancyRegexOptions()
+        input_validator_schema(tool, catalog.schemas), pattern_options=jsonschema_rs.RegexOptions()
     )

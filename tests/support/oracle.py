@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 Shape = Literal["scalar", "array", "object"]
 
@@ -29,7 +29,11 @@ class MisreadError(AssertionError):
 
 @dataclass(frozen=True)
 class Described:
-    """A parameter as a document describes it. ``media_type`` set: its value is content, not style."""
+    """A parameter as a document describes it. ``media_type`` set: its value is content, not style.
+
+    ``members`` are the names an exploded object may have, where they are known; None lets it claim what nobody else
+    does. ``nested``: lists and objects stand inside, which are written with brackets.
+    """
 
     name: str
     place: Literal["path", "query", "header", "cookie", "querystring"]
@@ -37,6 +41,8 @@ class Described:
     explode: bool = False
     shape: Shape = "scalar"
     media_type: str = ""
+    members: frozenset[str] | None = None
+    nested: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,57 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One part of a multipart body: header lines by lower-case name, ``filename`` None where it is no file."""
+
+    name: str
+    filename: str | None
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
 class File:
     """File content found in a part."""
 
     content: bytes
     filename: str
     type: str
+
+
+def parse_request(raw: bytes) -> Recorded:
+    """The bytes of one HTTP/1.1 request, taken apart (RFC 9112); a body is there only if its length was said."""
+    head, mark, body = raw.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    start = re.fullmatch(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/1\.1", lines[0])
+    if not mark or start is None:
+        raise MisreadError(f"{lines[0]!r} begins no request")
+    fields = [re.fullmatch(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*", line, re.DOTALL) for line in lines[1:]]
+    if not all(fields):
+        raise MisreadError(f"{head!r} has a line that is no header")
+    headers = [(found[1].decode("latin-1"), found[2].decode("latin-1")) for found in fields if found]
+    recorded = Recorded(start[1].decode(), start[2].decode(), headers)
+    length, coding = recorded.header("content-length"), recorded.header("transfer-encoding")
+    if coding is not None and (coding.lower() != "chunked" or length is not None):
+        raise MisreadError("the length of the body is said in two ways")
+    if coding is not None:
+        body = b"".join(_chunks(body))
+    elif len(body) != int(length or 0):
+        raise MisreadError(f"{len(body)} bytes of body follow, {length or 0} were announced")
+    said = length is not None or coding is not None
+    return Recorded(recorded.method, recorded.target, headers, body if said and (body or _has_type(recorded)) else None)
+
+
+def _has_type(recorded: Recorded) -> bool:
+    return recorded.header("content-type") is not None
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        count = int(size.partition(b";")[0], 16)
+        yield rest[:count]
+        body = rest[count + 2 :] if count else b""
 
 
 def read_arguments(
@@ -92,6 +143,18 @@ def read_arguments(
 
     ``template`` is the whole path template with the server's folder in front.
     """
+    path, query = well_formed(recorded)
+    found = next(path_readings(path, template, [p for p in parameters if p.place == "path"]))
+    found |= read_outside_path(recorded, query, parameters)
+    if body is not None and recorded.body is not None:
+        found["body"] = read_body(recorded, body)
+    elif recorded.body is not None or recorded.header("content-type") is not None:
+        raise MisreadError("there is a body nobody described")
+    return found
+
+
+def well_formed(recorded: Recorded) -> tuple[str, str]:
+    """Path and query of a request that breaks no rule of HTTP or of a URI, and leads nowhere else."""
     for name, value in recorded.headers:
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[\t\x20-\x7e]*", value):
             raise MisreadError(f"header {name!r} cannot be sent")
@@ -100,14 +163,12 @@ def read_arguments(
         raise MisreadError(f"{recorded.target!r} is no request target")
     if any(percent_decoded(segment) in (".", "..") for segment in path.split("/")):
         raise MisreadError(f"{path!r} leads elsewhere")
-    found = _from_path(path, template, [p for p in parameters if p.place == "path"])
-    found |= _from_query(query, parameters)
-    found |= _from_headers(recorded, parameters)
-    if body is not None and recorded.body is not None:
-        found["body"] = read_body(recorded, body)
-    elif recorded.body is not None or recorded.header("content-type") is not None:
-        raise MisreadError("there is a body nobody described")
-    return found
+    return path, query
+
+
+def read_outside_path(recorded: Recorded, query: str, parameters: Sequence[Described]) -> dict[str, Any]:
+    """The arguments that stand in the query, the headers and the cookies."""
+    return _from_query(query, parameters) | _from_headers(recorded, parameters)
 
 
 def percent_decoded(text: str) -> str:
@@ -132,14 +193,48 @@ def said(value: Any) -> Any:
     return str(value)
 
 
-def _from_path(path: str, template: str, parameters: list[Described]) -> dict[str, Any]:
+def path_readings(path: str, template: str, parameters: list[Described]) -> Iterator[dict[str, Any]]:
+    """The arguments in a path. Placeholders side by side can be read in several ways, the longest first.
+
+    A placeholder written ``{+name}`` takes slashes, as in RFC 6570.
+    """
     pieces = re.split(r"\{([^{}]*)\}", template)
-    pattern = "".join(re.escape(piece) if index % 2 == 0 else "([^/]*)" for index, piece in enumerate(pieces))
-    match = re.fullmatch(pattern, path)
-    if match is None:
+    fits = False
+    for texts in _splits(path, pieces):
+        fits = True
+        by_name = {name.removeprefix("+"): text for name, text in zip(pieces[1::2], texts, strict=True)}
+        yield {f"path.{p.name}": _path_value(p, by_name[p.name]) for p in parameters}
+    if not fits:
         raise MisreadError(f"{path!r} does not fit {template!r}")
-    texts = dict(zip(pieces[1::2], match.groups(), strict=True))
-    return {f"path.{p.name}": _path_value(p, texts[p.name]) for p in parameters}
+
+
+def _splits(path: str, pieces: list[str]) -> Iterator[list[str]]:
+    """Every way to share a path among placeholders; ``pieces`` are literals and names in turn."""
+    literal = uri_literal(pieces[0])
+    if not path.startswith(literal):
+        return
+    rest = path[len(literal) :]
+    if len(pieces) == 1:
+        if not rest:
+            yield []
+        return
+    end = len(rest) if pieces[1].startswith("+") or "/" not in rest else rest.index("/")
+    behind = uri_literal(pieces[2])
+    if not behind and len(pieces) == 3:
+        if end == len(rest):
+            yield [rest]
+        return
+    at = rest.rfind(behind, 0, end + len(behind))
+    while at >= 0:
+        for more in _splits(rest[at:], pieces[2:]):
+            yield [rest[:at], *more]
+        at = rest.rfind(behind, 0, at + len(behind) - 1) if at else -1
+
+
+def uri_literal(text: str) -> str:
+    """Text of a template as it may stand in a path: what a URI has no room for is percent-encoded."""
+    pieces = re.split(r"(%[0-9A-Fa-f]{2})", text)
+    return "".join(p if i % 2 else quote(p, safe="!$&'()*+,;=:@/~") for i, p in enumerate(pieces))
 
 
 def _path_value(p: Described, text: str) -> Any:
@@ -229,13 +324,17 @@ def _claimed(
 
 
 def _is_mine(p: Described, name: str) -> bool:
-    if p.style == "deepObject":
+    if p.style == "deepObject" and p.shape == "scalar":
+        return name == p.name
+    if p.style == "deepObject" or (p.nested and p.shape == "array"):
         return name.startswith(p.name + "[")
-    return name == p.name or (p.shape == "object" and p.explode and p.style == "form" and not p.media_type)
+    if p.shape == "object" and p.explode and p.style == "form" and not p.media_type:
+        return p.members is None or name.partition("[")[0] in p.members or name in p.members
+    return name == p.name
 
 
 def _query_value(p: Described, mine: list[tuple[str, str]]) -> Any:
-    if p.style == "deepObject":
+    if (p.style == "deepObject" and p.shape != "scalar") or (p.nested and p.shape == "array"):
         return _unfolded([(name[len(p.name) :], form_decoded(value)) for name, value in mine])
     exploded = p.explode and not p.media_type
     if exploded and p.shape == "object":
@@ -357,13 +456,13 @@ def read_body(recorded: Recorded, body: DescribedBody) -> Any:
     if "json" in kind:
         return json.loads(recorded.body)
     if kind == "application/x-www-form-urlencoded":
-        return _read_form(recorded.body.decode("ascii"), body.fields)
+        return read_form(recorded.body.decode("ascii"), body.fields)
     if kind.startswith("multipart/"):
         return _read_multipart(written, recorded.body, body.fields)
     return recorded.body.decode("utf-8") if kind.startswith("text/") or kind.endswith("xml") else recorded.body
 
 
-def _read_form(text: str, fields: Mapping[str, DescribedField]) -> dict[str, Any]:
+def read_form(text: str, fields: Mapping[str, DescribedField]) -> dict[str, Any]:
     if not URI_QUERY.fullmatch(text):
         raise MisreadError(f"{text!r} is no form")
     pairs, read = _pairs(text), {}
@@ -383,50 +482,54 @@ def _read_form(text: str, fields: Mapping[str, DescribedField]) -> dict[str, Any
 
 
 def _read_multipart(written: str, body: bytes, fields: Mapping[str, DescribedField]) -> dict[str, Any]:
-    boundary = re.search(r";\s*boundary=([0-9A-Za-z'()+_,\-./:=?]{1,70})$", written)
-    if boundary is None:
-        raise MisreadError(f"{written!r} names no boundary")
     read: dict[str, Any] = {}
-    for name, value in _parts(body, boundary[1].encode(), fields):
-        f = fields.get(name, DescribedField())
+    for part in multipart_parts(written, body):
+        f = fields.get(part.name, DescribedField())
+        value = _part_value(part, f)
         if f.shape == "array":
-            read.setdefault(name, []).append(value)
-        elif name in read:
-            raise MisreadError(f"part {name!r} stands twice")
+            read.setdefault(part.name, []).append(value)
+        elif part.name in read:
+            raise MisreadError(f"part {part.name!r} stands twice")
         else:
-            read[name] = value
+            read[part.name] = value
     return read
 
 
-def _parts(body: bytes, boundary: bytes, fields: Mapping[str, DescribedField]) -> list[tuple[str, Any]]:
-    chunks = (b"\r\n" + body).split(b"\r\n--" + boundary)
+def multipart_parts(written: str, body: bytes) -> list[Part]:
+    """The parts of a multipart body, by the boundary its Content-Type names (RFC 2046, RFC 7578)."""
+    boundary = re.search(r";\s*boundary=([0-9A-Za-z'()+_,\-./:=?]{1,70})$", written)
+    if boundary is None:
+        raise MisreadError(f"{written!r} names no boundary")
+    chunks = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode())
     if chunks[0] or not chunks[-1].startswith(b"--"):
         raise MisreadError("the multipart body has no clean begin and end")
-    found: list[tuple[str, Any]] = []
+    found: list[Part] = []
     for chunk in chunks[1:-1]:
         heading, mark, content = chunk.partition(b"\r\n\r\n")
         if not mark or not heading.startswith(b"\r\n"):
             raise MisreadError("a part has no heading")
         lines = [line.split(": ", 1) for line in heading.decode("utf-8").split("\r\n")[1:]]
-        found.append(_part({key.lower(): value for key, value in lines}, content, fields))
+        headers = {key.lower(): value for key, value in lines}
+        match = re.fullmatch(
+            r'form-data; name="([^"]*)"(?:; filename="([^"]*)")?', headers.get("content-disposition", "")
+        )
+        if match is None:
+            raise MisreadError(f"{headers!r} has no name")
+        found.append(Part(_unescaped(match[1]), None if match[2] is None else _unescaped(match[2]), headers, content))
     return found
 
 
-def _part(heading: dict[str, str], content: bytes, fields: Mapping[str, DescribedField]) -> tuple[str, Any]:
-    match = re.fullmatch(r'form-data; name="([^"]*)"(?:; filename="([^"]*)")?', heading["content-disposition"])
-    if match is None:
-        raise MisreadError(f"{heading!r} has no name")
-    name = _unescaped(match[1])
-    f = fields.get(name, DescribedField())
+def _part_value(part: Part, f: DescribedField) -> Any:
+    kind = part.headers.get("content-type", "")
     if f.content == "file":
-        return name, File(content, _unescaped(match[2] or ""), heading.get("content-type", ""))
-    if match[2] is not None:
-        raise MisreadError(f"part {name!r} is a file")
+        return File(part.content, part.filename or "", kind)
+    if part.filename is not None:
+        raise MisreadError(f"part {part.name!r} is a file")
     if f.content == "json":
-        if heading.get("content-type") != "application/json":
-            raise MisreadError(f"part {name!r} does not say that it is JSON")
-        return name, json.loads(content)
-    return name, content.decode("utf-8")
+        if kind != "application/json":
+            raise MisreadError(f"part {part.name!r} does not say that it is JSON")
+        return json.loads(part.content)
+    return part.content.decode("utf-8")
 
 
 def _unescaped(name: str) -> str:

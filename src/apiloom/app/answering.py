@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from apiloom.app.connectors import Loaded
-from apiloom.app.environment import Given
+from apiloom.app.directions import Directions
+from apiloom.app.environment import CERTIFICATE, Given
 from apiloom.backends.http.backend import HttpBackend
+from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.calls.ports import Backend
 from apiloom.catalog.planner import compile_planner
-from apiloom.catalog.servers import BaseUrl, resolve_origin
+from apiloom.catalog.servers import BaseUrl, choose_server, resolve_origin
 from apiloom.catalog.tool import HttpBinding, Tool
+from apiloom.model.api import Server
 from apiloom.model.variables import variable_name
 from apiloom.net.request import Sender
-from apiloom.vault.signers import choose_signer, missing
+from apiloom.vault.constants import constant_headers
+from apiloom.vault.marks import Mark
+from apiloom.vault.signers import DEFAULT, choose_signer, missing
 
 
 @dataclass(slots=True, kw_only=True)
 class Answering:
     """Makes backends for the tools of one connector. ``slug`` names it among several sources; alone it is empty.
 
-    Credentials belong to the document's own servers (or the base URL in their place). A server that one path or
-    operation names instead gets none, unless it has the same origin.
+    Credentials and constant headers belong to the document's own servers (or the base URL in their place), and to
+    origins that whoever runs us trusts with them. A server that one path or operation names instead gets neither,
+    unless it has the same origin.
     """
 
     loaded: Loaded
-    base_url: str
+    directions: Directions
     timeout: float
     sender: Sender
     given: Given
     slug: str = ""
+    home: str = field(default="", init=False)
     _pinned: frozenset[str] = field(default=frozenset(), init=False)
+    _constants: Mark = field(default_factory=Mark, init=False)
+    _chosen: tuple[Server, ...] = field(default=(), init=False)
+
+    @property
+    def pinned(self) -> frozenset[str]:
+        """The origins that credentials may go to."""
+        return self._pinned
 
     def check(self) -> None:
         """Resolve the connector's own server now, so that a missing one is told at the start, not on the first call.
 
         Raises:
-            DesignError: ``server.*``.
+            DesignError: ``server.*``, ``header.*``, ``option.*``.
         """
-        bindings = (self.loaded.tools[name].binding for name in self.loaded.tools)
+        bindings = [self.loaded.tools[name].binding for name in self._told_names()]
         shared = next((binding for binding in bindings if not binding.own_servers), None)
         if shared is not None:
-            self._pinned = frozenset((self._base(shared).origin,))
+            if self.directions.server:
+                self._chosen = (choose_server(shared.servers, self.directions.server),)
+            self.home = self._base(shared).origin
+        elif self.directions.server:
+            raise DesignError(
+                "the document names servers for single paths only, so there is none to choose",
+                code="server.choice",
+                hint="leave --server out",
+            )
+        else:
+            self.home = self._only_origin(bindings)
+        self._constants = constant_headers(self.directions.headers, self.given.schemes)
+        self._pinned = frozenset(origin for origin in (self.home, *self.directions.trusted) if origin)
+
+    def named_variables(self) -> frozenset[str]:
+        """The variables that servers of this connector have."""
+        bindings = (self.loaded.tools[name].binding for name in self.loaded.tools)
+        return frozenset(name for binding in bindings for server in binding.servers for name in server.variables)
 
     def backend(self, tool: Tool) -> Backend:
         """The backend of one tool.
@@ -52,24 +84,61 @@ class Answering:
         binding = tool.binding
         base = self._base(binding)
         given = self.given
-        lacking = missing(binding.security, given.schemes, given.credentials)
         at_home = base.origin in self._pinned
+        signer = None
+        if at_home:
+            signer = choose_signer(
+                binding.security, given.schemes, given.credentials, pinned=self._pinned, constants=self._constants
+            )
         return HttpBackend(
             planner=compile_planner(binding, base),
             sender=self.sender,
-            signer=choose_signer(binding.security, given.schemes, given.credentials, pinned=self._pinned)
-            if at_home
-            else None,
+            signer=signer,
             timeout=self.timeout,
             structured_always=tool.output_schema is not None,
-            lacking=tuple(variable_name(scheme, self.slug) for scheme in lacking),
+            lacking=() if signer is not None and signer.schemes else self._lacking(binding, base, at_home=at_home),
         )
+
+    def _lacking(self, binding: HttpBinding, base: BaseUrl, *, at_home: bool) -> tuple[str, ...]:
+        """What to set so that the next call is signed; optional credentials count, since one was refused without."""
+        given = self.given
+        wanted = tuple(need for need in binding.security if need)
+        schemes = missing(wanted, given.schemes, given.credentials)
+        if not at_home and wanted and not schemes:
+            return (f"--trust {base.origin}",)
+        return tuple(self._variable(scheme) for scheme in schemes)
+
+    def _variable(self, scheme: str) -> str:
+        declared = self.given.schemes.get(scheme)
+        if declared is not None and declared.kind == "mutualTLS":
+            return CERTIFICATE
+        name = variable_name(scheme, self.slug)
+        return f"{name} (and --auth)" if scheme == DEFAULT and declared is None else name
+
+    def _told_names(self) -> Iterable[str]:
+        """The tools up to the first with the document's own servers; all of them where every path names its own."""
+        for name in self.loaded.tools:
+            yield name
+            if not self.loaded.tools[name].binding.own_servers:
+                return
+
+    def _only_origin(self, bindings: Iterable[HttpBinding]) -> str:
+        """Where every path names a server of its own, the one that all of them name; else there is no home."""
+        if self.directions.base_url:
+            return resolve_origin([], base_url_override=self.directions.base_url).origin
+        found: set[str] = set()
+        for binding in bindings:
+            try:
+                found.add(self._base(binding).origin)
+            except ApiloomError:
+                continue  # told when that tool is called
+        return found.pop() if len(found) == 1 else ""
 
     def _base(self, binding: HttpBinding) -> BaseUrl:
         return resolve_origin(
-            binding.servers,
+            binding.servers if binding.own_servers or not self._chosen else self._chosen,
             own_servers=binding.own_servers,
-            base_url_override=self.base_url,
+            base_url_override=self.directions.base_url,
             document_url=self.loaded.base_url,
-            variables={},
+            variables=self.directions.variables,
         )

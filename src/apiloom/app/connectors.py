@@ -5,31 +5,39 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from apiloom import __version__
 from apiloom.app.cachedir import cache_folder
+from apiloom.app.directions import settled_by
 from apiloom.app.fetching import fetch_url
-from apiloom.app.slug import slug_of
-from apiloom.app.sources import MISSING, Opened, open_source
+from apiloom.app.sources import MISSING, FetchUrl, Opened, open_source
 from apiloom.base import json, plugins
 from apiloom.base.errors import DesignError
+from apiloom.catalog.slugs import slug_of
 from apiloom.catalog.storage import scheme_from_json, scheme_to_json, tool_from_json, tool_to_json
 from apiloom.catalog.tool import Catalog, Tool
 from apiloom.compile.cache import Cache, Compiled
 from apiloom.console.house import Options
 from apiloom.model.api import Schema, SecurityScheme
 
+LONGEST_FETCH = 300.0
+"""Seconds after which a document is given up, however long calls may take."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A connector ready to be compiled into an endpoint. ``catalog`` is None when it came from the cache.
 
-    ``entries`` are the list entries by bare tool name; ``keep`` writes the compiled cache and may take a second.
+    ``location`` is where its entry document stands. ``entries`` are the list entries by bare tool name; ``keep`` writes
+    the compiled cache and may take a second.
     """
 
     slug: str
     source: str
+    location: str
     title: str
     version: str
     description: str
@@ -72,15 +80,23 @@ class Reading:
         known = self._catalogs.get((source, options))
         if known is None:
             opened = self._open(source, options)
-            known = self._catalogs[source, options] = read_catalog(opened, options, self._say)
+            known = self._catalogs[source, options] = read_catalog(opened, options, self._say, source)
         return known
 
     def _open(self, source: str, options: Options) -> Opened:
         key = (source, options.remote_refs)
         if key not in self._opened:
             self._say(f"opening {source}")
-            self._opened[key] = open_source(source, remote_refs=options.remote_refs, fetch_url=fetch_url, say=self._say)
+            fetch = fetching(source, options)
+            self._opened[key] = open_source(source, remote_refs=options.remote_refs, fetch_url=fetch, say=self._say)
         return self._opened[key]
+
+
+def fetching(source: str, options: Options) -> FetchUrl:
+    """How what a source refers to is fetched: no longer than the options allow."""
+    parts = urlsplit(source) if source.lower().startswith(("http://", "https://")) else None
+    home = f"{parts.scheme}://{parts.netloc}" if parts else ""
+    return partial(fetch_url, seconds=min(options.timeout, LONGEST_FETCH), home=home)
 
 
 def load_connector(source: str, opened: Opened, options: Options, build: Callable[[], Catalog]) -> Loaded:
@@ -95,21 +111,29 @@ def load_connector(source: str, opened: Opened, options: Options, build: Callabl
         "profile": options.profile,
         "require_descriptions": options.require_descriptions,
         "remote_refs": options.remote_refs,
+        "settled": [text.partition("=")[0] for text in options.headers],
+        "auth": options.auth,
     }
     cache = Cache(cache_folder(), release=__version__)
     key = cache.key(opened.document.location, opened.document.content, chosen)
     kept = cache.get(key, lambda reads: _unchanged(opened, reads))
     if kept is not None:
-        return _from_cache(source, *kept)
+        return _from_cache(source, opened.document.location, *kept)
     return _built(source, opened, options, build(), keep=lambda loaded: cache.put(key, _compiled(loaded)))
 
 
-def read_catalog(opened: Opened, options: Options, say: Callable[[str], None]) -> Catalog:
-    """The catalog of an opened source, read afresh. The rooms that read are loaded here: a cached start needs none."""
+def read_catalog(opened: Opened, options: Options, say: Callable[[str], None], source: str = "") -> Catalog:
+    """The catalog of an opened source, read afresh; ``source`` is as it was asked for, where that is known.
+
+    The rooms that read are loaded here: a cached start needs none.
+    """
     say(f"reading {opened.document.location}")
     read_document = plugins.load("apiloom.readers.read:read_document")
     model = read_document(opened.document, opened.fetch, remote_refs=options.remote_refs)
     say(f"shaping {len(model.operations)} operations")
+    model = plugins.load("apiloom.catalog.hidden:without_settled")(
+        model, settled_by(options, slug_of(model.title, source or opened.document.location))
+    )
     building = plugins.load("apiloom.catalog.build")
     chosen = building.CatalogOptions(require_descriptions=options.require_descriptions)
     catalog: Catalog = building.build_catalog(model, chosen)
@@ -129,6 +153,7 @@ def _built(
     loaded = Loaded(
         slug=slug_of(catalog.title, source),
         source=source,
+        location=opened.document.location,
         title=catalog.title,
         version=catalog.version,
         description=catalog.description,
@@ -144,10 +169,11 @@ def _built(
     return loaded
 
 
-def _from_cache(source: str, head: dict[str, Any], groups: Any) -> Loaded:
+def _from_cache(source: str, location: str, head: dict[str, Any], groups: Any) -> Loaded:
     return Loaded(
         slug=slug_of(head["title"], source),
         source=source,
+        location=location,
         title=head["title"],
         version=head["version"],
         description=head["description"],

@@ -19,7 +19,10 @@ from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
 from apiloom.vault.credentials import Credential, Credentials
 from apiloom.vault.given import parse_credentials, single_value
-from apiloom.vault.signers import DEFAULT, default_scheme
+from apiloom.vault.signers import DEFAULT, default_schemes
+
+CERTIFICATE = "APILOOM_CLIENT_CERTIFICATE"
+"""Names the PEM file with the certificate and key that are shown to servers which ask for one."""
 
 _LARGEST_FILE = 1024 * 1024
 _LARGEST_SECRET = 64 * 1024
@@ -63,7 +66,7 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
         DesignError: ``credentials.*`` for a file or value that cannot be used, ``auth.kind`` for an unknown ``--auth``.
     """
     if places.auth:
-        schemes = {**schemes, DEFAULT: default_scheme(places.auth)}
+        schemes = {**schemes, **default_schemes(places.auth)}
     environment = places.environment
     found: dict[str, Credential] = {}
     told = "" if places.alone else slug
@@ -72,6 +75,8 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
         value = next((environment[name] for name in names if environment.get(name)), "")
         if value:
             found[scheme] = single_value(scheme, value)
+        elif schemes[scheme].kind == "mutualTLS" and environment.get(CERTIFICATE):
+            found[scheme] = Credential()
     written, warnings = _from_file(slug, places)
     found.update(written.by_scheme)
     warnings += [
@@ -80,8 +85,9 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
         if scheme not in schemes
     ]
     warnings += _unused(schemes, slug, places)
-    if DEFAULT in schemes and places.auth and DEFAULT not in found:
-        warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(DEFAULT, told)}")
+    for scheme in default_schemes(places.auth) if places.auth else ():
+        if scheme not in found:
+            warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(scheme, told)}")
     return Given(credentials=Credentials(found), schemes=schemes, warnings=tuple(warnings))
 
 

@@ -19,24 +19,28 @@ from apiloom.net.request import Request, Response, Sender
 MOST_BYTES = 100 * 1024 * 1024
 MOST_REDIRECTS = 5
 SECONDS = 30.0
+"""The longest wait for an answer where nobody says how long."""
 
 
-def fetch_url(url: str, follow: Callable[[str], bool]) -> bytes:
+def fetch_url(url: str, follow: Callable[[str], bool], *, seconds: float = SECONDS, home: str = "") -> bytes:
     """The bytes behind an http(s) URL, following at most five redirects; ``follow`` is asked about each of them.
+
+    ``seconds`` bound each answer. No credential is ever sent; a client certificate is shown to the origin ``home``
+    only.
 
     Raises:
         UpstreamError: ``net.*`` when it cannot be reached.
         DesignError: ``document.fetch`` when the answer is not 200, or a redirect is not to be followed.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="apiloom-fetch") as thread:
-        return thread.submit(lambda: asyncio.run(_fetched(url, follow))).result()
+        return thread.submit(lambda: asyncio.run(_fetched(url, follow, seconds, home))).result()
 
 
-async def _fetched(url: str, follow: Callable[[str], bool]) -> bytes:
-    sender = open_sender(os.environ)
+async def _fetched(url: str, follow: Callable[[str], bool], seconds: float, home: str) -> bytes:
+    sender = open_sender(os.environ, {home})
     try:
         for _ in range(MOST_REDIRECTS + 1):
-            answer = await _answered(sender, url)
+            answer = await _answered(sender, url, seconds)
             if answer.status not in {301, 302, 303, 307, 308}:
                 return _content(url, answer)
             try:
@@ -58,9 +62,9 @@ async def _fetched(url: str, follow: Callable[[str], bool]) -> bytes:
         await sender.close()
 
 
-async def _answered(sender: Sender, url: str) -> Response:
+async def _answered(sender: Sender, url: str, seconds: float) -> Response:
     try:
-        return await sender.send(_request(url))
+        return await sender.send(_request(url, seconds))
     except UpstreamError as error:
         if error.code != "net.too_large":
             raise
@@ -71,7 +75,7 @@ async def _answered(sender: Sender, url: str) -> Response:
         ) from None
 
 
-def _request(url: str) -> Request:
+def _request(url: str, seconds: float) -> Request:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
         raise DesignError(f"{_shown(url)} cannot be fetched", code="document.fetch", hint="give an http or https URL")
@@ -81,7 +85,7 @@ def _request(url: str) -> Request:
         origin=f"{parts.scheme}://{parts.netloc}",
         target=target,
         headers=[("Accept", "application/json, application/yaml, text/yaml;q=0.9, */*;q=0.5")],
-        timeout=SECONDS,
+        timeout=seconds,
         max_bytes=MOST_BYTES,
     )
 

@@ -50,6 +50,11 @@ def entry_document(folder: Path) -> Path:
     return chosen[0]
 
 
+def candidates(folder: Path) -> list[Path]:
+    """The files among which the entry document of a folder is looked for."""
+    return _files(folder)
+
+
 def _files(folder: Path) -> list[Path]:
     """The JSON and YAML files of a folder and those below it, bounded in depth and number, in a fixed order."""
     files: list[Path] = []

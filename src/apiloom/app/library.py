@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from apiloom.app.asgi import AsgiApp
-from apiloom.app.connectors import Loaded, load_connector, read_catalog
+from apiloom.app.connectors import Loaded, fetching, load_connector, read_catalog
 from apiloom.app.environment import Given
-from apiloom.app.fetching import fetch_url
 from apiloom.app.outbound import open_sender
 from apiloom.app.quick import Quick
 from apiloom.app.sources import Opened, open_source, opened_text
@@ -27,8 +26,8 @@ from apiloom.emit.definitions import emit_anthropic, emit_openai
 from apiloom.emit.execute import read_tool_call, render_tool_result
 from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.net.inprocess import InProcess
-from apiloom.net.request import Sender
 from apiloom.vault.given import parse_credentials
+from apiloom.vault.signers import default_schemes
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 
@@ -138,12 +137,14 @@ def load(
     opened = _opened(source, chosen)
     loaded = load_connector(opened.document.location, opened, chosen, lambda: read_catalog(opened, chosen, _silently))
     given = parse_credentials(_members(credentials or {}))
+    defined = default_schemes(chosen.auth) if chosen.auth else {}
+    homes: set[str] = set()
     quick = Quick(
-        name=chosen.name,
+        options=chosen,
         base_url=base_url or chosen.base_url or ("http://localhost" if app is not None else ""),
-        timeout=chosen.timeout,
-        sender=_sender(app),
-        given=lambda read, _slug, _slugs: Given(credentials=given, schemes=read.schemes),
+        sender=InProcess(app) if app is not None else open_sender(os.environ, homes),
+        given=lambda read, _slug, _slugs: Given(credentials=given, schemes={**read.schemes, **defined}),
+        homes=homes,
     )
     quick.put([loaded])
     return Api(quick=quick, loaded=loaded)
@@ -152,11 +153,12 @@ def load(
 def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options) -> Opened:
     if isinstance(source, Mapping):
         return opened_text("application document", json.dumps(dict(source)))
-    return open_source(os.fspath(source), remote_refs=options.remote_refs, fetch_url=fetch_url, say=_silently)
-
-
-def _sender(app: AsgiApp | None) -> Sender:
-    return InProcess(app) if app is not None else open_sender(os.environ)
+    return open_source(
+        os.fspath(source),
+        remote_refs=options.remote_refs,
+        fetch_url=fetching(os.fspath(source), options),
+        say=_silently,
+    )
 
 
 def _members(credentials: Mapping[str, CredentialValue]) -> dict[str, Mapping[str, str]]:

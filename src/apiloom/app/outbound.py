@@ -6,12 +6,14 @@ is never asked for through them, so that an API under development works behind a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from apiloom.app.environment import CERTIFICATE
 from apiloom.base.errors import DesignError
 from apiloom.net.client import connect
 from apiloom.net.request import Request, Response, Sender
@@ -21,11 +23,13 @@ _LARGEST_FILE = 1024 * 1024
 _USUAL = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
-def open_sender(environment: Mapping[str, str]) -> Sender:
+def open_sender(environment: Mapping[str, str], homes: Container[str]) -> Sender:
     """A sender with a pool of its own; close it when done.
 
     ``APILOOM_PROXY`` takes everything, the usual variables all but this machine. ``APILOOM_CA_FILE`` names authorities
-    to trust besides the system's, ``APILOOM_CLIENT_CERTIFICATE`` a certificate with its key; both are PEM.
+    to trust besides the system's, ``APILOOM_CLIENT_CERTIFICATE`` a certificate with its key; both are PEM. The
+    certificate says who we are, so it is shown to ``homes`` alone: the origins that credentials belong to, which may
+    become more while the sender lives.
 
     Raises:
         DesignError: ``net.settings``.
@@ -33,35 +37,41 @@ def open_sender(environment: Mapping[str, str]) -> Sender:
     settings = NetSettings(
         proxy=environment.get("APILOOM_PROXY", ""),
         ca_pem=_pem(environment, "APILOOM_CA_FILE"),
-        identity_pem=_pem(environment, "APILOOM_CLIENT_CERTIFICATE"),
     )
+    sender = _proxied(settings, environment)
+    certificate = _pem(environment, CERTIFICATE)
+    if not certificate:
+        return sender
+    shown = _proxied(replace(settings, identity_pem=certificate), environment)
+    return _Split(first=shown, second=sender, is_first=lambda origin: origin in homes)
+
+
+def _proxied(settings: NetSettings, environment: Mapping[str, str]) -> Sender:
     if settings.proxy or not any(environment.get(name) for name in _USUAL):
         return connect(settings)
-    return _Split(here=connect(settings), elsewhere=connect(replace(settings, environment_proxies=True)))
+    elsewhere = connect(replace(settings, environment_proxies=True))
+    return _Split(first=connect(settings), second=elsewhere, is_first=_is_here)
 
 
 class _Split:
-    """Two ways out, chosen by whether the origin is on this machine."""
+    """Two ways out, chosen by the origin."""
 
-    def __init__(self, *, here: Sender, elsewhere: Sender) -> None:
-        self._here = here
-        self._elsewhere = elsewhere
-        self._known: dict[str, Sender] = {}
+    def __init__(self, *, first: Sender, second: Sender, is_first: Callable[[str], bool]) -> None:
+        self._first = first
+        self._second = second
+        self._is_first = is_first
 
     async def send(self, request: Request) -> Response:
         """See :class:`~apiloom.net.request.Sender`."""
-        chosen = self._known.get(request.origin)
-        if chosen is None:
-            chosen = self._here if _is_here(request.origin) else self._elsewhere
-            self._known[request.origin] = chosen
-        return await chosen.send(request)
+        return await (self._first if self._is_first(request.origin) else self._second).send(request)
 
     async def close(self) -> None:
         """Close both."""
-        await self._here.close()
-        await self._elsewhere.close()
+        await self._first.close()
+        await self._second.close()
 
 
+@lru_cache(maxsize=4096)
 def _is_here(origin: str) -> bool:
     host = urlsplit(origin).hostname or ""
     try:

@@ -1,21 +1,23 @@
 """The quick server: sources in memory, one endpoint, no store.
 
-It owns what lives longer than an endpoint (the pool of connections, credentials) and swaps endpoints whole when a
-source changes.
+It owns what lives longer than an endpoint (the pool of connections, credentials, and which server each source was
+found at) and swaps endpoints whole when a source changes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from apiloom.app.answering import Answering
 from apiloom.app.connectors import Loaded
+from apiloom.app.directions import directions
 from apiloom.app.environment import CredentialPlaces, Given, given_credentials
 from apiloom.app.outbound import open_sender
-from apiloom.app.slug import unique_slugs
+from apiloom.base.errors import DesignError
 from apiloom.calls.endpoint import Directory, Endpoint
+from apiloom.catalog.slugs import unique_slugs
 from apiloom.compile.endpoint import Part, build_endpoint
 from apiloom.console.house import Options
 from apiloom.net.request import Sender
@@ -25,49 +27,98 @@ from apiloom.net.request import Sender
 class Quick:
     """One endpoint over several connectors.
 
-    ``name`` is what clients are told, or empty for one made from what is served; it never prefixes a tool. ``given``
-    looks up what a connector was given, by its slug among the slugs of all; ``timeout`` is in seconds.
+    The name in ``options`` is what clients are told, or empty for one made from what is served; it never prefixes a
+    tool. ``base_url``, where not empty, is that of every source. ``given`` looks up what a connector was given, by its
+    slug among the slugs of all. ``homes`` grows by the origins that credentials may go to.
     """
 
-    name: str
-    base_url: str
-    timeout: float
+    options: Options
     sender: Sender
     given: Callable[[Loaded, str, tuple[str, ...]], Given]
+    base_url: str = ""
     directory: Directory = field(default_factory=Directory)
+    homes: set[str] = field(default_factory=set)
+    _settled: dict[str, str] = field(default_factory=dict, init=False)
 
     def put(self, connectors: Sequence[Loaded]) -> Endpoint:
         """Compile connectors into the endpoint and swap it in.
 
+        Where a source's API answers is settled by the first time: a document that names another server later, however
+        that came about, would take credentials there.
+
         Raises:
-            DesignError: ``server.*`` when a document does not say where its API answers and no base URL was given.
+            DesignError: ``server.*`` when a document does not say where its API answers and no base URL was given, or
+                says something else than before; ``header.*`` and ``option.*`` for options that cannot be used.
         """
         slugs = unique_slugs([loaded.slug for loaded in connectors])
-        parts = [self._part(loaded, slug, slugs) for loaded, slug in zip(connectors, slugs, strict=True)]
-        endpoint = build_endpoint(self.name or (parts[0].slug if len(parts) == 1 else "apiloom"), parts)
+        answering = [self._answering(loaded, slug, slugs) for loaded, slug in zip(connectors, slugs, strict=True)]
+        self._check_variables(answering)
+        for one in answering:
+            self._refuse_move(one)
+        parts = [_part(one, slug) for one, slug in zip(answering, slugs, strict=True)]
+        name = self.options.name or (parts[0].slug if len(parts) == 1 else "apiloom")
+        endpoint = build_endpoint(name, parts)
+        self._settled.update({one.loaded.source: one.home for one in answering})
+        self.homes.update(*(one.pinned for one in answering))
         self.directory.put(endpoint)
         return endpoint
 
-    def _part(self, loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Part:
+    def _answering(self, loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Answering:
+        said = directions(self.options, slug, slugs)
         answering = Answering(
             loaded=loaded,
-            base_url=self.base_url,
-            timeout=self.timeout,
+            directions=said if said.base_url or not self.base_url else replace(said, base_url=self.base_url),
+            timeout=self.options.timeout,
             sender=self.sender,
             given=self.given(loaded, slug, slugs),
             slug=slug if len(slugs) > 1 else "",
         )
-        answering.check()
-        return Part(
-            slug=slug,
-            title=loaded.title,
-            version=loaded.version,
-            description=loaded.description,
-            tools=loaded.tools,
-            schemas=loaded.schemas,
-            entries=loaded.entries,
-            backend=answering.backend,
-        )
+        try:
+            answering.check()
+        except DesignError as error:
+            if len(slugs) > 1 and error.code.startswith("server."):
+                error.message = f"{slug}: {error.message}"
+                error.hint = error.hint.replace("--base-url", f"--base-url {slug}:URL")
+                error.hint = error.hint.replace("--variable ", f"--variable {slug}:")
+            raise
+        return answering
+
+    def _refuse_move(self, answering: Answering) -> None:
+        before = self._settled.get(answering.loaded.source)
+        if before is not None and before != answering.home:
+            raise DesignError(
+                f"the document now says that its API answers at {answering.home or 'several servers'}, "
+                f"not at {before or 'several servers'}",
+                code="server.moved",
+                hint="start apiloom anew if that is meant",
+            )
+
+    def _check_variables(self, answering: Sequence[Answering]) -> None:
+        """Refuse a variable that no server has: it was misspelt, and the one that was meant keeps its default."""
+        wanted = {name for one in answering for name in one.directions.variables}
+        if wanted:
+            known = frozenset[str]().union(*(one.named_variables() for one in answering))
+            for name in sorted(wanted - known):
+                raise _no_variable(name, known)
+
+
+def _no_variable(name: str, known: frozenset[str]) -> DesignError:
+    there_are = f"there are {', '.join(sorted(known)[:12])}" if known else "leave it out, or mend its name"
+    return DesignError(f"no server has the variable {name[:60]!r}", code="server.variable", hint=there_are)
+
+
+def _part(answering: Answering, slug: str) -> Part:
+    loaded = answering.loaded
+    return Part(
+        slug=slug,
+        title=loaded.title,
+        version=loaded.version,
+        description=loaded.description,
+        tools=loaded.tools,
+        schemas=loaded.schemas,
+        entries=loaded.entries,
+        backend=answering.backend,
+    )
 
 
 def build_quick(options: Options, say: Callable[[str], None]) -> Quick:
@@ -80,10 +131,5 @@ def build_quick(options: Options, say: Callable[[str], None]) -> Quick:
             say(warning)
         return found
 
-    return Quick(
-        name=options.name,
-        base_url=options.base_url,
-        timeout=options.timeout,
-        sender=open_sender(os.environ),
-        given=given,
-    )
+    homes: set[str] = set()
+    return Quick(options=options, sender=open_sender(os.environ, homes), given=given, homes=homes)

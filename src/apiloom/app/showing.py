@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiloom.app.connectors import Reading
-from apiloom.app.slug import slug_of
 from apiloom.catalog.report import build_report
+from apiloom.catalog.slugs import slug_of
 from apiloom.catalog.views import render_tool
 from apiloom.console.house import Connector, Options
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from apiloom.app.folders import entry_document
 from apiloom.app.reach import Reach
@@ -71,9 +72,7 @@ def open_source(
         return _from_url(source, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
     if source == "-":
         say("reading standard input")
-        return _with_remote(
-            "-", _bounded(stdin or sys.stdin.buffer, "standard input"), fetch_url, remote_refs=remote_refs
-        )
+        return _with_remote("-", _piped(stdin or sys.stdin.buffer), fetch_url, remote_refs=remote_refs)
     if source.lower().startswith("file://"):
         plain = _existing(urlsplit(source).path)
         if plain is not None:
@@ -252,6 +251,16 @@ def _bounded(file: BinaryIO, name: str) -> bytes:
     if len(content) > LIMITS.bytes:
         raise _too_large(name)
     return content
+
+
+_piped_before: WeakKeyDictionary[BinaryIO, bytes] = WeakKeyDictionary()
+
+
+def _piped(stream: BinaryIO) -> bytes:
+    """What standard input gave. It gives it once, and sources are read again whenever one of them changes."""
+    if stream not in _piped_before:
+        _piped_before[stream] = _bounded(stream, "standard input")
+    return _piped_before[stream]
 
 
 def _too_large(name: str) -> DesignError:

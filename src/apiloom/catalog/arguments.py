@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from apiloom.catalog.names import ascii_of
+from apiloom.model.schema import unescape
 
 Place = Literal["path", "query", "querystring", "header", "cookie", "body"]
 
@@ -26,10 +29,19 @@ _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One thing that needs an argument name: where it goes and what it is called there."""
+    """One thing that needs an argument name: where it goes and what it is called there.
+
+    ``what`` says what it stands for where place and name do not, such as a pointer into the body.
+    """
 
     place: Place
     name: str
+    what: str = ""
+
+    @property
+    def id(self) -> str:
+        """What is kept when the name given to it is published."""
+        return f"{self.place}:{self.what or self.name}"
 
 
 @lru_cache(maxsize=8192)
@@ -37,8 +49,7 @@ def plain(name: str) -> str:
     """A name that every client accepts as a property key: ``filter[a]`` is ``filter_a``, ``$top`` is ``top``."""
     if _SAFE.match(name):
         return name
-    text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    text = _UNSAFE.sub("_", text).strip("_")
+    text = _UNSAFE.sub("_", ascii_of(name)).strip("_")
     if not text:
         return f"arg_{_hash(name)}"
     if len(text) > LIMIT:
@@ -46,17 +57,23 @@ def plain(name: str) -> str:
     return text
 
 
-def assign(wanted: Sequence[Wanted]) -> list[str]:
-    """A name for each, in the same sequence; no two alike."""
-    if len({plain(want.name) for want in wanted}) == len(wanted):
-        return [plain(want.name) for want in wanted]
-    order = sorted(range(len(wanted)), key=lambda index: _precedence(wanted[index]))
+def assign(wanted: Sequence[Wanted], published: Mapping[str, str] | None = None) -> list[str]:
+    """A name for each, in the same sequence; no two alike.
+
+    ``published`` are the names that arguments of an earlier version had, by their ids. What is still there keeps its
+    name, and no other argument takes one of them.
+    """
     bare = {plain(want.name) for want in wanted}
-    names: dict[int, str] = {}
-    held: set[str] = set()
+    if not published and len(bare) == len(wanted):
+        return [plain(want.name) for want in wanted]
+    names = _kept(wanted, published or {})
+    order = sorted(range(len(wanted)), key=lambda index: _precedence(wanted[index]))
+    held = set((published or {}).values())
     losers: list[int] = []
     for index in order:
         name = plain(wanted[index].name)
+        if index in names:
+            continue
         if name in held:
             losers.append(index)
         else:
@@ -68,6 +85,27 @@ def assign(wanted: Sequence[Wanted]) -> list[str]:
         names[index] = name
         taken.add(name)
     return [names[index] for index in range(len(wanted))]
+
+
+def _kept(wanted: Sequence[Wanted], published: Mapping[str, str]) -> dict[int, str]:
+    """Names of arguments that were there before, also of those that only moved from one place to another."""
+    names = {index: published[want.id] for index, want in enumerate(wanted) if want.id in published}
+    if len(names) == len(published):
+        return names
+    there = {want.id for want in wanted}
+    left = Counter(_bare(what) for what in published if what not in there)
+    new = Counter(want.name for index, want in enumerate(wanted) if index not in names)
+    moved = {_bare(what): name for what, name in published.items() if what not in there}
+    for index, want in enumerate(wanted):
+        if index not in names and left[want.name] == new[want.name] == 1:
+            names[index] = moved[want.name]
+    return names
+
+
+def _bare(what: str) -> str:
+    """The name that an id holds, without its place: ``body:/a~1b`` is ``a/b``."""
+    place, _, name = what.partition(":")
+    return unescape(name[1:]) if place == "body" and name.startswith("/") else name
 
 
 def _precedence(want: Wanted) -> tuple[int, bool, str]:

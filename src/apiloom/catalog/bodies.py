@@ -15,16 +15,20 @@ from apiloom.catalog.content import (
     FORM,
     charset,
     content_text,
+    encoded,
     is_wildcard,
+    json_writer,
     sayable,
     sequence_bytes,
     text_bytes,
 )
-from apiloom.catalog.media import essence, is_json, writing
+from apiloom.catalog.media import essence, is_json, is_xml, is_yaml, writing
 from apiloom.catalog.multipart import assemble, file_type, part_writer
 from apiloom.catalog.styles import IN_QUERY, PairWriter, Spelling, escape_query_name, form_spelling, reserved, spell
 from apiloom.catalog.tool import BoundBody, BoundField, FieldKind
 from apiloom.catalog.values import escape, escape_except, read_file, refuse
+from apiloom.catalog.xml_text import xml_writer
+from apiloom.model.api import Encoding
 
 Arguments = Mapping[str, Any]
 Payload = tuple[str, bytes]
@@ -41,6 +45,28 @@ def compile_body(body: BoundBody) -> BodyWriter:
         DesignError: ``body.media_type`` for a type that arguments of this form cannot be written in, ``body.charset``,
             ``parameter.style``.
     """
+    first = _compiled(body)
+    return _chosen(body, first) if body.others else first
+
+
+def _chosen(body: BoundBody, first: BodyWriter) -> BodyWriter:
+    """The one body whose arguments are given: of two, neither may be sent in silence."""
+    mine = (body.whole,) if body.whole else (*(field.argument for field in body.fields), *filter(None, (body.rest,)))
+    others = [(other.whole, _compiled(other)) for other in body.others]
+
+    def payload(arguments: Arguments) -> Payload | None:
+        given = [(argument, write) for argument, write in others if argument in arguments]
+        if not given:
+            return first(arguments)
+        beside = [name for name in (*mine, *(argument for argument, _ in given[1:])) if name in arguments]
+        if beside:
+            raise refuse(given[0][0], f"stands beside {beside[0]!r}, which is another form of the body", "give one")
+        return given[0][1](arguments)
+
+    return payload
+
+
+def _compiled(body: BoundBody) -> BodyWriter:
     media_type = sayable(body.media_type)
     kind = essence(media_type)
     if body.whole and body.binary:
@@ -48,21 +74,39 @@ def compile_body(body: BoundBody) -> BodyWriter:
     if kind == FORM:
         return _form(body)
     if kind.startswith("multipart/"):
-        return _multipart(body, "multipart/form-data" if is_wildcard(kind) else media_type)
+        kept = "multipart/form-data" if is_wildcard(kind) else media_type
+        return _listed(body, kept) if body.positions else _multipart(body, kept)
     if is_json(kind) or (not body.whole and kind in ("*/*", "application/*")):
-        return _json(body, "application/json" if is_wildcard(kind) else media_type)
+        return _structured(body, "application/json" if is_wildcard(kind) else media_type)
+    if is_yaml(kind) and not body.whole:
+        return _structured(body, media_type)
+    if is_xml(kind) and body.xml:
+        return _structured(body, media_type)
     if not body.whole:
         raise DesignError(
             f"a body of {media_type[:60]!r} cannot be put together from single fields",
             code="body.media_type",
             hint="offer it as JSON, as a form, or as one value",
         )
+    return _text(body, media_type, kind)
+
+
+def _text(body: BoundBody, media_type: str, kind: str) -> BodyWriter:
+    """Bodies that are one value, and text if nothing else is known."""
+    whole = body.whole
     if writing(kind) == "sequence":
-        return _whole(body, lambda value: (media_type, sequence_bytes(value, kind)))
+        return _whole(body, lambda value: (media_type, sequence_bytes(value, kind, whole)))
     if is_wildcard(kind):
-        return _whole(body, lambda value: _any_type(value, body.whole, kind))
+        return _whole(body, lambda value: _any_type(value, whole, kind))
     encoding = charset(media_type)
-    return _whole(body, lambda value: (media_type, text_bytes(value, body.whole, encoding)))
+    if is_yaml(kind):
+        # Every JSON text is YAML (RFC 9512 section 1); text is YAML as the caller wrote it.
+        dumped = json_writer(media_type)
+        return _whole(
+            body,
+            lambda value: (media_type, encoded(value, whole, encoding) if isinstance(value, str) else dumped(value)),
+        )
+    return _whole(body, lambda value: (media_type, text_bytes(value, whole, encoding)))
 
 
 def _whole(body: BoundBody, write: Callable[[Any], Payload]) -> BodyWriter:
@@ -99,9 +143,11 @@ def _binary(body: BoundBody, media_type: str) -> BodyWriter:
     return _whole(body, write)
 
 
-def _json(body: BoundBody, media_type: str) -> BodyWriter:
+def _structured(body: BoundBody, media_type: str) -> BodyWriter:
+    """JSON or XML: fields are put together, the rest is added beside them."""
+    dumped = _xml_bytes(body, media_type) if body.xml else json_writer(media_type)
     if body.whole:
-        return _whole(body, lambda value: (media_type, json.dumps(value)))
+        return _whole(body, lambda value: (media_type, dumped(value)))
     fields = tuple((field.argument, field.name) for field in body.fields)
     files = frozenset(field.argument for field in body.fields if field.kind in ("binary", "binaries"))
     named = frozenset(field.name for field in body.fields)
@@ -117,9 +163,16 @@ def _json(body: BoundBody, media_type: str) -> BodyWriter:
             document.update(_members(arguments[rest], rest, named))
         elif not document and not required:
             return None
-        return media_type, json.dumps(document)
+        return media_type, dumped(document)
 
     return payload
+
+
+def _xml_bytes(body: BoundBody, media_type: str) -> Callable[[Any], bytes]:
+    """XML without declaration, since the Content-Type names any encoding that is not UTF-8 (RFC 7303 section 3)."""
+    encoding, argument = charset(media_type), body.whole or "body"
+    write = xml_writer(body.xml, argument)
+    return lambda value: encoded(write(value), argument, encoding)
 
 
 def _as_text(value: Any, argument: str) -> Any:
@@ -177,6 +230,12 @@ def _kind_of(value: Any) -> FieldKind:
 
 
 def _form(body: BoundBody) -> BodyWriter:
+    if charset(body.media_type) not in ("utf-8", "ascii"):
+        raise DesignError(
+            "a form is written in UTF-8, and its media type names another encoding",
+            code="body.charset",
+            hint="use utf-8",
+        )
     values = _named_values(body, form_writer)
 
     def payload(arguments: Arguments) -> Payload | None:
@@ -198,7 +257,7 @@ def _pairs_text(pairs: list[tuple[str, str]]) -> str:
     return "&".join([f"{name}={text}" for name, text in pairs])
 
 
-def form_text(value: Any, argument: str) -> str:
+def form_text(value: Any, argument: str, encodings: Mapping[str, Encoding]) -> str:
     """A whole object in ``application/x-www-form-urlencoded``, for ``in: querystring``.
 
     Raises:
@@ -206,7 +265,7 @@ def form_text(value: Any, argument: str) -> str:
     """
     pairs: list[tuple[str, str]] = []
     for name, member in _members(value, argument, frozenset()).items():
-        pairs += form_writer(BoundField(argument=argument, name=name))(member)
+        pairs += form_writer(BoundField(argument=argument, name=name, encoding=encodings.get(name)))(member)
     return _pairs_text(pairs)
 
 
@@ -223,15 +282,16 @@ def form_writer(field: BoundField) -> PairWriter:
     if encoding is None or (encoding.style is None and encoding.explode is None and not encoding.allow_reserved):
         if encoding is not None and encoding.content_type and is_json(encoding.content_type):
             return _json_pairs(encoding.content_type, argument, name)
-        flat, nested = (
-            Spelling(argument=argument, name=name, explode=True),
-            Spelling(argument=argument, name=name, explode=True, deep=True),
+        nesting = encoding.nesting if encoding is not None else ""
+        flat, deep = (
+            Spelling(argument=argument, name=name, explode=True, nesting=nesting, deep=is_deep)
+            for is_deep in (False, True)
         )
-        return _sayable_pairs(field, lambda value: nested if isinstance(value, dict) else flat)
+        return _sayable_pairs(field, lambda value: deep if isinstance(value, dict) else flat)
     style = encoding.style or "form"
     explode = encoding.explode if encoding.explode is not None else style == "form"
     lettering = reserved(IN_QUERY) if encoding.allow_reserved else (escape, escape)
-    spelling = form_spelling(argument, name, style, explode=explode, lettering=lettering)
+    spelling = form_spelling(argument, name, style, explode=explode, lettering=lettering, nesting=encoding.nesting)
     return _sayable_pairs(field, lambda _: spelling)
 
 
@@ -269,3 +329,20 @@ def _multipart(body: BoundBody, media_type: str) -> BodyWriter:
         return assemble(media_type, [part for write, value in found for part in write(value)])
 
     return payload
+
+
+def _listed(body: BoundBody, media_type: str) -> BodyWriter:
+    """A multipart body whose parts have places instead of names (OpenAPI 3.2, "Encoding By Position")."""
+    *first, rest = (part_writer(position) for position in body.positions)
+
+    def write(value: Any) -> Payload:
+        if not isinstance(value, list | tuple):
+            raise refuse(body.whole, "must be a list, whose items are the parts of the body")
+        parts = [
+            part
+            for place, item in enumerate(value)
+            for part in (first[place] if place < len(first) else rest)([item] if isinstance(item, list) else item)
+        ]
+        return assemble(media_type, parts)
+
+    return _whole(body, write)

@@ -1,77 +1,61 @@
 """Request bodies: which media type is written, and whether its members become arguments of their own.
 
 An object with up to :data:`MAX_FIELDS` named members is taken apart; unions, arrays, scalars, pure maps and anything
-under rules that a flat list could not keep stay whole in one ``body`` argument. What cannot be written is gated.
+under rules that a flat list could not keep stay whole in one ``body`` argument. Where another media type takes what the
+first one does not, it is offered beside it as one argument of its own. What cannot be written is gated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from apiloom.base.errors import DesignError
+from apiloom.catalog.arguments import plain
 from apiloom.catalog.media import Writing, essence, for_request, writing
-from apiloom.catalog.shapes import ObjectShape, Pool, flat, object_shape, types
-from apiloom.catalog.tool import FieldKind
+from apiloom.catalog.objects import Group, object_shape
+from apiloom.catalog.parts_in import FILE, Field, fields_of, is_list, positions_of, with_files
+from apiloom.catalog.shapes import Pool, flat, types
+from apiloom.catalog.tags import Families
+from apiloom.catalog.tool import XmlNode
+from apiloom.catalog.xml_nodes import xml_nodes
 from apiloom.model.api import Body, Encoding, Media, Schema
 
 MAX_FIELDS = 50
 """More members than this make a list of arguments harder to read than one object."""
 
+MOST_OTHERS = 4
+"""Media types offered beside the first one."""
+
 WHOLE = "body"
 REST = "additional_properties"
 
-FILE: dict[str, Any] = {
-    "contentEncoding": "base64",
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {
-                "data": {"type": "string", "contentEncoding": "base64"},
-                "filename": {"type": "string"},
-                "type": {"type": "string"},
-            },
-            "required": ["data"],
-            "additionalProperties": False,
-        },
-    ],
-}
-"""File content as an argument: base64, alone or with a name and a media type."""
-
 _SCALARS = {"string", "number", "integer", "boolean"}
-_NEVER_FILES = ("application/json", "application/xml", "application/x-www-form-urlencoded")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One member of a body that is taken apart."""
-
-    name: str
-    schema: Schema
-    kind: FieldKind
-    required: bool
-    encoding: Encoding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyShape:
     """A body ready to be bound. Either ``fields`` (and ``rest``) or ``whole`` is set.
 
-    Beside ``whole``, ``fields`` only says which members are files.
+    Beside ``whole``, ``fields`` only says which members are files. ``name`` is what a body that is one of several wants
+    to be called.
     """
 
     media_type: str
     required: bool
+    name: str = WHOLE
     description: str = ""
     fields: tuple[Field, ...] = ()
     rest: Schema | None = None
     whole: Schema | None = None
     binary: bool = False
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
-    groups: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    groups: tuple[Group, ...] = ()
+    choices: tuple[Group, ...] = ()
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    xml: tuple[XmlNode, ...] = ()
+    positions: tuple[Field, ...] = ()
+    others: tuple[BodyShape, ...] = ()
 
 
 def shape_body(body: Body, pool: Pool) -> BodyShape | None:
@@ -83,39 +67,92 @@ def shape_body(body: Body, pool: Pool) -> BodyShape | None:
     if not body.media and not body.required:
         return None
     reasons: list[str] = []
-    for media in for_request(body.media):
-        way, media_type = _way(media, pool)
-        reason = _unwritable(way, media, pool)
-        if not reason:
-            return _shaped(media, media_type, way, body, pool)
-        reasons.append(reason)
-    raise DesignError(reasons[0] if reasons else "its body names no media type", code="catalog.body_unwritable")
+    shapes: list[BodyShape] = []
+    told: list[Media] = []
+    for media in _ranked(body.media, pool):
+        if shapes and not _says_more(media, told):
+            continue
+        try:
+            shapes.append(_shaped(media, body, pool, apart=not shapes))
+        except DesignError as error:
+            reasons.append(error.message)
+        else:
+            told.append(media)
+    if not shapes:
+        raise _unwritable(reasons[0] if reasons else "its body names no media type")
+    first, *others = shapes[: 1 + MOST_OTHERS]
+    return replace(first, others=_named(first, others)) if others else first
+
+
+def _unwritable(reason: str) -> DesignError:
+    return DesignError(reason, code="catalog.body_unwritable")
+
+
+def _ranked(media: Sequence[Media], pool: Pool) -> list[Media]:
+    """The media types, best first. Of two with one schema, the one that takes its files goes before the other."""
+    ranked = for_request(media)
+    for one in ranked[1:]:
+        if writing(one.type) == "multipart" and one.schema == ranked[0].schema and with_files(one, pool)[1]:
+            return [one, *(other for other in ranked if other is not one)]
+    return ranked
+
+
+def _says_more(media: Media, told: Sequence[Media]) -> bool:
+    """Whether a media type describes something that those told do not; ranges and bare types describe nothing."""
+    if writing(media.type) in ("any", "none") or (media.item_schema is None and media.schema in ({}, True)):
+        return False
+    return all(media.schema != other.schema or media.item_schema != other.item_schema for other in told)
+
+
+def _named(first: BodyShape, others: Sequence[BodyShape]) -> tuple[BodyShape, ...]:
+    """The other bodies, each named for the way it is written, or for its type where two are written alike."""
+    ways = [_label(one) for one in (first, *others)]
+    kinds = [plain(essence(one.media_type).partition("/")[2]) for one in others]
+    words = [way if ways.count(way) == 1 else kind for way, kind in zip(ways[1:], kinds, strict=True)]
+    return tuple(replace(one, name=f"{WHOLE}_{word}") for one, word in zip(others, words, strict=True))
+
+
+def _label(shape: BodyShape) -> str:
+    way = writing(shape.media_type)
+    return {"binary": "file", "sequence": "lines"}.get(way, way)
 
 
 def _way(media: Media, pool: Pool) -> tuple[Writing, str]:
-    """How to write a media type, and what to call it; a range becomes JSON or bytes by what its schema describes."""
+    """How to write a media type, and what to call it.
+
+    A range becomes JSON or bytes by what its schema describes. A text in the place of a structure is that structure
+    as the caller wrote it.
+    """
     way = writing(media.type)
-    if way != "any":
-        return way, media.type
-    kinds = types(flat(media.schema, pool))
-    if kinds and kinds != ("string",):
-        return "json", "application/json"
-    return "binary", "application/octet-stream"
+    if way == "any":
+        kinds = types(flat(media.schema, pool))
+        if kinds and kinds != ("string",):
+            return "json", "application/json"
+        return "binary", "application/octet-stream"
+    if way in ("yaml", "xml", "sequence") and media.item_schema is None:
+        kinds = types(flat(media.schema, pool))
+        if kinds == ("string",) or (way == "xml" and not kinds):
+            return "text", media.type
+    return way, media.type
 
 
-def _unwritable(way: Writing, media: Media, pool: Pool) -> str:
+def _reason(way: Writing, media: Media, pool: Pool) -> str:
+    """Why a body cannot be written; empty when it can."""
     name = essence(media.type)
     if way == "none":
         return f"{name} bodies cannot be written yet"
     if media.item_schema is not None and way not in ("multipart", "sequence"):
         return f"streamed {name} bodies cannot be written yet"
-    kinds = types(flat(media.schema, pool)) if way in ("xml", "text") else ()
-    if way == "xml" and kinds not in ((), ("string",)):
-        return "XML bodies cannot be written yet"
-    if way == "text" and not set(kinds) <= _SCALARS:
+    if way == "text" and not set(types(flat(media.schema, pool))) <= _SCALARS:
         return f"{name} bodies can only be written from text"
     if way == "form" and _is_closed_to_objects(media.schema, pool):
         return "form bodies can only be written from an object"
+    if way == "multipart" and is_list(media, pool):
+        if name == "multipart/form-data":
+            return "the parts of a form need names, and its body is a list"
+        stated = [*media.positions, *([media.position] if media.position else [])]
+        if any(essence(one.content_type or "").startswith("multipart/") for one in stated):
+            return "parts that are multipart themselves cannot be written yet"
     return ""
 
 
@@ -124,24 +161,38 @@ def _is_closed_to_objects(schema: Schema, pool: Pool) -> bool:
     return bool(kinds) and "object" not in kinds and "string" not in kinds
 
 
-def _shaped(media: Media, media_type: str, way: Writing, body: Body, pool: Pool) -> BodyShape:
+def _shaped(media: Media, body: Body, pool: Pool, *, apart: bool) -> BodyShape:
+    """A body in one media type, taken ``apart`` if it can be.
+
+    Raises:
+        DesignError: ``catalog.body_unwritable``.
+    """
+    way, media_type = _way(media, pool)
+    if reason := _reason(way, media, pool):
+        raise _unwritable(reason)
     base = BodyShape(media_type=media_type, required=body.required, description=body.description)
     if way == "binary":
         return replace(base, whole=FILE, binary=True)
     if way == "sequence":
         return replace(base, whole=_sequence(media, pool))
-    if way in ("text", "xml"):
+    if way == "text":
         return replace(base, whole=media.schema if types(flat(media.schema, pool)) else {"type": "string"})
-    shape = object_shape(media.schema, pool)
+    if way == "multipart" and is_list(media, pool):
+        whole, positions = positions_of(media, pool)
+        return replace(base, whole=whole, positions=positions)
+    if way == "xml":
+        base = replace(base, xml=xml_nodes(media.schema, pool))
+    shape = object_shape(media.schema, pool) if apart and Families(pool).members(media.schema) is None else None
     if shape is None or len(shape.properties) > MAX_FIELDS:
-        whole, files = _with_files(media, pool) if way == "multipart" else (media.schema, ())
+        whole, files = with_files(media, pool) if way == "multipart" else (media.schema, ())
         return replace(base, whole=whole, fields=files, encodings=media.encodings)
     return replace(
         base,
-        fields=tuple(_fields(shape, media, way, pool)),
+        fields=tuple(fields_of(shape, media, way, pool)),
         rest=shape.rest,
         encodings=media.encodings,
         groups=shape.groups,
+        choices=shape.choices,
         together=shape.together,
     )
 
@@ -151,70 +202,3 @@ def _sequence(media: Media, pool: Pool) -> Schema:
     if media.item_schema is not None:
         return {"type": "array", "items": media.item_schema}
     return media.schema if "array" in types(flat(media.schema, pool)) else {"type": "array", "items": media.schema}
-
-
-def _fields(shape: ObjectShape, media: Media, way: Writing, pool: Pool) -> list[Field]:
-    """Required members first, then by name: the order of an object in a document means nothing."""
-    needed = frozenset(shape.required)
-    fields = []
-    for name in sorted(shape.properties, key=lambda name: (name not in needed, name)):
-        schema, encoding = shape.properties[name], media.encodings.get(name)
-        kind = field_kind(schema, encoding, pool) if way == "multipart" else "value"
-        if kind == "binary":
-            schema = _described(FILE, schema)
-        elif kind == "binaries":
-            schema = _described({"type": "array", "items": FILE}, schema)
-        fields.append(Field(name=name, schema=schema, kind=kind, required=name in needed, encoding=encoding))
-    return fields
-
-
-def _with_files(media: Media, pool: Pool) -> tuple[Schema, tuple[Field, ...]]:
-    """A multipart body that stays whole: its file members take file content, and which they are."""
-    node = flat(media.schema, pool)
-    named = node.get("properties")
-    if not isinstance(named, dict):
-        return media.schema, ()
-    files: list[Field] = []
-    for name in sorted(named):
-        encoding = media.encodings.get(name)
-        kind = field_kind(named[name], encoding, pool)
-        if kind in ("binary", "binaries"):
-            schema = _described(FILE if kind == "binary" else {"type": "array", "items": FILE}, named[name])
-            files.append(Field(name=name, schema=schema, kind=kind, required=False, encoding=encoding))
-    if not files:
-        return media.schema, ()
-    return {**node, "properties": {**named, **{one.name: one.schema for one in files}}}, tuple(files)
-
-
-def _described(replacement: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    text = schema.get("description") if isinstance(schema, dict) else None
-    return {**replacement, "description": text} if isinstance(text, str) and text else replacement
-
-
-def field_kind(schema: Schema, encoding: Encoding | None, pool: Pool) -> FieldKind:
-    """What one part of a multipart body is (OpenAPI 3.1 section 4.8.15.1, 3.0 section 4.7.15.1)."""
-    node = flat(schema, pool)
-    kinds = types(node)
-    if kinds == ("array",):
-        inner = node.get("items")
-        if isinstance(inner, dict) and field_kind(inner, encoding, pool) == "binary":
-            return "binaries"
-        return "value"
-    if _is_file(node, kinds, encoding):
-        return "binary"
-    return "json" if "object" in kinds else "value"
-
-
-def _is_file(node: Mapping[str, Any], kinds: tuple[str, ...], encoding: Encoding | None) -> bool:
-    if "contentEncoding" in node:
-        return False
-    if node.get("format") == "binary":
-        return True
-    if kinds not in ((), ("string",)):
-        return False
-    stated = encoding.content_type if encoding is not None else None
-    stated = stated or node.get("contentMediaType")
-    if isinstance(stated, str):
-        first = essence(stated.split(",")[0])
-        return not first.startswith("text/") and first not in _NEVER_FILES and not first.endswith(("+json", "+xml"))
-    return False

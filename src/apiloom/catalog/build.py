@@ -6,7 +6,7 @@ and no other; schemas of answers are not touched here. Views, listings and repor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from apiloom.base.errors import ApiloomError
@@ -14,6 +14,7 @@ from apiloom.catalog.describe import description_of, is_described, title_of
 from apiloom.catalog.inputs import Inputs, Surroundings, build_inputs, undescribed
 from apiloom.catalog.media import accept
 from apiloom.catalog.names import full_path, resolve_names
+from apiloom.catalog.pins import Pin, resolve_published
 from apiloom.catalog.planner import compile_planner
 from apiloom.catalog.responses import output_schema
 from apiloom.catalog.semantics import class_of, hints_of, is_disguised
@@ -33,18 +34,31 @@ class CatalogOptions:
     require_descriptions: bool = False
 
 
-def build_catalog(model: ApiModel, options: CatalogOptions | None = None) -> Catalog:
-    """The catalog of an API. Never fails for a bad operation: it is gated or quarantined, with its reason."""
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """What a tool is called, and what its arguments were called before."""
+
+    tool: str
+    arguments: Mapping[str, str]
+
+
+def build_catalog(model: ApiModel, options: CatalogOptions | None = None, pinned: Sequence[Pin] = ()) -> Catalog:
+    """The catalog of an API. Never fails for a bad operation: it is gated or quarantined, with its reason.
+
+    ``pinned`` is what was published before: those names of tools and arguments are kept.
+    """
     chosen = options or CatalogOptions()
-    names = resolve_names(model.operations)
+    published = resolve_published(model.operations, pinned) if pinned else None
+    names = published.names if published is not None else resolve_names(model.operations)
     tools: list[Tool] = []
     lines: list[LedgerLine] = [
         _line(one.key, one.method, one.path, "quarantined", reason=one.reason) for one in model.unreadable
     ]
-    findings: list[Finding] = []
+    findings: list[Finding] = list(published.findings) if published is not None else []
     around = Surroundings(model.schemas, model.schemes)
     for operation in model.operations:
-        line, tool = _shaped(operation, names[operation.key], around, chosen, findings)
+        naming = _Naming(names[operation.key], published.arguments(operation.key) if published is not None else {})
+        line, tool = _shaped(operation, naming, around, chosen, findings)
         lines.append(line)
         if tool is not None:
             tools.append(tool)
@@ -60,6 +74,7 @@ def build_catalog(model: ApiModel, options: CatalogOptions | None = None) -> Cat
         findings=in_order(findings),
         base_url=model.base_url,
         notes=model.notes,
+        aliases=published.aliases() if published is not None else {},
     )
 
 
@@ -73,14 +88,14 @@ def _line(key: str, method: str, path: str, status: str, *, tool: str = "", reas
 
 
 def _shaped(
-    operation: Operation, name: str, around: Surroundings, options: CatalogOptions, findings: list[Finding]
+    operation: Operation, naming: _Naming, around: Surroundings, options: CatalogOptions, findings: list[Finding]
 ) -> tuple[LedgerLine, Tool | None]:
     method, path = operation.shape.method, full_path(operation)
     if options.require_descriptions and not is_described(operation):
         return _line(operation.key, method, path, "gated", reason="the document does not describe what it does"), None
     try:
-        inputs = build_inputs(operation, around)
-        tool = _tool(operation, name, inputs)
+        inputs = build_inputs(operation, around, naming.arguments)
+        tool = _tool(operation, naming.tool, inputs)
         compile_planner(tool.binding, _ANYWHERE)
     except ApiloomError as error:
         findings.append(_loss(operation, error.code, error.message))
@@ -91,7 +106,7 @@ def _shaped(
         return _line(operation.key, method, path, "quarantined", reason=reason), None
     findings += inputs.findings
     findings += _remarks(operation, inputs, around)
-    return _line(operation.key, method, path, "exposed", tool=name), tool
+    return _line(operation.key, method, path, "exposed", tool=naming.tool), tool
 
 
 def _tool(operation: Operation, name: str, inputs: Inputs) -> Tool:

@@ -19,6 +19,7 @@ from apiloom.catalog.values import plain, refuse
 FORM = "application/x-www-form-urlencoded"
 
 _charset = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE).search
+_field_name = re.compile(r"[^:\r\n\0]+").fullmatch
 _sayable = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?").fullmatch
 
 
@@ -64,6 +65,20 @@ def charset(media_type: str) -> str:
     return name
 
 
+def encoded(text: str, argument: str, encoding: str) -> bytes:
+    """Text in a character encoding.
+
+    Raises:
+        CallerError: the encoding has no bytes for it.
+    """
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        if encoding == "utf-8":
+            raise
+        raise refuse(argument, f"holds characters that cannot be written in {encoding}") from None
+
+
 def text_bytes(value: Any, argument: str, encoding: str = "utf-8") -> bytes:
     """A scalar as encoded text.
 
@@ -74,18 +89,52 @@ def text_bytes(value: Any, argument: str, encoding: str = "utf-8") -> bytes:
         raise refuse(
             argument, "holds an object or list, but the API takes text here", "give the whole text as a string"
         )
-    text = plain(value, argument)
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError:
-        raise refuse(argument, f"holds characters that cannot be written in {encoding}") from None
+    return encoded(plain(value, argument), argument, encoding)
 
 
-def sequence_bytes(value: Any, kind: str) -> bytes:
-    """A list as JSON text sequence or JSON lines; any other value is a sequence of one."""
+def ascii_json(text: str) -> str:
+    """JSON in visible ASCII: what lies beyond only stands inside strings, and goes as escapes (RFC 8259 section 7)."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    units = text.encode("utf-16-be")
+    pairs = (units[at : at + 2] for at in range(0, len(units), 2))
+    return "".join(chr(unit[1]) if unit < b"\x00\x7f" else f"\\u{unit.hex()}" for unit in pairs)
+
+
+def json_writer(media_type: str) -> Callable[[Any], bytes]:
+    """JSON in UTF-8 as RFC 8259 demands; where the media type names another encoding, in a form that both read.
+
+    Raises:
+        DesignError: ``body.charset``.
+    """
+    encoding = charset(media_type)
+    if encoding in ("utf-8", "ascii"):
+        return json.dumps
+    return lambda value: ascii_json(json.dumps(value).decode()).encode(encoding)
+
+
+def sequence_bytes(value: Any, kind: str, argument: str) -> bytes:
+    """A list as events, JSON text sequence or JSON lines; text is the sequence as the caller wrote it."""
+    if isinstance(value, str):
+        return value.encode()
     items = value if isinstance(value, list | tuple) else [value]
+    if kind == "text/event-stream":
+        return "".join([_event(item, argument) for item in items]).encode()
     start = b"\x1e" if kind.endswith("json-seq") else b""
     return b"".join([start + json.dumps(item) + b"\n" for item in items])
+
+
+def _event(value: Any, argument: str) -> str:
+    """One server-sent event: its fields, every line of ``data`` in a field of its own (HTML Standard section 9.2)."""
+    if not isinstance(value, dict):
+        raise refuse(argument, "holds an event that is no object", 'give {"data": …, "event": …, "id": …}')
+    lines: list[str] = []
+    for name, member in value.items():
+        text = plain(member, argument)
+        if not _field_name(name) or "\r" in text or ("\n" in text and name != "data") or "\0" in text:
+            raise refuse(argument, "holds an event whose fields cannot be told from others")
+        lines += [f"{name}: {line}\n" for line in text.split("\n")]
+    return "".join(lines) + "\n"
 
 
 def content_text(media_type: str, argument: str) -> Callable[[Any], str]:

@@ -27,6 +27,12 @@ _INLINE_TAG = re.compile(
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>")
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]+)\]\((?:[^()\s]|\([^()]*\))*(?:\s+\"[^\"]*\")?\)")
+_FURTHER_READING = re.compile(
+    r"\bFor (?:more|additional|further) (?:information|details|info)\b(?:[^\n\[.!?]{0,90}\[[^\]\n]*\]\([^)\s]*\))+"
+    r"[\"”']?[.!]?[\"”']?",
+    re.IGNORECASE,
+)
+"""A sentence that only points at a page elsewhere: without its link nobody can follow it."""
 _REFERENCE_LINK = re.compile(r"\[([^\]]+)\]\[[^\]]*\]")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
 _LINE_START = re.compile(r"^[ \t]*(?:#{1,6}|>)[ \t]+", re.MULTILINE)
@@ -65,7 +71,8 @@ def _without_markup(text: str) -> str:
     if "&" in text:
         text = html.unescape(text)
     if "[" in text:
-        text = _REFERENCE_LINK.sub(r"\1", _LINK.sub(r"\1", _IMAGE.sub("", text)))
+        text = _FURTHER_READING.sub("", _IMAGE.sub("", text))
+        text = _REFERENCE_LINK.sub(r"\1", _LINK.sub(r"\1", text))
     if "```" in text or "~~~" in text:
         text = _FENCE.sub("", text)
     if "|" in text:

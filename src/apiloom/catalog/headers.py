@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from apiloom.base.errors import DesignError
-from apiloom.catalog.content import content_text
+from apiloom.catalog.content import ascii_json, content_text
 from apiloom.catalog.media import is_json
 from apiloom.catalog.styles import Pairs, PairWriter, Spelling, spell
 from apiloom.catalog.tool import BoundParameter, HttpBinding
 from apiloom.catalog.values import Escape, bare, escape, escape_except, plain, refuse
+from apiloom.model.headers import NOT_ARGUMENTS
 
 HeaderWriter = Callable[[Any], str | None]
 """A header's value, or None when it says nothing."""
@@ -33,30 +34,6 @@ _quoted = re.compile(r'"(?:[^"\\]|\\.)*"').fullmatch
 
 IN_COOKIE = "!$&'()*+/:=?@#[]"
 """Reserved characters that a cookie value may hold (RFC 6265 cookie-octet)."""
-
-
-NOT_ARGUMENTS = frozenset(
-    {
-        "accept",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers no argument sets: three that OpenAPI says to ignore as parameters, and those that say how a message travels,
-with which an argument could make two requests of one."""
 
 
 def compile_headers(binding: HttpBinding) -> tuple[HeaderStep, ...]:
@@ -90,17 +67,8 @@ def _header_value(parameter: BoundParameter) -> HeaderWriter:
         return header_writer(parameter)
     said = content_text(parameter.media_type, argument)
     if is_json(parameter.media_type):
-        return lambda value: field_value(_ascii(said(value)), argument)
+        return lambda value: field_value(ascii_json(said(value)), argument)
     return lambda value: field_value(said(value), argument)
-
-
-def _ascii(text: str) -> str:
-    """JSON in visible ASCII: what lies beyond only stands inside strings, and goes as escapes (RFC 8259 section 7)."""
-    if text.isascii() and "\x7f" not in text:
-        return text
-    units = text.encode("utf-16-be")
-    pairs = (units[at : at + 2] for at in range(0, len(units), 2))
-    return "".join(chr(unit[1]) if unit < b"\x00\x7f" else f"\\u{unit.hex()}" for unit in pairs)
 
 
 def compile_cookies(binding: HttpBinding) -> tuple[CookieStep, ...]:

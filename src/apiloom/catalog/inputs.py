@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apiloom.catalog.arguments import Wanted, assign
 from apiloom.catalog.bodies_in import REST, WHOLE, BodyShape, shape_body
-from apiloom.catalog.headers import NOT_ARGUMENTS
+from apiloom.catalog.parts_in import Field
 from apiloom.catalog.shapes import Pool, flat
 from apiloom.catalog.tool import Argument, BoundBody, BoundField, BoundParameter
 from apiloom.model.api import Operation, Parameter, Schema, SecurityScheme
 from apiloom.model.findings import Finding
+from apiloom.model.headers import NOT_ARGUMENTS
 from apiloom.model.schema import escape
 
 _CREDENTIAL = re.compile(
@@ -82,8 +83,8 @@ class Surroundings:
         return kept[1]
 
 
-def build_inputs(operation: Operation, around: Surroundings) -> Inputs:
-    """The arguments of an operation.
+def build_inputs(operation: Operation, around: Surroundings, published: Mapping[str, str] | None = None) -> Inputs:
+    """The arguments of an operation. ``published`` are names they had before, by their ids (see ``assign``).
 
     Raises:
         DesignError: ``catalog.body_unwritable``: the operation's body cannot be written; it is gated.
@@ -92,7 +93,7 @@ def build_inputs(operation: Operation, around: Surroundings) -> Inputs:
     shown = _shown(operation, around, findings)
     body = shape_body(operation.shape.body, around.pool) if operation.shape.body is not None else None
     wanted = [Wanted(parameter.place, parameter.name) for parameter in shown]
-    names = assign([*wanted, *_wanted_by(body)])
+    names = assign([*wanted, *_wanted_by(body)], published)
     draft = _Draft()
     for parameter, name in zip(shown, names, strict=False):
         draft.add(
@@ -114,10 +115,11 @@ def build_inputs(operation: Operation, around: Surroundings) -> Inputs:
 def _wanted_by(body: BodyShape | None) -> list[Wanted]:
     if body is None:
         return []
+    others = [Wanted("body", one.name, f"={one.media_type}") for one in body.others]
     if body.whole is not None:
-        return [Wanted("body", WHOLE)]
-    named = [Wanted("body", one.name) for one in body.fields]
-    return [*named, Wanted("body", REST)] if body.rest is not None else named
+        return [Wanted("body", WHOLE, "="), *others]
+    named = [Wanted("body", one.name, f"/{escape(one.name)}") for one in body.fields]
+    return [*named, *([Wanted("body", REST, "*")] if body.rest is not None else []), *others]
 
 
 def _bound(parameter: Parameter, name: str) -> BoundParameter:
@@ -130,7 +132,10 @@ def _bound(parameter: Parameter, name: str) -> BoundParameter:
         required=parameter.required or parameter.place == "path",
         allow_reserved=parameter.allow_reserved,
         allow_empty=parameter.allow_empty,
+        slashes=parameter.slashes,
+        nesting=parameter.nesting,
         media_type=parameter.media_type,
+        encodings=parameter.encodings,
     )
 
 
@@ -142,15 +147,23 @@ def _described(parameter: Parameter) -> Schema:
         extra["description"] = parameter.description
     if parameter.deprecated:
         extra["deprecated"] = True
+    if parameter.allow_empty and parameter.place == "query" and not _takes_empty_text(schema):
+        return {"anyOf": [schema, {"type": "string", "maxLength": 0}], **extra}
     if not extra:
         return schema
     return extra if schema is True else schema if schema is False else {**schema, **extra}
 
 
+def _takes_empty_text(schema: Schema) -> bool:
+    if isinstance(schema, bool):
+        return schema
+    return schema.get("type") == "string" and not schema.keys() & {"const", "enum", "format", "minLength", "pattern"}
+
+
 def _shown(operation: Operation, around: Surroundings, findings: list[Finding]) -> list[Parameter]:
     shown: dict[tuple[str, str], Parameter] = {}
     for parameter in operation.shape.parameters:
-        if _is_hidden(parameter, around.keys):
+        if _is_hidden(parameter, around.keys) or not _can_be_given(parameter.schema, required=parameter.required):
             continue
         if _CREDENTIAL.search(parameter.name):
             message = (
@@ -171,6 +184,34 @@ def _is_hidden(parameter: Parameter, keys: frozenset[tuple[str, str]]) -> bool:
 
 
 def _bind_body(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
+    if not body.others:
+        return _bind_one(body, names, draft)
+    at = len(names) - len(body.others)
+    before = len(draft.arguments)
+    # With a choice of bodies, what one of them needs is only needed where it is the one given.
+    bound = replace(_bind_one(replace(body, required=False), names[:at], draft), required=body.required)
+    mine = [argument.name for argument in draft.arguments[before:]]
+    others = [
+        replace(_bind_one(_instead(one), [name], draft), required=True)
+        for one, name in zip(body.others, names[at:], strict=True)
+    ]
+    needed = [one.argument for one in bound.fields if one.required] if not bound.whole else [bound.whole]
+    if body.required and needed:
+        draft.rules["anyOf"] = [{"required": needed}, *({"required": [name]} for name in names[at:])]
+    instead = "; ".join(f"{name} ({one.media_type})" for name, one in zip(names[at:], body.others, strict=True))
+    draft.notes.append(f"Instead of {_told(mine)} ({body.media_type}) give: {instead}.")
+    return replace(bound, others=tuple(others))
+
+
+def _instead(body: BodyShape) -> BodyShape:
+    return replace(body, required=False, description=f"The body as {body.media_type}, instead of the other arguments.")
+
+
+def _told(names: list[str]) -> str:
+    return _listed(names) if 0 < len(names) <= 8 else "the other body arguments"
+
+
+def _bind_one(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
     if body.whole is not None:
         schema = _whole(body)
         draft.add(Argument(name=names[0], place="body", original=""), schema, required=body.required)
@@ -178,34 +219,38 @@ def _bind_body(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
             media_type=body.media_type,
             required=body.required,
             whole=names[0],
-            fields=tuple(
-                BoundField(argument=names[0], name=one.name, kind=one.kind, encoding=one.encoding)
-                for one in body.fields
-            ),
+            fields=tuple(_bound_field(one, names[0]) for one in body.fields),
             binary=body.binary,
             encodings=body.encodings,
+            xml=body.xml,
+            positions=tuple(_bound_field(one, names[0]) for one in body.positions),
         )
     by_member = {one.name: name for one, name in zip(body.fields, names, strict=False)}
-    for one in body.fields:
+    fields = [one for one in body.fields if _can_be_given(one.schema, required=one.required)]
+    for one in fields:
         argument = Argument(name=by_member[one.name], place="body", original=f"/{escape(one.name)}")
         draft.add(argument, one.schema, required=one.required and body.required)
     _add_rules(body, by_member, draft)
     rest = names[-1] if body.rest is not None else ""
     if body.rest is not None:
         draft.add(Argument(name=rest, place="body", original=""), _rest(body), required=False)
-    fields = tuple(
-        BoundField(
-            argument=by_member[one.name],
-            name=one.name,
-            kind=one.kind,
-            encoding=one.encoding,
-            required=one.required,
-        )
-        for one in body.fields
-    )
     return BoundBody(
-        media_type=body.media_type, required=body.required, fields=fields, rest=rest, encodings=body.encodings
+        media_type=body.media_type,
+        required=body.required,
+        fields=tuple(replace(_bound_field(one, by_member[one.name]), required=one.required) for one in fields),
+        rest=rest,
+        encodings=body.encodings,
+        xml=body.xml,
     )
+
+
+def _can_be_given(schema: Schema, *, required: bool) -> bool:
+    """A schema of ``false`` forbids what it stands for: asking a model for it would only get the call refused."""
+    return schema is not False or required
+
+
+def _bound_field(one: Field, argument: str) -> BoundField:
+    return BoundField(argument=argument, name=one.name, kind=one.kind, encoding=one.encoding, xml=one.xml)
 
 
 def _whole(body: BodyShape) -> Schema:
@@ -242,17 +287,14 @@ def _add_rules(body: BodyShape, by_member: Mapping[str, str], draft: _Draft) -> 
         draft.notes.append(f"If any body argument is given, {_listed(needed)} must be given too.")
     if together:
         draft.rules["dependentRequired"] = together
-    choices = [_choice(group, by_member) for group in body.groups]
-    if choices and body.required:
-        draft.rules["allOf"] = [{"anyOf": [{"required": names} for names in choice]} for choice in choices]
-    for choice in choices:
-        if len(choice) <= 12:
-            told = "; ".join(" with ".join(names) for names in choice)
-            draft.notes.append(f"Give at least one of: {told}.")
-
-
-def _choice(group: tuple[tuple[str, ...], ...], by_member: Mapping[str, str]) -> list[list[str]]:
-    return [[by_member[name] for name in names] for names in group]
+    for union, lead, groups in (("anyOf", "at least", body.groups), ("oneOf", "exactly", body.choices)):
+        for group in groups:
+            sets = [[by_member[name] for name in names] for names in group]
+            if body.required:
+                draft.rules.setdefault("allOf", []).append({union: [{"required": names} for names in sets]})
+            if len(sets) <= 12:
+                told = "; ".join(" with ".join(names) for names in sets)
+                draft.notes.append(f"Give {lead} one of: {told}.")
 
 
 def _listed(names: list[str]) -> str:

@@ -1,13 +1,18 @@
-"""Every tool of a catalog as it stands in ``tools/list``, rendered once, and what that costs a model."""
+"""Every tool of a catalog as it stands in ``tools/list``, rendered once for each profile, and what that costs a model.
+
+Long lists say less of each tool: nothing about its answer, and its title once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from apiloom.base import json
-from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog, Tool
 from apiloom.catalog.views import Views
+from apiloom.model.api import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +23,60 @@ class Tokens:
     largest: int
 
 
+class Listings:
+    """The list entries of one catalog by profile: rendered when a profile is first asked for, and kept.
+
+    ``known`` are entries rendered before, such as those of a compiled cache.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        schemas: Mapping[str, Schema],
+        known: Mapping[str, Mapping[str, bytes]] | None = None,
+    ) -> None:
+        self._tools = tools
+        self._schemas = schemas
+        self._known = dict(known or {})
+
+    def entries(self, profile: str) -> Mapping[str, bytes]:
+        """The entry of every tool as JSON, by name.
+
+        Raises:
+            CallerError: ``view.profile_unknown``.
+        """
+        if profile not in self._known:
+            self._known[profile] = render_entries(self._tools, self._schemas, profile)
+        return self._known[profile]
+
+
 def render_listing(catalog: Catalog, profile: str = "intersection") -> dict[str, bytes]:
     """The list entry of every tool as JSON, by name and sorted by it.
 
     Raises:
-        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+        CallerError: ``view.profile_unknown``.
     """
-    views = Views(catalog.schemas, profile)
-    with_output = len(catalog.tools) <= MOST_WITH_OUTPUT
-    return {name: json.dumps(views.render(tool, with_output=with_output)) for name, tool in catalog.tools.items()}
+    return render_entries(catalog.tools, catalog.schemas, profile)
+
+
+def render_entries(tools: Mapping[str, Tool], schemas: Mapping[str, Schema], profile: str) -> dict[str, bytes]:
+    """The list entry of every tool as JSON, by name, in the order given.
+
+    Raises:
+        CallerError: ``view.profile_unknown``.
+    """
+    views = Views(schemas, profile)
+    is_long = len(tools) > MOST_WITH_OUTPUT
+    return {name: entry_of(views.render(tools[name], with_output=not is_long), is_long=is_long) for name in tools}
+
+
+def entry_of(view: Mapping[str, Any], *, is_long: bool) -> bytes:
+    """A rendered tool as an entry of a list, which is a long one or not."""
+    if not is_long:
+        return json.dumps(view)
+    kept = {key: value for key, value in view.items() if key != "outputSchema"}
+    hints = {key: value for key, value in view["annotations"].items() if key != "title"}
+    return json.dumps({**kept, "annotations": hints})
 
 
 def tokens_of(entries: Iterable[bytes]) -> Tokens:

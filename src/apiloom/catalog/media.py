@@ -11,7 +11,7 @@ from typing import Literal
 
 from apiloom.model.api import Media, Response
 
-Writing = Literal["json", "form", "multipart", "sequence", "text", "binary", "xml", "any", "none"]
+Writing = Literal["json", "form", "multipart", "yaml", "xml", "sequence", "text", "binary", "any", "none"]
 """How a body in a media type is written; ``any`` stands for a range, ``none`` for what we cannot write."""
 
 _WELL_FORMED = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+(\s*;[\x20-\x7e]*)?\Z", re.ASCII)
@@ -40,17 +40,19 @@ _SEQUENCES = frozenset(
         "application/ndjson",
         "application/x-jsonlines",
         "application/x-ndjson",
+        "text/event-stream",
     }
 )
 _REQUEST_ORDER: tuple[Writing, ...] = (
     "json",
     "form",
     "multipart",
+    "yaml",
+    "xml",
     "sequence",
     "text",
     "binary",
     "any",
-    "xml",
     "none",
 )
 _MULTIPART = frozenset({"multipart/form-data", "multipart/mixed", "multipart/related", "multipart/*"})
@@ -73,6 +75,18 @@ def is_json(media_type: str) -> bool:
     return name in _JSON or name.endswith("+json")
 
 
+def is_yaml(media_type: str) -> bool:
+    """Whether bodies of this type are YAML (RFC 9512), of which every JSON text is one."""
+    name = essence(media_type)
+    return _YAML.match(name) is not None or name.endswith("+yaml")
+
+
+def is_xml(media_type: str) -> bool:
+    """Whether bodies of this type are XML (RFC 7303)."""
+    name = essence(media_type)
+    return name in ("application/xml", "text/xml") or name.endswith("+xml")
+
+
 def writing(media_type: str) -> Writing:
     """How a request body of this type is written."""
     name = essence(media_type)
@@ -82,11 +96,11 @@ def writing(media_type: str) -> Writing:
         return "form"
     if name in _SEQUENCES or name.endswith("+json-seq"):
         return "sequence"
-    if _YAML.match(name) or name.endswith("+yaml"):
-        return "text"
-    if name.startswith("multipart/") or name == "text/event-stream":
+    if is_yaml(name):
+        return "yaml"
+    if name.startswith("multipart/"):
         return "multipart" if name in _MULTIPART else "none"
-    if name in ("application/xml", "text/xml") or name.endswith("+xml"):
+    if is_xml(name):
         return "xml"
     if name in ("*/*", "application/*"):
         return "any"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base import json
-from apiloom.catalog.content import is_wildcard, matches, text_bytes
+from apiloom.catalog.content import charset, encoded, is_wildcard, json_writer, matches, text_bytes
 from apiloom.catalog.media import essence, is_json
 from apiloom.catalog.styles import form_spelling, spell
 from apiloom.catalog.tool import BoundField
 from apiloom.catalog.values import FileContent, bare, read_file, refuse
+from apiloom.catalog.xml_text import xml_writer
 
 _boundary = re.compile(r';\s*boundary\s*=\s*(?:"[^"]*"|[^;]*)', re.IGNORECASE)
 _in_name = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -25,12 +26,16 @@ _in_name = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part: ``type`` empty means no Content-Type (plain text), ``filename`` None means that it is no file."""
+    """One part: ``type`` empty means no Content-Type (plain text), ``filename`` None means that it is no file.
+
+    ``name`` empty: it is known by its place.
+    """
 
     name: str
     content: bytes
     type: str = ""
     filename: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 PartWriter = Callable[[Any], list[Part]]
@@ -43,8 +48,7 @@ def part_writer(field: BoundField) -> PartWriter:
         return _repeated(lambda value: _file_part(field, value))
     if encoding is not None and (encoding.style is not None or encoding.explode is not None):
         return _styled(field)
-    types = _types(field)
-    return _repeated(lambda value: _value_part(field, value, types))
+    return _repeated(_value_part(field))
 
 
 def _repeated(single: Callable[[Any], Part]) -> PartWriter:
@@ -73,15 +77,31 @@ def _types(field: BoundField) -> tuple[str, ...]:
     return tuple(entry.strip() for entry in written.split(",") if "/" in entry)
 
 
-def _value_part(field: BoundField, value: Any, types: tuple[str, ...]) -> Part:
-    declared = next((entry for entry in types if not is_wildcard(essence(entry))), "")
-    if declared and is_json(declared):
-        return Part(name=field.name, content=json.dumps(value), type=declared)
-    if isinstance(value, dict | list | tuple):
-        if declared:
-            raise refuse(field.argument, f"holds an object or list, but the API takes {declared[:60]} here")
-        return Part(name=field.name, content=json.dumps(value), type="application/json")
-    return Part(name=field.name, content=text_bytes(value, field.argument), type=declared)
+def _value_part(field: BoundField) -> Callable[[Any], Part]:
+    """The one part of a value: in the type its encoding names, else JSON for objects and lists, text for the rest."""
+    declared = next((entry for entry in _types(field) if not is_wildcard(essence(entry))), "")
+    headers = field.encoding.headers if field.encoding else ()
+    name, argument = field.name, field.argument
+    encoding = charset(declared)
+    said = json_writer(declared)
+    as_xml = xml_writer(field.xml, argument) if field.xml else None
+
+    def write(value: Any) -> Part:
+        structured = isinstance(value, dict | list | tuple)
+        if is_json(declared):
+            return Part(name=name, content=said(value), type=declared, headers=headers)
+        if structured and as_xml is not None:
+            content = encoded(as_xml(value), argument, encoding)
+            return Part(name=name, content=content, type=declared, headers=headers)
+        if structured and declared:
+            raise refuse(argument, f"holds an object or list, but the API takes {declared[:60]} here")
+        if structured:
+            return Part(name=name, content=json.dumps(value), type="application/json", headers=headers)
+        content = text_bytes(value, argument, encoding)
+        stated = declared or ("" if name or content.isascii() else "text/plain; charset=utf-8")
+        return Part(name=name, content=content, type=stated, headers=headers)
+
+    return write
 
 
 def _file_part(field: BoundField, value: Any) -> Part:
@@ -90,7 +110,9 @@ def _file_part(field: BoundField, value: Any) -> Part:
         name=field.name,
         content=file.content,
         type=file_type(file, _types(field), field.argument),
-        filename=file.filename or field.name,  # servers take a part without a file name for text
+        # Servers take a part of a form without a file name for text.
+        filename=file.filename or field.name or None,
+        headers=field.encoding.headers if field.encoding else (),
     )
 
 
@@ -124,10 +146,15 @@ def assemble(media_type: str, parts: list[Part]) -> tuple[str, bytes]:
 
 def _heading(part: Part) -> str:
     """Header lines of a part, names escaped as browsers do (HTML Standard, multipart/form-data encoding)."""
-    disposition = f'Content-Disposition: form-data; name="{part.name.translate(_in_name)}"'
+    lines: list[str] = []
+    named = f'form-data; name="{part.name.translate(_in_name)}"' if part.name else ""
     if part.filename is not None:
-        disposition += f'; filename="{part.filename.translate(_in_name)}"'
-    return f"{disposition}\r\nContent-Type: {part.type}\r\n" if part.type else f"{disposition}\r\n"
+        named = f'{named or "attachment"}; filename="{part.filename.translate(_in_name)}"'
+    if named:
+        lines.append(f"Content-Disposition: {named}\r\n")
+    if part.type:
+        lines.append(f"Content-Type: {part.type}\r\n")
+    return "".join([*lines, *(f"{name}: {value}\r\n" for name, value in part.headers)])
 
 
 def _fresh_boundary(parts: list[Part]) -> str:

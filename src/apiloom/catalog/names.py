@@ -6,7 +6,7 @@ ends in a hash of method and path. When several operations propose one name, **a
 bare name to a winner would let an added operation take over a name that already means another one. So a name never
 silently changes its meaning, and only operations that really share a proposal are ever touched by one another.
 
-Knows nothing of prefixes for several sources, nor of pinned names.
+Knows nothing of prefixes for several sources, nor why a name is taken.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from apiloom.model.api import Operation
@@ -36,14 +36,24 @@ _TELL_LITTLE = frozenset(
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?\Z")
 _SHORT_WORD = 6
 _NOT_WORD = re.compile(r"\W")
+_SPELLED = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i"}
+)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def ascii_of(text: str) -> str:
+    """The text in ASCII: accents taken off, letters that are no letter with an accent spelled out, the rest dropped."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKD", text.translate(_SPELLED)).encode("ascii", "ignore").decode()
 
 
 @lru_cache(maxsize=8192)
 def words(text: str) -> tuple[str, ...]:
     """The words of an identifier or phrase in lower-case ASCII: camel case split, accents removed, the rest dropped."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    text = ascii_of(text)
     if not text.islower():
         for brand, plain in _CAMEL_BRANDS:
             text = text.replace(brand, plain)
@@ -71,15 +81,18 @@ def hash_of(key: str, length: int) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:length]
 
 
-def resolve_names(operations: Iterable[Operation]) -> Mapping[str, str]:
-    """The name of every operation by its key, in one pass over everything and independent of order."""
+def resolve_names(operations: Iterable[Operation], taken: Collection[str] = ()) -> Mapping[str, str]:
+    """The name of every operation by its key, in one pass over everything and independent of order.
+
+    ``taken`` are names that none of them may have.
+    """
     proposals = {operation.key: propose(operation) for operation in operations}
     level = {key: 0 if telling else 1 for key, (_, telling) in proposals.items()}
     while True:
         holders: dict[str, list[str]] = defaultdict(list)
         for key, (parts, _) in proposals.items():
             holders[_name(parts, key, level[key])].append(key)
-        crowded = [key for keys in holders.values() if len(keys) > 1 for key in keys]
+        crowded = [key for name, keys in holders.items() if len(keys) > 1 or name in taken for key in keys]
         if not crowded:
             return {keys[0]: name for name, keys in holders.items()}
         for key in crowded:
@@ -125,7 +138,8 @@ def _name(parts: list[str], key: str, level: int) -> str:
     if level == 0 and len(whole) <= LIMIT:
         return whole
     digits = _HASHES[min(max(level, 1), len(_HASHES)) - 1]
-    return f"{_shortened(parts, LIMIT - digits - 1)}_{hash_of(key, digits)}"
+    further = f"{key}#{level}" if level > len(_HASHES) else key
+    return f"{_shortened(parts, LIMIT - digits - 1)}_{hash_of(further, digits)}"
 
 
 def _shortened(parts: list[str], room: int) -> str:

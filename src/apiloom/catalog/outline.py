@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiloom.catalog.describe import tidy
+from apiloom.catalog.responses import without_empty
 from apiloom.catalog.shapes import Pool, flat, is_write_only, types, unions
+from apiloom.catalog.tags import Families
 from apiloom.model.api import Schema
 
 DEPTH = 3
@@ -30,10 +32,12 @@ class Outlines:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._families = Families(pool)
         self._made: dict[tuple[int, int], tuple[Schema, dict[str, Any], int]] = {}
 
     def render(self, schema: Schema) -> dict[str, Any]:
         """The outline of an answer; one that may be no object is told under ``result``."""
+        schema, _ = without_empty(schema)
         kinds = self.kinds(schema)
         for depth in range(DEPTH, 0, -1):
             inner, size = self._node(schema, depth)
@@ -63,7 +67,10 @@ class Outlines:
         key = (id(schema), depth)
         made = self._made.get(key)
         if made is None:
-            node, size = self._build(flat(schema, self._pool), depth)
+            shape = flat(schema, self._pool)
+            if "discriminator" in shape and (family := self._families.members(schema)) is not None:
+                shape = {**shape, "anyOf": family}
+            node, size = self._build(shape, depth)
             made = self._made[key] = (schema, node, size)
         return made[1], made[2]
 
@@ -77,9 +84,11 @@ class Outlines:
             size += len(told.encode()) + 16
         if depth <= 0:
             return node, size
-        items = shape.get("items")
-        if isinstance(items, dict):
-            inner, inner_size = self._node(items, depth) if not _is_array(items) else self._node(items, depth - 1)
+        items = self._items(shape)
+        if items is not None:
+            # A list is no level of its own for the objects in it; anything else might go round without end.
+            is_object = types(flat(items, self._pool)) == ("object",)
+            inner, inner_size = self._node(items, depth if is_object else depth - 1)
             if inner:
                 node["items"] = inner
                 size += inner_size + 10
@@ -88,6 +97,13 @@ class Outlines:
             node["properties"] = properties
             size += inner_size + 15
         return node, size
+
+    def _items(self, shape: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What a list is made of; of a union, the first member that says."""
+        for node in (shape, *(flat(member, self._pool) for member in unions(shape)[:MOST_MEMBERS])):
+            if isinstance(node.get("items"), dict):
+                return node["items"]  # type: ignore[no-any-return]
+        return None
 
     def _properties(self, shape: Mapping[str, Any], depth: int) -> tuple[dict[str, Any], int]:
         found: dict[str, Any] = {}
@@ -108,7 +124,3 @@ class Outlines:
                 for name, part in self._members(flat(member, self._pool), hops - 1).items():
                     found.setdefault(name, part)
         return found
-
-
-def _is_array(schema: Mapping[str, Any]) -> bool:
-    return "items" in schema

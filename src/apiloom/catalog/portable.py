@@ -1,9 +1,8 @@
-"""Schemas as every client takes them: the ``intersection`` view of what a tool takes.
+"""Schemas as clients take them: what a tool takes, in the view of a profile.
 
-No reference, no ``const``, no array of types, no exclusive bound, no union at the root; every node typed, every array
-with ``items``. References are inlined to a depth; below it an object says which fields it has. Whatever fits this view
-fits the canonical schema too: where a keyword cannot be shown it is told in words, where a union has no portable form
-a member of it is shown.
+No reference and no union at the root; every node typed, every array with ``items``. References are inlined to a depth;
+below it an object says which fields it has. Whatever fits this view fits the canonical schema too: where a profile has
+no place for a keyword it is told in words, where a union has no portable form a member of it is shown.
 
 Nodes are made once for each schema and depth and then shared, so the work is linear in the document however often its
 types refer to one another, and the size of a view is known before it is written.
@@ -16,97 +15,106 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.catalog.circles import Circles
-from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT, as_sentence, tidy
-from apiloom.catalog.patterns import for_showing
+from apiloom.catalog.describe import NESTED_LIMIT
+from apiloom.catalog.overlap import tells_apart
+from apiloom.catalog.profiles import Null, Profile
+from apiloom.catalog.scalars import (
+    SCALARS,
+    Node,
+    copy_numbers,
+    is_scalar,
+    joined,
+    scalar,
+    scalar_union,
+    told_of,
+    with_words,
+)
 from apiloom.catalog.shapes import Pool, admits_null, flat, is_null, is_read_only, target, types, unions
-from apiloom.catalog.tags import tagged_members
+from apiloom.catalog.tags import Families, tagged_members
 from apiloom.model.api import Schema
 
 MOST_MEMBERS = 12
 """Members of a union that are shown."""
 MOST_FIELDS = 60
 """Fields of a nested object that are shown; further ones are named."""
-MOST_VALUES = 300
-MOST_VALUE_CHARACTERS = 1500
 
 CIRCULAR_DEPTH = 2
 """Levels below a definition that contains itself: once round is enough to see how it goes on."""
 
-_SCALARS = frozenset({"string", "number", "integer", "boolean"})
-_FORMATS = frozenset({"date", "date-time", "duration", "email", "ipv4", "ipv6", "time", "uri", "uuid"})
 _SAID_ONCE = frozenset({"default", "deprecated", "description", "title"})
+_KEPT = ("deprecated", "description", "nullable", "title")
 _FILE = "File content as base64."
+_OR_NULL = "Or null."
+_ONLY_ONE = "Exactly one of these forms."
 _ANY: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}]
 
-Node = dict[str, Any]
 Sized = tuple[Node, int]
 
 
 class Portable:
     """Portable nodes over one pool of definitions. Nodes are shared: nobody may change one."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, profile: Profile) -> None:
         self._pool = pool
+        self._profile = profile
         self._circles = Circles(pool)
-        self._made: dict[tuple[int, int, int], tuple[Schema, Node, int]] = {}
+        self._families = Families(pool)
+        self._made: dict[tuple[int, int, int, bool], tuple[Schema, Node, int]] = {}
         self._shapes: dict[int, tuple[Schema, dict[str, Any]]] = {}
         self._sent: dict[int, tuple[object, dict[str, Schema]]] = {}
 
-    def argument(self, schema: Schema, depth: int, *, words: int = ARGUMENT_LIMIT, null: bool = True) -> Sized:
-        """The node of a top-level argument and its size in bytes; ``null`` says whether null can be sent there."""
-        node, size = self.node(schema, depth, words)
-        members = node.get("anyOf")
-        if null or not members or members[-1] != {"type": "null"}:
-            return node, size
-        bare = {key: value for key, value in node.items() if key != "anyOf"}
-        if len(members) == 2:
-            return {**members[0], **bare}, size
-        return {**bare, "anyOf": members[:-1]}, size
+    def node(self, schema: Schema, depth: int, words: int = NESTED_LIMIT, *, null: bool = True) -> Sized:
+        """The node of a schema with ``depth`` levels below it, and its size in bytes.
 
-    def node(self, schema: Schema, depth: int, words: int = NESTED_LIMIT) -> Sized:
-        """The node of a schema with ``depth`` levels below it, and its size in bytes."""
-        if _is_scalar(schema):
+        ``null`` says whether null can be sent there.
+        """
+        if is_scalar(schema):
             depth = 0
-        key = (id(schema), depth, words)
+        key = (id(schema), depth, words, null)
         made = self._made.get(key)
         if made is None:
             if depth > CIRCULAR_DEPTH and (found := target(schema, self._pool)) and self._circles.holds(found[0]):
                 depth = CIRCULAR_DEPTH
-            node, size = self._node(self._shape(schema), depth, words)
+            shape = self._shape(schema)
+            node, size = self._node(shape, depth, words)
+            if null and (admits_null(shape) or _has_null(shape)):
+                node, size = _or_null(node, size, self._profile.null)
             made = self._made[key] = (schema, node, size)
         return made[1], made[2]
 
     def _shape(self, schema: Schema) -> dict[str, Any]:
         kept = self._shapes.get(id(schema))
         if kept is None:
-            kept = self._shapes[id(schema)] = (schema, flat(schema, self._pool))
+            shape = flat(schema, self._pool)
+            if isinstance(schema, dict) and ("$ref" in schema or "allOf" in schema) and "discriminator" in shape:
+                family = self._families.members(schema)
+                if family is not None:
+                    shape = {**{key: shape[key] for key in _KEPT if key in shape}, "anyOf": family}
+            kept = self._shapes[id(schema)] = (schema, shape)
         return kept[1]
 
     def _node(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         if "contentEncoding" in shape and "anyOf" in shape:
-            return _sized({"type": "string", "description": _joined(_told(shape, words), _FILE)})
+            return _sized({"type": "string", "description": joined(told_of(shape, words), _FILE)})
         members = self._members(shape)
         if members:
-            node, size = self._union(shape, members, depth, words)
-        else:
-            kinds = types(shape)
-            if len(kinds) > 1:
-                inner = {key: value for key, value in shape.items() if key not in _SAID_ONCE}
-                node, size = self._union(shape, [{**inner, "type": kind} for kind in kinds], depth, words)
-            else:
-                node, size = self._typed(kinds[0] if kinds else "", shape, depth, words)
-        return _nullable(node, size) if admits_null(shape) else (node, size)
+            return self._union(shape, members, depth, words)
+        kinds = types(shape)
+        if len(kinds) > 1:
+            inner = {key: value for key, value in shape.items() if key not in _SAID_ONCE}
+            return self._union(shape, [{**inner, "type": kind} for kind in kinds], depth, words)
+        return self._typed(kinds[0] if kinds else "", shape, depth, words)
 
     def _typed(self, kind: str, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         if kind == "object":
             return self._object(shape, depth, words)
         if kind == "array":
             return self._array(shape, depth, words)
-        if kind in _SCALARS:
-            return _sized(_scalar(kind, shape, words))
+        if kind in SCALARS:
+            return _sized(scalar(kind, shape, words, self._profile))
         if shape.get("type") == "null" or is_null(dict(shape)):
-            return _sized(_with_words({"type": "null"}, _told(shape, words)))
-        return _sized(_with_words({"anyOf": _ANY}, _told(shape, words)))
+            return _sized(with_words({"type": "null"}, told_of(shape, words)))
+        return self._told({"anyOf": _ANY}, 96, told_of(shape, words))
 
     def _array(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
         items = shape.get("items")
@@ -114,14 +122,16 @@ class Portable:
             items = {"anyOf": shape["prefixItems"]}
         if not isinstance(items, dict) or not items:
             inner, size = _sized({"type": "string"})
-        elif depth < 0 and not _is_scalar(items):
+        elif depth < 0 and not is_scalar(items):
             inner, size = _sized({"type": "object", "description": "Nested further."})
         else:
             # An array is no level of its own for the objects in it; anything else might go round without end.
             inner, size = self.node(items, depth if types(self._shape(items)) == ("object",) else depth - 1)
         node: Node = {"type": "array"}
-        _copy_numbers(shape, node, ("minItems", "maxItems"))
-        _with_words(node, _told(shape, words))
+        copy_numbers(shape, node, ("minItems", "maxItems"))
+        if self._profile.counts and shape.get("uniqueItems") is True:
+            node["uniqueItems"] = True
+        with_words(node, told_of(shape, words))
         head = _size(node)
         node["items"] = inner
         return node, head + size + 9
@@ -131,25 +141,44 @@ class Portable:
         for name in _names(shape.get("required")) if fields else ():
             if name not in shape["properties"]:
                 fields = {**fields, name: True}  # required and nowhere described: any value
-        told = _told(shape, words)
+        told = joined(told_of(shape, words), _asked(shape))
         if not fields:
-            return _sized(_with_words({"type": "object"}, _joined(told, self._map_note(shape, words))))
+            return self._map(shape, told, depth, words)
         needed = [name for name in _names(shape.get("required")) if name in fields]
         order = sorted(fields, key=lambda name: (name not in needed, name))
         if depth <= 0:
-            return _sized(_with_words({"type": "object"}, _joined(told, _field_note("Fields", order, needed, words))))
+            return _sized(with_words({"type": "object"}, joined(told, _field_note("Fields", order, needed, words))))
         shown = order[:MOST_FIELDS]
         further = _field_note("More fields", order[MOST_FIELDS:], needed, words) if len(order) > MOST_FIELDS else ""
-        node: Node = _with_words({"type": "object"}, _joined(told, further))
+        node: Node = with_words({"type": "object"}, joined(told, further))
         if needed:
             node["required"] = [name for name in needed if name in shown]
-        size = _size(node) + 16
+        size = self._bounded(shape, node, depth) + _size(node) + 16
         properties: dict[str, Node] = {}
         for name in shown:
             properties[name], inner = self.node(fields[name], depth - 1)
             size += inner + len(name) + 4
         node["properties"] = properties
         return node, size
+
+    def _map(self, shape: Mapping[str, Any], told: str, depth: int, words: int) -> Sized:
+        """An object without named members."""
+        node: Node = {"type": "object"}
+        grown = self._bounded(shape, node, depth)
+        if not grown:
+            told = joined(told, self._map_note(shape, words))
+        head, size = _sized(with_words({"type": "object"}, told))
+        return {**head, **node}, size + grown
+
+    def _bounded(self, shape: Mapping[str, Any], node: Node, depth: int) -> int:
+        """What a profile takes about the members of an object without naming them; how much longer that made it."""
+        if self._profile.counts:
+            copy_numbers(shape, node, ("minProperties", "maxProperties"))
+        further = shape.get("additionalProperties")
+        if not self._profile.maps or depth <= 0 or not isinstance(further, dict) or not further:
+            return 0
+        node["additionalProperties"], size = self.node(further, depth - 1)
+        return size + 25
 
     def fields(self, shape: Mapping[str, Any]) -> dict[str, Schema]:
         """The members of an object that can be sent."""
@@ -158,7 +187,9 @@ class Portable:
             return {}
         kept = self._sent.get(id(named))
         if kept is None:
-            sent = {name: part for name, part in named.items() if not is_read_only(part, self._pool)}
+            sent = {
+                name: part for name, part in named.items() if part is not False and not is_read_only(part, self._pool)
+            }
             kept = self._sent[id(named)] = (named, sent)
         return kept[1]
 
@@ -186,136 +217,91 @@ class Portable:
         return [{"allOf": [member, around]} for member in members]
 
     def _union(self, shape: Mapping[str, Any], members: Sequence[Schema], depth: int, words: int) -> Sized:
-        told = _told(shape, words)
+        told = told_of(shape, words)
         shapes = [self._shape(member) for member in members]
         kinds = {kind for one in shapes for kind in types(one) or ("",)}
-        if kinds <= _SCALARS and not any(unions(one) for one in shapes):
-            merged = _scalar_union(shapes, kinds, words)
+        if kinds <= SCALARS and not any(unions(one) for one in shapes):
+            merged = scalar_union(shapes, kinds, words, self._profile)
             if merged is not None:
-                return _sized(_with_words(merged, _joined(told, merged.get("description", ""))))
+                return _sized(with_words(merged, joined(told, merged.get("description", ""))))
         if depth < 0:
-            return _sized(_with_words({"type": _first_kind(shapes)}, _joined(told, "Nested further.")))
+            return _sized(with_words({"type": _first_kind(shapes)}, joined(told, "Nested further.")))
         found: dict[bytes, tuple[Node, int]] = {}
         for member, one in zip(members[:MOST_MEMBERS], shapes, strict=False):
             node, size = self.node(member, depth - 1 if unions(one) else depth)
             for part in node.get("anyOf") or [node]:
                 found.setdefault(json.dumps(part) if size < 4000 else b"%d" % id(part), (part, size))
         if len(members) > MOST_MEMBERS:
-            told = _joined(told, f"{len(members) - MOST_MEMBERS} more forms are accepted.")
+            told = joined(told, f"{len(members) - MOST_MEMBERS} more forms are accepted.")
         if len(found) == 1:
             node, size = next(iter(found.values()))
             own = node.get("description", "")
-            return _with_words(dict(node), own if own.startswith(told) else _joined(told, own)), size + len(told)
+            return with_words(dict(node), own if own.startswith(told) else joined(told, own)), size + len(told)
+        if "oneOf" in shape and "object" in kinds and tells_apart(members, self._pool, is_read_only):
+            told = joined(told, _ONLY_ONE)
         total = sum(size for _, size in found.values())
-        return _with_words({"anyOf": [node for node, _ in found.values()]}, told), total + len(told) + 30
+        return self._told({"anyOf": [node for node, _ in found.values()]}, total + 12 + len(found), told)
+
+    def _told(self, union: Node, size: int, text: str) -> Sized:
+        """A union with a text: some providers take nothing beside ``anyOf``, so there its first member says it."""
+        if not text:
+            return union, size
+        if self._profile.described_unions:
+            return {**union, "description": text}, size + len(text.encode()) + 17
+        return _first_told(union, text, size)
 
 
-def _scalar(kind: str, shape: Mapping[str, Any], words: int) -> Node:
-    node: Node = {"type": kind}
-    notes: list[str] = []
-    values = [shape["const"]] if "const" in shape else shape.get("enum")
-    if isinstance(values, list):
-        _values(kind, values, node, notes)
-    if kind == "string":
-        _text_rules(shape, node)
-    elif kind != "boolean":
-        _number_rules(kind, shape, node, notes)
-    default = shape.get("default")
-    if _is_of(kind, default) and ("enum" not in node or default in node["enum"]) and len(str(default)) <= 80:
-        node["default"] = default
-    return _with_words(node, _joined(_told(shape, words), " ".join(notes)))
+def _has_null(shape: Mapping[str, Any]) -> bool:
+    """Whether null is one of the members of a union."""
+    return any(
+        is_null(member)
+        for keyword in ("anyOf", "oneOf")
+        if isinstance(shape.get(keyword), list)
+        for member in shape[keyword]
+        if isinstance(member, dict)
+    )
 
 
-def _values(kind: str, values: Sequence[Any], node: Node, notes: list[str]) -> None:
-    fitting = list(dict.fromkeys(value for value in values if _is_of(kind, value)))
-    if not fitting:
-        return
-    listed = kind == "string" and "" not in fitting
-    if listed and len(fitting) <= MOST_VALUES and sum(map(len, fitting)) <= MOST_VALUE_CHARACTERS:
-        node["enum"] = fitting
-        return
-    if kind in ("integer", "number"):
-        node["minimum"], node["maximum"] = min(fitting), max(fitting)
-    spoken = [json.dumps(value).decode() for value in fitting[:20]]
-    more = f" and {len(fitting) - 20} more" if len(fitting) > 20 else ""
-    notes.append(f"One of: {', '.join(spoken)}{more}." if len(fitting) > 1 else f"Always {spoken[0]}.")
-
-
-def _text_rules(shape: Mapping[str, Any], node: Node) -> None:
-    if shape.get("format") in _FORMATS:
-        node["format"] = shape["format"]
-    if "enum" in node:
-        return
-    _copy_numbers(shape, node, ("minLength", "maxLength"))
-    pattern = shape.get("pattern")
-    if isinstance(pattern, str) and (shown := for_showing(pattern)) is not None:
-        node["pattern"] = shown
-
-
-def _number_rules(kind: str, shape: Mapping[str, Any], node: Node, notes: list[str]) -> None:
-    for bound, strict, step, said in (
-        ("minimum", "exclusiveMinimum", 1, "Greater than"),
-        ("maximum", "exclusiveMaximum", -1, "Less than"),
-    ):
-        limit, beyond = shape.get(bound), shape.get(strict)
-        if _is_of("number", limit) and bound not in node:
-            node[bound] = limit
-        if not _is_of("number", beyond) or beyond is None:
+def _asked(shape: Mapping[str, Any]) -> str:
+    """In words, a union that only asks for members to be there."""
+    said = []
+    for keyword, lead in (("anyOf", "at least"), ("oneOf", "exactly")):
+        members = shape.get(keyword)
+        if not isinstance(members, list) or len(members) > MOST_MEMBERS:
             continue
-        if kind == "integer" and beyond == int(beyond):
-            nearest = int(beyond) + step
-            node[bound] = max(node.get(bound, nearest), nearest) if step > 0 else min(node.get(bound, nearest), nearest)
-        else:
-            notes.append(f"{said} {beyond}.")
-    multiple = shape.get("multipleOf")
-    if _is_of("number", multiple) and multiple not in (1, 0.01):
-        notes.append(f"A multiple of {multiple}.")
+        sets = [_names(member.get("required")) if isinstance(member, dict) else [] for member in members]
+        if all(sets):
+            said.append(f"Give {lead} one of: {'; '.join(' with '.join(names) for names in sets)}.")
+    return " ".join(said)
 
 
-def _scalar_union(shapes: Sequence[Mapping[str, Any]], kinds: set[str], words: int) -> Node | None:
-    """One scalar node whose values all belong to the union, where there is one that keeps its use."""
-    texts = [shape for shape in shapes if "string" in types(shape)]
-    free = [shape for shape in texts if not {"enum", "const", "pattern", "minLength", "maxLength"} & set(shape)]
-    if free and kinds - {"string"} <= _SCALARS:
-        first = _scalar("string", free[0], words)
-        if len(shapes) > 1:
-            first.pop("format", None)
-        known = [value for shape in texts for value in _stated(shape)]
-        note = f"Known values: {', '.join(known[:20])}." if known else ""
-        return _with_words(first, _joined(first.get("description", ""), note)) if note else first
-    if kinds == {"string"} and all(_stated(shape) for shape in texts):
-        values = [value for shape in texts for value in _stated(shape)]
-        return _scalar("string", {"enum": values}, words)
-    if kinds <= {"integer", "number"} and any(len(shape) == 1 for shape in shapes):
-        return {"type": "number" if {"type": "number"} in shapes else "integer"}
-    return None
-
-
-def _stated(shape: Mapping[str, Any]) -> list[str]:
-    values = [shape["const"]] if "const" in shape else shape.get("enum")
-    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
-
-
-def _nullable(node: Node, size: int) -> Sized:
-    """A node or null, described once."""
-    if node.get("type") == "null":
+def _or_null(node: Node, size: int, null: Null) -> Sized:
+    """A node or null, in the way of a profile."""
+    kind = node.get("type")
+    if kind == "null" or isinstance(kind, list):
         return node, size
+    if null == "said":
+        if "anyOf" in node:
+            return _first_told(node, _OR_NULL, size)
+        return {**node, "description": joined(node.get("description", ""), _OR_NULL)}, size + 28
+    if null == "keyword":
+        if "anyOf" in node:
+            return {**node, "anyOf": [{**node["anyOf"][0], "nullable": True}, *node["anyOf"][1:]]}, size + 16
+        return {**node, "nullable": True}, size + 16
     if "anyOf" in node:
         return {**node, "anyOf": [*node["anyOf"], {"type": "null"}]}, size + 16
-    inner = {key: value for key, value in node.items() if key != "description"}
-    outer: Node = {"anyOf": [inner, {"type": "null"}]}
-    return _with_words(outer, node.get("description", "")), size + 30
+    if "const" in node:
+        value = node["const"]
+        node = {**{key: one for key, one in node.items() if key != "const"}, "enum": [value]}
+    values = {"enum": [*node["enum"], None]} if "enum" in node else {}
+    return {**node, "type": [kind, "null"], **values}, size + 20
 
 
-def _told(shape: Mapping[str, Any], words: int) -> str:
-    text = shape.get("description")
-    if not isinstance(text, str) or not text:
-        text = shape.get("title")
-        text = text if isinstance(text, str) and " " in text.strip() else ""
-    told = tidy(text, words) if text else ""
-    if shape.get("deprecated") is True and not told.lower().startswith("deprecated"):
-        return f"Deprecated. {told}".rstrip()
-    return told
+def _first_told(node: Node, text: str, size: int) -> Sized:
+    """A union with a text in its first member."""
+    first, *others = node["anyOf"]
+    told = {**first, "description": joined(text, first.get("description", ""))}
+    return {**node, "anyOf": [told, *others]}, size + len(text.encode()) + 18
 
 
 def _field_note(lead: str, names: Sequence[str], needed: Iterable[str], words: int) -> str:
@@ -332,47 +318,12 @@ def _field_note(lead: str, names: Sequence[str], needed: Iterable[str], words: i
     return f"{lead}: {', '.join(spoken)}."
 
 
-def _is_scalar(schema: Schema) -> bool:
-    """Whether a node looks the same at every depth."""
-    if isinstance(schema, bool):
-        return True
-    kind = schema.get("type")
-    return isinstance(kind, str) and kind in _SCALARS and schema.keys().isdisjoint(("$ref", "allOf", "anyOf", "oneOf"))
-
-
-def _is_of(kind: str, value: Any) -> bool:
-    if kind == "string":
-        return isinstance(value, str)
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int) if kind == "integer" else isinstance(value, int | float)
-
-
-def _copy_numbers(shape: Mapping[str, Any], node: Node, keywords: Iterable[str]) -> None:
-    for keyword in keywords:
-        value = shape.get(keyword)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            node[keyword] = value
-
-
 def _names(value: Any) -> list[str]:
     return [name for name in dict.fromkeys(value) if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _first_kind(shapes: Iterable[Mapping[str, Any]]) -> str:
     return next((kind for shape in shapes for kind in types(shape) if kind != "array"), "object")
-
-
-def _joined(first: str, second: str) -> str:
-    return f"{as_sentence(first)} {second}" if first and second else first or second
-
-
-def _with_words(node: Node, text: str) -> Node:
-    if text:
-        node["description"] = text
-    return node
 
 
 def _size(node: Node) -> int:

@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from apiloom.base import json
 from apiloom.catalog.arguments import plain
 from apiloom.catalog.build import in_order
-from apiloom.catalog.listing import tokens_of
-from apiloom.catalog.patterns import for_checking, length_of
+from apiloom.catalog.listing import entry_of, tokens_of
+from apiloom.catalog.patterns import checks_of, for_checking, for_showing
 from apiloom.catalog.score import build_score
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Argument, Catalog, LedgerLine, Tool
 from apiloom.catalog.views import Views
@@ -27,12 +26,12 @@ def build_report(catalog: Catalog, profile: str = "intersection") -> dict[str, A
     """The report of a catalog; equal catalogs give equal reports.
 
     Raises:
-        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+        CallerError: ``view.profile_unknown``.
     """
     findings = every_finding(catalog)
     views = Views(catalog.schemas, profile)
     rendered = [views.render(tool, with_output=True) for tool in catalog.tools.values()]
-    listed = [_entry(view, with_output=len(rendered) <= MOST_WITH_OUTPUT) for view in rendered]
+    listed = [entry_of(view, is_long=len(rendered) > MOST_WITH_OUTPUT) for view in rendered]
     cost = tokens_of(listed)
     weighed = [{**view, "tokens": tokens_of([entry]).largest} for view, entry in zip(rendered, listed, strict=True)]
     lines = {line.key: line for line in catalog.ledger}
@@ -42,7 +41,7 @@ def build_report(catalog: Catalog, profile: str = "intersection") -> dict[str, A
         "operations": [_operation(line) for line in catalog.ledger],
         "tools": [
             {**view, **_facts(tool, lines[tool.operation])}
-            for view, tool in zip(rendered, catalog.tools.values(), strict=True)
+            for view, tool in zip(weighed, catalog.tools.values(), strict=True)
         ],
         "findings": [_finding(one) for one in findings],
         "tokens": {"list": cost.list, "largest": cost.largest},
@@ -86,16 +85,25 @@ def _about_patterns(schema: Schema, where: str, seen: set[str]) -> Iterator[Find
         if isinstance(here, bool):
             continue
         pattern = here.get("pattern")
-        if isinstance(pattern, str) and pattern not in seen and length_of(pattern) is None:
+        if isinstance(pattern, str) and pattern not in seen:
             seen.add(pattern)
-            spelled = for_checking(pattern)
-            if spelled is None:
-                message = f"{where} has a pattern that cannot be checked, so it is not: {pattern[:120]}"
-                yield Finding(level="warning", code="catalog.pattern", message=message)
-            elif spelled != pattern:
-                message = f"{where} has a pattern of another dialect, respelled: {pattern[:120]}"
-                yield Finding(level="note", code="catalog.pattern_respelled", message=message)
+            yield from _about_pattern(pattern, where)
         stack.extend(subschemas(here))
+
+
+def _about_pattern(pattern: str, where: str) -> Iterator[Finding]:
+    checks, told = checks_of(pattern), pattern[:120]
+    if checks is None:
+        message = f"{where} has a pattern that cannot be checked, so it is not: {told}"
+        yield Finding(level="warning", code="catalog.pattern", message=message)
+        return
+    rules = (*checks.found, *checks.absent)
+    if checks.absent or len(rules) > 1 or (rules and for_checking(pattern) not in (pattern, None)):
+        message = f"{where} has a pattern of another dialect, respelled: {told}"
+        yield Finding(level="note", code="catalog.pattern_respelled", message=message)
+    elif rules and for_showing(pattern) is None:
+        message = f"{where} has a pattern that is checked but not shown, since engines differ over it: {told}"
+        yield Finding(level="note", code="catalog.pattern_unshown", message=message)
 
 
 def _ledger(lines: Iterable[LedgerLine]) -> dict[str, int]:
@@ -117,12 +125,6 @@ def _operation(line: LedgerLine) -> dict[str, Any]:
         "tool": line.tool or None,
         "reason": line.reason or None,
     }
-
-
-def _entry(view: dict[str, Any], *, with_output: bool) -> bytes:
-    if with_output or "outputSchema" not in view:
-        return json.dumps(view)
-    return json.dumps({key: value for key, value in view.items() if key != "outputSchema"})
 
 
 def _facts(tool: Tool, line: LedgerLine) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def build_score(catalog: Catalog, views: Sequence[Mapping[str, Any]], findings: 
     ``views`` are the rendered tools; ``findings`` say which operations and arguments nobody described.
     """
     made_up = sum(1 for finding in findings if finding.code == "catalog.undescribed")
-    nodes = [node for view in views for node in view["inputSchema"].get("properties", {}).values()]
+    shown = [node for view in views for node in view["inputSchema"].get("properties", {}).values()]
+    nodes = [node if isinstance(node, Mapping) else {} for node in shown]  # the full profile keeps true and false
     operations = len(catalog.ledger)
     tools = len(views)
     counted = {

@@ -29,6 +29,13 @@ _dot_segment = re.compile(r"(?:^|/)(?:\.|%2[eE]){1,2}(?:[/;]|$)").search
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_BASE = "say where the API answers with --base-url"
 
+_MOST_LISTED = 12
+_STAND_IN = re.compile(
+    r"(?i)[<{\[].*|x{3,}|your[-_ .a-z0-9]*|my[-_ a-z0-9]*|(?:sub-?)?domain|acme|account|change-?me|company|customer|"
+    r"example|host(?:name)?|instance|none|null|org|organi[sz]ation|placeholder|site|store|tenant|undefined|workspace"
+).fullmatch
+"""Defaults that stand for a name still to be told. A host of that name is somebody else's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseUrl:
@@ -36,6 +43,32 @@ class BaseUrl:
 
     origin: str
     path_prefix: str = ""
+
+
+def choose_server(servers: Sequence[Server], wanted: str) -> Server:
+    """One of a document's servers by its place in the list (from 1), its URL, or words of its description.
+
+    Raises:
+        DesignError: ``server.choice`` when none or several are meant; the hint lists what there is.
+    """
+    if wanted.isascii() and wanted.isdigit():
+        meant = [servers[int(wanted[:6]) - 1]] if 0 < int(wanted[:6]) <= len(servers) else []
+    else:
+        words = wanted.strip().lower()
+        meant = [server for server in servers if words in (server.url.lower(), server.description.strip().lower())]
+        meant = meant or [server for server in servers if words in f"{server.description}\n{server.url}".lower()]
+    if len(meant) == 1:
+        return meant[0]
+    listed = ", ".join(
+        f"{at} is {_shown(server.url)}"
+        + (f" ({' '.join(server.description.split())[:60]})" if server.description else "")
+        for at, server in enumerate(servers[:_MOST_LISTED], 1)
+    )
+    raise DesignError(
+        f"{len(meant) or 'none'} of the document's servers {'is' if not meant else 'are'} meant by {wanted[:60]!r}",
+        code="server.choice",
+        hint=f"give a number or more of its name: {listed}",
+    )
 
 
 def resolve_origin(
@@ -81,6 +114,8 @@ def _resolved(server: Server, base: SplitResult | None, variables: Mapping[str, 
         return _base_url(_split(url), server.url)
     if url.startswith("//"):
         return _base_url(_split(f"{base.scheme if base else 'https'}:{url}"), server.url)
+    if base is None and url == "/":
+        raise DesignError("the document does not say where its API answers", code="server.missing", hint=NO_BASE)
     if base is None:
         raise DesignError(
             f"the document's server {server.url[:120]!r} is no absolute URL", code="server.missing", hint=NO_BASE
@@ -95,7 +130,7 @@ def _filled(server: Server, variables: Mapping[str, str]) -> str:
         raise _invalid(server.url, "has a brace without its partner")
     url = pieces[0]
     for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
-        value = _value(server, name, variables)
+        value = _value(server, name, variables, in_host=_begins_host(url))
         declared = server.variables.get(name)
         if declared is None or value not in (declared.default, *declared.enum):
             value = _harmless(name, value, url, literal)
@@ -103,7 +138,7 @@ def _filled(server: Server, variables: Mapping[str, str]) -> str:
     return url
 
 
-def _value(server: Server, name: str, variables: Mapping[str, str]) -> str:
+def _value(server: Server, name: str, variables: Mapping[str, str], *, in_host: bool) -> str:
     declared = server.variables.get(name)
     if name in variables:
         value = variables[name]
@@ -111,15 +146,26 @@ def _value(server: Server, name: str, variables: Mapping[str, str]) -> str:
             allowed = ", ".join(declared.enum)
             raise _bad_variable(name, f"cannot be {value[:60]!r}", f"it is one of {allowed[:300]}")
         return value
+    wanted = f"give it with --variable {name[:60]}=VALUE"
+    told = " ".join(declared.description.split())[:120] if declared is not None else ""
+    hint = (f"{told}; " if told else "") + wanted
     if declared is None or declared.default is None:
-        raise _bad_variable(name, "has no value", "give one, or " + NO_BASE, wanted=True)
+        raise _bad_variable(name, "has no value", f"{hint}, or {NO_BASE}", wanted=True)
+    if in_host and not declared.enum and (_STAND_IN(declared.default.strip()) or declared.default == name):
+        why = f"has only a stand-in, {declared.default[:60]!r}, which would be somebody else's host"
+        raise _bad_variable(name, why, f"{hint}, or {NO_BASE}", wanted=True)
     return declared.default
+
+
+def _begins_host(before: str) -> bool:
+    """Whether what follows belongs to the host of the URL begun."""
+    scheme, mark, rest = before.partition("//")
+    return bool(mark) and (not scheme or scheme.endswith(":")) and "/" not in rest
 
 
 def _harmless(name: str, value: str, before: str, behind: str) -> str:
     """A variable's value, if it stays inside the part of the URL where the template put it."""
-    scheme, mark, rest = before.partition("//")
-    in_host = bool(mark) and (not scheme or scheme.endswith(":")) and "/" not in rest
+    in_host = _begins_host(before)
     if before and not in_host:
         if _dot_segment(value) or not value.isprintable():
             raise _bad_variable(name, f"cannot be {value[:60]!r}", "it is part of a path")

@@ -7,7 +7,6 @@ for, so a document's thousand response types cost nothing while its inputs are s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from apiloom.model.api import Schema
@@ -260,94 +259,3 @@ def _parts(schema: Schema, pool: Pool) -> Iterator[dict[str, Any]]:
         members = here.get("allOf")
         if isinstance(members, list):
             stack += [member for member in members if isinstance(member, dict)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectShape:
-    """An object as its named members: ``rest`` is the schema of further ones, None when the document names none.
-
-    ``groups`` are sets of members of which at least one set must be complete (``anyOf`` of ``required``).
-    """
-
-    properties: Mapping[str, Schema]
-    required: tuple[str, ...] = ()
-    rest: Schema | None = None
-    groups: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    description: str = ""
-    together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-_FOLDABLE = ANNOTATIONS | {
-    "additionalProperties",
-    "anyOf",
-    "dependentRequired",
-    "maxProperties",
-    "minProperties",
-    "nullable",
-    "oneOf",
-    "properties",
-    "required",
-    "type",
-    "unevaluatedProperties",
-}
-
-
-def object_shape(schema: Schema, pool: Pool) -> ObjectShape | None:
-    """The members of an object schema that can be taken apart without losing meaning; None for any other schema.
-
-    Members that are read only are left out, from ``required`` too. Not taken apart: unions, pure maps, objects without
-    a named member, and objects under rules that span members other than "one of these must be there".
-    """
-    node = flat(schema, pool)
-    if types(node) != ("object",) or any(key not in _FOLDABLE and not key.startswith("x-") for key in node):
-        return None
-    named = node.get("properties")
-    if not isinstance(named, dict) or not named:
-        return None
-    groups = _groups(node)
-    if groups is None:
-        return None
-    sent = {name: part for name, part in named.items() if not is_read_only(part, pool)}
-    required = tuple(name for name in _strings(node.get("required")) if name in sent)
-    if node.get("minProperties") == 1 and not required:
-        groups = (*groups, tuple((name,) for name in sent))
-    further = node.get("additionalProperties")
-    description = node.get("description")
-    return ObjectShape(
-        properties=sent,
-        required=required,
-        rest=further if isinstance(further, dict) or further is True else None,
-        groups=tuple(group for group in groups if all(name in sent for names in group for name in names)),
-        description=description if isinstance(description, str) else "",
-        together=_together(node, sent),
-    )
-
-
-def _strings(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _groups(node: Mapping[str, Any]) -> tuple[tuple[tuple[str, ...], ...], ...] | None:
-    """Unions whose members only ask for members to be there; None when a union says anything else."""
-    found = []
-    for keyword in ("anyOf", "oneOf"):
-        members = node.get(keyword)
-        if not isinstance(members, list):
-            continue
-        if any(not isinstance(member, dict) or set(member) - ANNOTATIONS - {"required", "type"} for member in members):
-            return None
-        group = tuple(tuple(_strings(member.get("required"))) for member in members)
-        if all(group):
-            found.append(group)
-    return tuple(found)
-
-
-def _together(node: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    stated = node.get("dependentRequired")
-    if not isinstance(stated, dict):
-        return {}
-    return {
-        name: tuple(other for other in _strings(others) if other in sent)
-        for name, others in stated.items()
-        if name in sent
-    }

@@ -17,14 +17,16 @@ from apiloom.catalog.tool import (
     Hints,
     HttpBinding,
     Tool,
+    XmlNode,
 )
 from apiloom.model.api import Encoding, SecurityNeed, SecurityScheme, Server, ServerVariable
 
 Plain = dict[str, Any]
 
 _PARAMETER = ("argument", "name", "place", "style", "explode")
-_PARAMETER_EXTRAS = ("required", "allow_reserved", "allow_empty", "media_type")
-_ENCODING = ("content_type", "style", "explode", "allow_reserved")
+_PARAMETER_EXTRAS = ("required", "allow_reserved", "allow_empty", "slashes", "nesting", "media_type")
+_ENCODING = ("content_type", "style", "explode", "allow_reserved", "nesting", "headers")
+_XML = ("type", "name", "prefix", "namespace", "members", "further", "first", "items")
 _HINTS = ("read_only", "destructive", "idempotent", "open_world")
 _SCHEME = ("id", "kind", "place", "name", "scheme", "description")
 
@@ -125,12 +127,16 @@ def _need_in(need: list[Any]) -> SecurityNeed:
 def _parameter_out(parameter: BoundParameter) -> list[Any]:
     row = _row(parameter, _PARAMETER)
     extras = {name: value for name in _PARAMETER_EXTRAS if (value := getattr(parameter, name))}
+    if parameter.encodings:
+        extras["encodings"] = _encodings_out(parameter.encodings)
     return [*row, extras] if extras else row
 
 
 def _parameter_in(row: list[Any]) -> BoundParameter:
     argument, name, place, style, explode, *extras = row
-    more = extras[0] if extras else {}
+    more = dict(extras[0]) if extras else {}
+    if "encodings" in more:
+        more["encodings"] = _encodings_in(more["encodings"])
     return BoundParameter(argument=argument, name=name, place=place, style=style, explode=explode, **more)
 
 
@@ -139,12 +145,15 @@ def _body_out(body: BoundBody) -> Plain:
     for name in ("whole", "rest", "binary"):
         if value := getattr(body, name):
             plain[name] = value
-    if body.fields:
-        plain["fields"] = [
-            [one.argument, one.name, one.kind, one.required, _encoding_out(one.encoding)] for one in body.fields
-        ]
+    for name in ("fields", "positions"):
+        if fields := getattr(body, name):
+            plain[name] = [_field_out(one) for one in fields]
     if body.encodings:
-        plain["encodings"] = {name: _encoding_out(encoding) for name, encoding in body.encodings.items()}
+        plain["encodings"] = _encodings_out(body.encodings)
+    if body.xml:
+        plain["xml"] = _xml_out(body.xml)
+    if body.others:
+        plain["others"] = [_body_out(one) for one in body.others]
     return plain
 
 
@@ -155,13 +164,42 @@ def _body_in(plain: Plain) -> BoundBody:
         whole=plain.get("whole", ""),
         rest=plain.get("rest", ""),
         binary=plain.get("binary", False),
-        fields=tuple(_field_in(*row) for row in plain.get("fields", ())),
-        encodings={name: _known(_encoding_in(row)) for name, row in plain.get("encodings", {}).items()},
+        fields=tuple(_field_in(row) for row in plain.get("fields", ())),
+        positions=tuple(_field_in(row) for row in plain.get("positions", ())),
+        encodings=_encodings_in(plain.get("encodings", {})),
+        xml=_xml_in(plain.get("xml", ())),
+        others=tuple(_body_in(one) for one in plain.get("others", ())),
     )
 
 
-def _field_in(argument: str, name: str, kind: Any, required: Any, encoding: Any) -> BoundField:
-    return BoundField(argument=argument, name=name, kind=kind, required=required, encoding=_encoding_in(encoding))
+def _field_out(one: BoundField) -> list[Any]:
+    row = [one.argument, one.name, one.kind, one.required, _encoding_out(one.encoding)]
+    return [*row, _xml_out(one.xml)] if one.xml else row
+
+
+def _field_in(row: list[Any]) -> BoundField:
+    argument, name, kind, required, encoding, *xml = row
+    return BoundField(
+        argument=argument,
+        name=name,
+        kind=kind,
+        required=required,
+        encoding=_encoding_in(encoding),
+        xml=_xml_in(xml[0]) if xml else (),
+    )
+
+
+def _xml_out(nodes: Iterable[XmlNode]) -> list[list[Any]]:
+    return [_row(node, _XML) for node in nodes]
+
+
+def _xml_in(rows: Iterable[list[Any]]) -> tuple[XmlNode, ...]:
+    return tuple(_node_in(dict(zip(_XML, row, strict=True))) for row in rows)
+
+
+def _node_in(plain: Plain) -> XmlNode:
+    members = tuple((name, index) for name, index in plain.pop("members"))
+    return XmlNode(**{**plain, "first": tuple(plain["first"])}, members=members)
 
 
 def _encoding_out(encoding: Encoding | None) -> list[Any] | None:
@@ -169,11 +207,18 @@ def _encoding_out(encoding: Encoding | None) -> list[Any] | None:
 
 
 def _encoding_in(row: list[Any] | None) -> Encoding | None:
-    return None if row is None else Encoding(**dict(zip(_ENCODING, row, strict=True)))
+    if row is None:
+        return None
+    plain = dict(zip(_ENCODING, row, strict=True))
+    return Encoding(**{**plain, "headers": tuple((name, value) for name, value in plain["headers"])})
 
 
-def _known(encoding: Encoding | None) -> Encoding:
-    return encoding if encoding is not None else Encoding()
+def _encodings_out(encodings: Mapping[str, Encoding]) -> Plain:
+    return {name: _encoding_out(encoding) for name, encoding in encodings.items()}
+
+
+def _encodings_in(plain: Plain) -> dict[str, Encoding]:
+    return {name: _encoding_in(row) or Encoding() for name, row in plain.items()}
 
 
 def _server_out(server: Server) -> list[Any]:

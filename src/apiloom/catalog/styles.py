@@ -14,7 +14,8 @@ from typing import Any
 
 from apiloom.base.errors import DesignError
 from apiloom.catalog.tool import BoundParameter
-from apiloom.catalog.values import Escape, bare, bracketed, escape, escape_except, plain, refuse
+from apiloom.catalog.values import Escape, bare, escape, escape_except, nested, plain, refuse
+from apiloom.model.api import Nesting
 
 Pairs = list[tuple[str, str]]
 Writer = Callable[[Any], str]
@@ -45,7 +46,8 @@ class Spelling:
     """How one value becomes name and value pairs: form, its delimited kin and deepObject.
 
     ``text`` escapes a value that stands alone, ``item`` one that stands in a joined list, ``label`` a name.
-    ``forbidden`` is a delimiter that no item may hold, because it looks the same when escaped.
+    ``forbidden`` is a delimiter that no item may hold, because it looks the same when escaped. ``nesting`` set by the
+    document also spells lists that need no nesting.
     """
 
     argument: str
@@ -54,6 +56,7 @@ class Spelling:
     deep: bool = False
     delimiter: str = ","
     forbidden: str = ""
+    nesting: Nesting = ""
     text: Escape = escape
     item: Escape = escape
     label: Escape = escape_query_name
@@ -89,7 +92,8 @@ def _spell_object(spelling: Spelling, value: dict[str, Any]) -> Pairs:
 
 
 def _spell_list(spelling: Spelling, value: list[Any] | tuple[Any, ...]) -> Pairs:
-    if spelling.deep or (spelling.explode and any(isinstance(item, dict | list | tuple) for item in value)):
+    grows = spelling.nesting or any(isinstance(item, dict | list | tuple) for item in value)
+    if spelling.deep or (spelling.explode and grows):
         return _nested(spelling, spelling.name, value)
     if spelling.explode:
         name, text, argument = spelling.label(spelling.name), spelling.text, spelling.argument
@@ -99,7 +103,7 @@ def _spell_list(spelling: Spelling, value: list[Any] | tuple[Any, ...]) -> Pairs
 
 def _nested(spelling: Spelling, name: str, value: Any) -> Pairs:
     label, text = spelling.label, spelling.text
-    return [(label(key), text(said)) for key, said in bracketed(name, value, spelling.argument)]
+    return [(label(key), text(said)) for key, said in nested(name, value, spelling.argument, spelling.nesting)]
 
 
 def _joined(spelling: Spelling, items: list[Any]) -> str:
@@ -123,7 +127,13 @@ def reserved(keep: str) -> Lettering:
 
 
 def form_spelling(
-    argument: str, name: str, style: str, *, explode: bool, lettering: Lettering = (escape, escape)
+    argument: str,
+    name: str,
+    style: str,
+    *,
+    explode: bool,
+    lettering: Lettering = (escape, escape),
+    nesting: Nesting = "",
 ) -> Spelling:
     """The spelling of a query parameter or form field. Its name is escaped unless nothing is.
 
@@ -145,6 +155,7 @@ def form_spelling(
         deep=style == "deepObject",
         delimiter="," if raw == "," else item(raw),
         forbidden="" if raw == "," and item is not bare else raw,
+        nesting=nesting,
         text=text,
         item=item,
         label=bare if item is bare else escape_query_name,
@@ -159,7 +170,12 @@ def query_writer(parameter: BoundParameter) -> Writer:
     """
     lettering = reserved(IN_QUERY) if parameter.allow_reserved else (escape, escape)
     spelling = form_spelling(
-        parameter.argument, parameter.name, parameter.style, explode=parameter.explode, lettering=lettering
+        parameter.argument,
+        parameter.name,
+        parameter.style,
+        explode=parameter.explode,
+        lettering=lettering,
+        nesting=parameter.nesting,
     )
     head = escape_query_name(parameter.name) + "="
     text, required, allow_empty = spelling.text, parameter.required, parameter.allow_empty
@@ -180,13 +196,13 @@ def query_writer(parameter: BoundParameter) -> Writer:
     return write
 
 
-def path_writer(parameter: BoundParameter, *, slashes: bool = False) -> Writer:
-    """Path text of one parameter in style simple, label or matrix. ``slashes`` lets ``/`` stand in values.
+def path_writer(parameter: BoundParameter) -> Writer:
+    """Path text of one parameter in style simple, label or matrix.
 
     Raises:
         DesignError: ``parameter.style``.
     """
-    keep = (IN_PATH if parameter.allow_reserved else "") + ("/" if slashes else "")
+    keep = (IN_PATH if parameter.allow_reserved else "") + ("/" if parameter.slashes else "")
     makers = {"simple": _simple, "label": _label, "matrix": _matrix}
     if parameter.style not in makers:
         raise DesignError(
@@ -198,7 +214,7 @@ def path_writer(parameter: BoundParameter, *, slashes: bool = False) -> Writer:
     argument = parameter.argument
 
     def write(value: Any) -> str:
-        if value == "" and parameter.style != "matrix":
+        if value == "" and parameter.style == "simple":
             raise refuse(argument, "is empty, but it is part of the path")
         if isinstance(value, dict | list | tuple) and not value:
             raise refuse(argument, "is empty, but it is part of the path")

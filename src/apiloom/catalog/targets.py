@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from apiloom.base.errors import CallerError, DesignError
@@ -80,7 +81,8 @@ def _path_step(binding: HttpBinding, name: str) -> tuple[str, Writer]:
         if parameter.place == "path" and parameter.name in (name, name.removeprefix("+")):
             if parameter.media_type is not None:
                 return parameter.argument, _content(parameter)
-            return parameter.argument, path_writer(parameter, slashes=parameter.name != name)
+            greedy = replace(parameter, slashes=True) if parameter.name != name else parameter
+            return parameter.argument, path_writer(greedy)
     raise DesignError(
         f"the path {binding.path[:120]!r} has the placeholder {name[:60]!r}, which no parameter fills",
         code="path.placeholder",
@@ -150,7 +152,8 @@ def _querystring(parameter: BoundParameter) -> Writer:
     """The whole query in one argument (OpenAPI 3.2): a form, or any other content percent-encoded."""
     argument, media_type = parameter.argument, parameter.media_type or FORM
     if essence(media_type) == FORM:
-        return lambda value: form_text(value, argument)
+        encodings = parameter.encodings
+        return lambda value: form_text(value, argument, encodings)
     said = content_text(media_type, argument)
     return lambda value: escape(said(value))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apiloom.model.api import Encoding, ParameterPlace, Schema, SecurityNeed, SecurityScheme, Server
+from apiloom.model.api import Encoding, Nesting, ParameterPlace, Schema, SecurityNeed, SecurityScheme, Server
 from apiloom.model.findings import Finding
 
 ArgumentPlace = Literal["path", "query", "header", "cookie", "querystring", "body", "control"]
@@ -44,7 +44,32 @@ class BoundParameter:
     required: bool = False
     allow_reserved: bool = False
     allow_empty: bool = False
+    slashes: bool = False
+    nesting: Nesting = ""
     media_type: str | None = None
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
+
+
+XmlNodeType = Literal["element", "attribute", "text", "cdata", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XmlNode:
+    """How values of one schema stand in an XML document.
+
+    Nodes lie in one table and name each other by their place in it, since schemas may contain themselves. ``members``
+    are the described members of an object in the order they are written, ``further`` is how other members are
+    written; ``first`` and ``items`` are the items of a list. -1 means: by what the value is, under the name at hand.
+    """
+
+    type: XmlNodeType
+    name: str = ""
+    prefix: str = ""
+    namespace: str = ""
+    members: tuple[tuple[str, int], ...] = ()
+    further: int = -1
+    first: tuple[int, ...] = ()
+    items: int = -1
 
 
 FieldKind = Literal["value", "json", "binary", "binaries"]
@@ -64,6 +89,7 @@ class BoundField:
     kind: FieldKind = "value"
     encoding: Encoding | None = None
     required: bool = False
+    xml: tuple[XmlNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +99,9 @@ class BoundBody:
     Either ``whole`` names the one argument that is the body, or ``fields`` lists the properties, and ``rest`` (if not
     empty) names the argument whose members are added beside them. ``binary`` marks a whole body of file content.
     Beside ``whole``, ``fields`` only says which members are files. With no field given and ``required`` false, no body
-    is sent.
+    is sent. ``xml`` says how the value stands in an XML document; without it, an XML body is text. ``positions`` are
+    the parts of a multipart body that is a list, the last of them for all further items. ``others`` are bodies of
+    other media types, each one whole argument, of which one may be given instead.
     """
 
     media_type: str
@@ -83,6 +111,9 @@ class BoundBody:
     rest: str = ""
     binary: bool = False
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    xml: tuple[XmlNode, ...] = ()
+    positions: tuple[BoundField, ...] = ()
+    others: tuple[BoundBody, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +185,7 @@ class Catalog:
     """The tools of one connector version, sorted by name, with the account of every operation.
 
     ``findings`` are those of shaping the tools. ``notes`` are those of reading; they may grow while ``schemas``
-    converts its values on first use (see ``ApiModel.notes``).
+    converts its values on first use (see ``ApiModel.notes``). ``aliases`` are further names that tools answer to.
     """
 
     title: str
@@ -168,3 +199,4 @@ class Catalog:
     findings: tuple[Finding, ...]
     base_url: str = ""
     notes: Sequence[Finding] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)

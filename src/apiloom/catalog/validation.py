@@ -1,22 +1,24 @@
 """The schema that calls are checked against: canonical, self-contained, closed, and sure to compile.
 
-It differs from what a document says in five ways, each of them so that a request the API would take is not refused
-here: members that are read only are never required; a ``oneOf`` counts as ``anyOf``, since documents often write the
-one and mean the other; a type that contradicts the union beside it is left out; patterns are spelled for the validator
-or left out; and so are keywords whose value no JSON Schema allows. A union told apart by a discriminator keeps its
-tag's meaning.
+It differs from what a document says in six ways, each of them so that a request the API would take is not refused
+here: members that are read only are never required; a ``oneOf`` whose members cannot be told apart counts as
+``anyOf``; a type that contradicts the union beside it is left out; patterns are spelled for the validator or left out;
+and so are keywords whose value no JSON Schema allows. A union told apart by a discriminator keeps its tag's meaning,
+and a definition that others inherit from by a tag stands for them all.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apiloom.catalog.effort import lightened
-from apiloom.catalog.patterns import for_checking, length_of, longest_checked
+from apiloom.catalog.overlap import tells_apart
+from apiloom.catalog.patterns import checks_of, for_checking, for_showing, longest_checked
 from apiloom.catalog.shapes import Pool, admits_null, flat, is_null, is_read_only, is_write_only, types
-from apiloom.catalog.tags import tagged_members
+from apiloom.catalog.tags import Families, tagged_members
 from apiloom.catalog.tool import Tool
 from apiloom.model.api import Schema
 from apiloom.model.schema import DEFS, IN_MAP, IN_VALUE, escape, unescape
@@ -38,6 +40,7 @@ _COUNTS = frozenset(
     }
 )
 _BOUNDS = frozenset({"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"})
+_FURTHER = ("additionalProperties", "unevaluatedProperties")
 _PLAIN = frozenset({"const", "contentEncoding", "contentMediaType", "default", "deprecated", "title", "description"})
 _FORMATS = frozenset(
     {
@@ -63,62 +66,93 @@ def input_validator_schema(tool: Tool, schemas: Pool) -> Schema:
     return request_schema(tool.input_schema, schemas)
 
 
-def request_schema(schema: Schema, pool: Pool) -> Schema:
-    """A schema of something sent, self-contained and ready to compile."""
-    return _Closing(pool, is_read_only).close(schema)
+def request_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
+    """A schema of something sent, self-contained and ready to compile.
+
+    With ``shown`` it is for the eyes of clients: patterns only in the dialect that all engines read, and no members
+    that are never sent.
+    """
+    return _Closing(pool, is_read_only, shown=shown).close(schema)
 
 
-def answer_schema(schema: Schema, pool: Pool) -> Schema:
+def answer_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
     """A schema of something answered, self-contained and ready to compile; what is write only is not required."""
-    return _Closing(pool, is_write_only).close(schema)
+    return _Closing(pool, is_write_only, shown=shown).close(schema)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a schema stands. ``within`` is the definition it belongs to while it looks at the same value as that;
+    ``is_part`` marks a part of an ``allOf``; ``left_out`` are members that a schema around it says are of the other
+    direction.
+    """
+
+    depth: int = 0
+    within: str = ""
+    is_part: bool = False
+    left_out: frozenset[str] = frozenset()
+
+    def inside(self) -> _Spot:
+        return _Spot(self.depth + 1)
+
+    def beside(self, *, is_part: bool) -> _Spot:
+        return _Spot(self.depth + 1, self.within, is_part)
 
 
 class _Closing:
     """One walk over everything a schema reaches. Definitions are visited once each, so its cost is linear."""
 
-    def __init__(self, pool: Pool, leaves_out: Side) -> None:
+    def __init__(self, pool: Pool, leaves_out: Side, *, shown: bool) -> None:
         self._pool = pool
         self._leaves_out = leaves_out
+        self._shown = shown
+        self._families = Families(pool)
         self._waiting: list[str] = []
         self._met: set[str] = set()
 
     def close(self, schema: Schema) -> Schema:
-        root = self._node(schema, 0)
+        root = self._node(schema, _Spot())
         defs: dict[str, Schema] = {}
         while self._waiting:
             name = self._waiting.pop()
-            defs[name] = self._node(self._pool[name], 0)
+            defs[name] = self._node(self._pool[name], _Spot(within=name))
         if isinstance(root, bool) or not defs:
             return root
         names = {DEFS + _as_fragment(escape(name)): name for name in defs}
         return {**root, "$defs": dict(sorted(lightened(root, names, defs).items()))}
 
-    def _node(self, schema: Any, depth: int, left_out: frozenset[str] = frozenset()) -> Schema:
-        """``left_out`` are members that a schema around this ``allOf`` part says are of the other direction."""
+    def _node(self, schema: Any, spot: _Spot) -> Schema:
         if isinstance(schema, bool):
             return schema
-        if not isinstance(schema, dict) or depth > MAX_DEPTH:
+        if not isinstance(schema, dict) or spot.depth > MAX_DEPTH:
             return True
+        schema = self._with_tags(schema, spot)
+        left_out = spot.left_out | self._left_out(schema)
         if "allOf" in schema:
             left_out |= self._left_out(flat(schema, self._pool))
-        left_out |= self._left_out(schema)
-        members = tagged_members(schema, self._pool)
-        if members is not None:
-            schema = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf")}
-            schema["anyOf"] = members
+        spot = replace(spot, left_out=left_out)
         out: dict[str, Any] = {}
         drops_type = "type" in schema and self._is_contradicted(schema)
         for keyword, value in schema.items():
-            if drops_type and keyword == "type":
-                continue
-            if keyword == "allOf" and isinstance(value, list) and value:
-                out.setdefault(keyword, []).extend(self._node(part, depth + 1, left_out) for part in value)
-            elif keyword == "required" and isinstance(value, list):
-                names = [name for name in value if isinstance(name, str) and name not in left_out]
-                out.update({"required": list(dict.fromkeys(names))} if names else {})
-            else:
-                self._keyword(keyword, value, depth, out)
+            if not (drops_type and keyword == "type"):
+                self._keyword(keyword, value, spot, out)
+        named = schema.get("patternProperties")
+        if isinstance(named, dict) and any(self._spelled(pattern) is None for pattern in named):
+            # A pattern that cannot be read may be meant by any name, so no name is refused.
+            out.update({keyword: True for keyword in _FURTHER if keyword in out})
         return out
+
+    def _with_tags(self, schema: dict[str, Any], spot: _Spot) -> dict[str, Any]:
+        """The schema with the members of its union tagged; the head of a family as the union of its members."""
+        members = tagged_members(schema, self._pool)
+        if members is not None:
+            return {**{key: value for key, value in schema.items() if key not in ("oneOf", "anyOf")}, "anyOf": members}
+        if not spot.is_part and ("$ref" in schema or "allOf" in schema):
+            family = self._families.members(schema, spot.within)
+            if family is not None:
+                beside = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+                return {**beside, "anyOf": family}
+        return schema
 
     def _is_contradicted(self, schema: Mapping[str, Any]) -> bool:
         """Whether a type stands beside a union that has members of other types, which nothing could satisfy."""
@@ -138,21 +172,28 @@ class _Closing:
             return frozenset()
         return frozenset(name for name, part in named.items() if self._leaves_out(part, self._pool))
 
-    def _keyword(self, keyword: str, value: Any, depth: int, out: dict[str, Any]) -> None:
+    def _keyword(self, keyword: str, value: Any, spot: _Spot, out: dict[str, Any]) -> None:
         if keyword == "$ref":
             self._ref(value, out)
         elif keyword in IN_MAP and keyword != "$defs":
             if isinstance(value, dict):
-                self._map(keyword, value, depth, out)
+                self._map(keyword, value, spot, out)
         elif keyword in IN_VALUE:
             if isinstance(value, dict | bool):
-                out[keyword] = self._node(value, depth + 1)
-        elif keyword in ("anyOf", "oneOf", "prefixItems"):
-            self._list(keyword, value, depth, out)
+                out.setdefault(keyword, self._node(value, self._place(keyword, spot)))
+        elif keyword in ("allOf", "anyOf", "oneOf", "prefixItems"):
+            self._list(keyword, value, spot, out)
+        elif keyword == "required":
+            _required(value, spot.left_out, out)
+        elif keyword == "pattern":
+            _pattern(value, out, shown=self._shown)
         elif keyword in _PLAIN:
             out[keyword] = value
         elif (check := _KEYWORDS.get(keyword)) is not None:
             check(keyword, value, out)
+
+    def _place(self, keyword: str, spot: _Spot) -> _Spot:
+        return spot.beside(is_part=True) if keyword in ("not", "if", "then", "else") else spot.inside()
 
     def _ref(self, value: Any, out: dict[str, Any]) -> None:
         """A reference to what the document does not hold admits anything; reading has reported it."""
@@ -166,23 +207,45 @@ class _Closing:
             self._met.add(name)
             self._waiting.append(name)
 
-    def _map(self, keyword: str, value: Mapping[str, Any], depth: int, out: dict[str, Any]) -> None:
+    def _map(self, keyword: str, value: Mapping[str, Any], spot: _Spot, out: dict[str, Any]) -> None:
         if keyword == "patternProperties":
-            spelled = {for_checking(name): part for name, part in value.items()}
-            out[keyword] = {name: self._node(part, depth + 1) for name, part in spelled.items() if name is not None}
+            self._patterned(value, spot, out)
             return
-        out[keyword] = {name: self._node(part, depth + 1) for name, part in value.items()}
+        place = spot.beside(is_part=True) if keyword == "dependentSchemas" else spot.inside()
+        hidden = spot.left_out if self._shown and keyword == "properties" else frozenset()
+        out[keyword] = {name: self._node(part, place) for name, part in value.items() if name not in hidden}
 
-    def _list(self, keyword: str, value: Any, depth: int, out: dict[str, Any]) -> None:
+    def _patterned(self, value: Mapping[str, Any], spot: _Spot, out: dict[str, Any]) -> None:
+        spelled = {name: part for pattern, part in value.items() if (name := self._spelled(pattern)) is not None}
+        out["patternProperties"] = {name: self._node(part, spot.inside()) for name, part in spelled.items()}
+
+    def _spelled(self, pattern: str) -> str | None:
+        return for_showing(pattern) if self._shown else for_checking(pattern)
+
+    def _list(self, keyword: str, value: Any, spot: _Spot, out: dict[str, Any]) -> None:
         if not isinstance(value, list) or not value:
             return
-        nodes = [self._node(part, depth + 1) for part in value]
+        if keyword == "allOf":
+            place = replace(spot, depth=spot.depth + 1, is_part=True)
+        else:
+            place = spot.inside() if keyword == "prefixItems" else spot.beside(is_part=spot.is_part)
+        nodes = [self._node(part, place) for part in value]
         if keyword != "oneOf":
             out.setdefault(keyword, []).extend(nodes)
+        elif tells_apart(value, self._pool, self._leaves_out):
+            out[keyword] = nodes
         elif "anyOf" in out:
             out.setdefault("allOf", []).append({"anyOf": nodes})
         else:
             out["anyOf"] = nodes
+
+
+def _required(value: Any, left_out: frozenset[str], out: dict[str, Any]) -> None:
+    names = (
+        [name for name in value if isinstance(name, str) and name not in left_out] if isinstance(value, list) else []
+    )
+    if names:
+        out["required"] = list(dict.fromkeys(names))
 
 
 _UNSAFE_IN_FRAGMENT = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
@@ -238,21 +301,43 @@ def _format(keyword: str, value: Any, out: dict[str, Any]) -> None:
         out[keyword] = value
 
 
-def _pattern(keyword: str, value: Any, out: dict[str, Any]) -> None:
+def _pattern(value: Any, out: dict[str, Any], *, shown: bool) -> None:
+    """A pattern as what it comes to; a length it states counts beside the lengths stated elsewhere."""
     if not isinstance(value, str):
         return
-    lengths = length_of(value)
-    if lengths is None:
-        spelled = for_checking(value)
-        most = None if spelled is None else longest_checked(spelled)
-        if most is not None:
-            out.setdefault("allOf", []).append({"if": {"maxLength": most}, "then": {keyword: spelled}})
-        elif spelled is not None:
-            out[keyword] = spelled
+    whole = for_showing(value) if shown else None
+    if whole is not None:
+        out["pattern"] = whole
         return
-    out["minLength"] = max(lengths[0], out.get("minLength", 0))
-    if lengths[1] is not None:
-        out["maxLength"] = min(lengths[1], out.get("maxLength", lengths[1]))
+    checks = checks_of(value)
+    if checks is None:
+        return
+    if checks.least:
+        _count("minLength", checks.least, out)
+    if checks.most is not None:
+        _count("maxLength", checks.most, out)
+    for pattern in checks.found:
+        most = longest_checked(pattern)
+        if shown:
+            _hold({"pattern": for_showing(pattern)}, out)
+        elif most is not None:
+            _hold({"if": {"maxLength": most}, "then": {"pattern": pattern}}, out)
+        else:
+            _hold({"pattern": pattern}, out)
+    for pattern in checks.absent:
+        spelled = for_showing(pattern) if shown else pattern
+        if spelled is not None:
+            _hold({"not": {"type": "string", "pattern": spelled}}, out)
+
+
+def _hold(rule: dict[str, Any], out: dict[str, Any]) -> None:
+    """One more rule: as a keyword where there is room, else as a part."""
+    if None in rule.values():
+        return
+    if rule.keys() == {"pattern"} and "pattern" not in out:
+        out.update(rule)
+    else:
+        out.setdefault("allOf", []).append(rule)
 
 
 def _needs(keyword: str, value: Any, out: dict[str, Any]) -> None:
@@ -269,7 +354,6 @@ _KEYWORDS: dict[str, Callable[[str, Any, dict[str, Any]], None]] = {
     "readOnly": _flag,
     "writeOnly": _flag,
     "format": _format,
-    "pattern": _pattern,
     "dependentRequired": _needs,
     **dict.fromkeys(_COUNTS, _count),
     **dict.fromkeys(_BOUNDS, _bound),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base.errors import CallerError
+from apiloom.model.api import Nesting
 
 Escape = Callable[[str], str]
 """Text to text that may stand in one place of a request."""
@@ -121,29 +122,38 @@ def escape_except(keep: str, *, triplets: bool = False) -> Escape:
     return lenient
 
 
-def bracketed(name: str, value: Any, argument: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+def nested(name: str, value: Any, argument: str, nesting: Nesting = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """Nested objects and lists as pairs of raw text: ``a[b]``, ``a[0]``, ``a[0][b]``.
 
     OpenAPI leaves nesting undefined; numbered brackets are what PHP, qs, Stripe and validating mocks all read.
+    ``nesting`` chooses ``a[]`` for lists, or dots in place of brackets.
 
     Raises:
-        CallerError: too deep, an empty object or list inside, or a member name with a bracket in it.
+        CallerError: too deep, an empty object or list inside, or a member name that looks like nesting itself.
     """
     if depth > MAX_DEPTH:
         raise refuse(argument, f"nests more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        inside: Iterator[tuple[str, Any]] = iter(value.items())
-    elif isinstance(value, list | tuple):
-        inside = ((str(index), item) for index, item in enumerate(value))
-    else:
+    if not isinstance(value, dict | list | tuple):
         yield name, plain(value, argument)
         return
     if depth and not value:
         raise refuse(argument, "holds an empty object or list inside, which has no form here", "leave it out instead")
-    for key, item in inside:
-        if "[" in key or "]" in key:
-            raise refuse(argument, "has a member whose name holds a bracket, which cannot be told from nesting here")
-        yield from bracketed(f"{name}[{key}]", item, argument, depth + 1)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if any(sign in key for sign in ("." if nesting == "dots" else "[]")):
+                sign = "dot" if nesting == "dots" else "bracket"
+                raise refuse(argument, f"has a member whose name holds a {sign}, which looks like nesting here")
+            step = f"{name}.{key}" if nesting == "dots" else f"{name}[{key}]"
+            yield from nested(step, item, argument, nesting, depth + 1)
+        return
+    for index, item in enumerate(value):
+        if nesting == "empty":
+            if isinstance(item, dict | list | tuple):
+                raise refuse(argument, "holds objects or lists inside a list, which a[] cannot tell apart")
+            yield f"{name}[]", plain(item, argument)
+        else:
+            step = f"{name}.{index}" if nesting == "dots" else f"{name}[{index}]"
+            yield from nested(step, item, argument, nesting, depth + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

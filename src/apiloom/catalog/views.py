@@ -1,7 +1,8 @@
 """A tool as a client sees it: MCP's JSON shape (schema ``Tool``) in the schema dialect of a profile.
 
-``intersection`` is what every major client takes; ``full`` is the canonical schema with its definitions attached. A
-view changes nothing about a call: arguments are always checked against the canonical schema.
+``intersection`` is what every major client takes, other profiles what one provider takes; ``full`` is the canonical
+schema with its definitions attached. A view changes nothing about a call: arguments are always checked against the
+canonical schema.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from apiloom.base.errors import CallerError
 from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT
 from apiloom.catalog.outline import Outlines
 from apiloom.catalog.portable import Portable, Sized
+from apiloom.catalog.profiles import FULL, NAMES, PROFILES
+from apiloom.catalog.responses import without_empty
 from apiloom.catalog.shapes import Pool
 from apiloom.catalog.tool import Tool
 from apiloom.catalog.validation import answer_schema, request_schema
 from apiloom.model.api import Schema
-
-PROFILES = ("intersection", "full")
-LATER = ("anthropic", "openai", "gemini")
 
 DEPTH = 6
 """Levels of an argument that are inlined at most."""
@@ -37,14 +37,14 @@ class Views:
     """Renders the tools of one catalog in one profile; what their schemas share is rendered once.
 
     Raises:
-        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+        CallerError: ``view.profile_unknown``.
     """
 
     def __init__(self, schemas: Pool, profile: str = "intersection") -> None:
         check_profile(profile)
         self._schemas = schemas
-        self._is_full = profile == "full"
-        self._inputs = Portable(schemas)
+        self._is_full = profile == FULL
+        self._inputs = Portable(schemas, PROFILES.get(profile, PROFILES["intersection"]))
         self._outputs = Outlines(schemas)
 
     def render(self, tool: Tool, *, with_output: bool) -> dict[str, Any]:
@@ -67,7 +67,11 @@ class Views:
         return view
 
     def _input(self, tool: Tool) -> Schema:
-        return request_schema(tool.input_schema, self._schemas) if self._is_full else fitted(tool, self._inputs)
+        return (
+            request_schema(tool.input_schema, self._schemas, shown=True)
+            if self._is_full
+            else fitted(tool, self._inputs)
+        )
 
     def _output(self, schema: Schema) -> Schema:
         return _object_rooted(schema, self._schemas) if self._is_full else self._outputs.render(schema)
@@ -77,25 +81,21 @@ def check_profile(profile: str) -> None:
     """Refuse a profile that is not there.
 
     Raises:
-        CallerError: ``view.profile_later`` for those planned, ``view.profile_unknown`` for any other name.
+        CallerError: ``view.profile_unknown``.
     """
-    if profile in PROFILES:
-        return
-    known = " and ".join(PROFILES)
-    if profile in LATER:
+    if profile not in NAMES:
         raise CallerError(
-            f"the profile {profile} comes with a later release", code="view.profile_later", hint=f"there are {known}"
+            f"there is no profile named {profile[:40]!r}",
+            code="view.profile_unknown",
+            hint=f"there are {', '.join(NAMES[:-1])} and {NAMES[-1]}",
         )
-    raise CallerError(
-        f"there is no profile named {profile[:40]!r}", code="view.profile_unknown", hint=f"there are {known}"
-    )
 
 
 def render_tool(tool: Tool, schemas: Pool, *, profile: str = "intersection", with_output: bool) -> dict[str, Any]:
     """One tool in MCP's JSON shape.
 
     Raises:
-        CallerError: ``view.profile_later`` or ``view.profile_unknown``.
+        CallerError: ``view.profile_unknown``.
     """
     return Views(schemas, profile).render(tool, with_output=with_output)
 
@@ -108,9 +108,9 @@ def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
     null = {argument.name: argument.place == "body" for argument in tool.arguments}
     made: dict[str, Sized] = {}
     for words in _WORDS:
-        made = {name: portable.argument(part, 0, words=words, null=null[name]) for name, part in parts.items()}
+        made = {name: portable.node(part, 0, words, null=null[name]) for name, part in parts.items()}
         if sum(size for _, size in made.values()) <= BUDGET:
-            _deepen(made, lambda name, depth: portable.argument(parts[name], depth, null=null[name]))
+            _deepen(made, lambda name, depth: portable.node(parts[name], depth, ARGUMENT_LIMIT, null=null[name]))
             break
     view: dict[str, Any] = {"type": "object", "properties": {name: node for name, (node, _) in made.items()}}
     if "required" in root:
@@ -121,7 +121,7 @@ def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
 def _deepen(made: dict[str, Sized], make: Callable[[str, int], Sized]) -> None:
     """Show arguments level by level, small ones first, as long as all of them together stay within the budget."""
     total = sum(size for _, size in made.values())
-    steady = {name: 0 for name, (node, _) in made.items() if node.get("type") not in _LEAVES}
+    steady = {name: 0 for name, (node, _) in made.items() if not _is_leaf(node)}
     for depth in range(1, DEPTH + 1):
         for name in sorted(steady, key=lambda name: (made[name][1], name)):
             deeper = make(name, depth)
@@ -134,17 +134,25 @@ def _deepen(made: dict[str, Sized], make: Callable[[str, int], Sized]) -> None:
             made[name] = deeper
 
 
+def _is_leaf(node: Mapping[str, Any]) -> bool:
+    kind = node.get("type")
+    return (kind[0] if isinstance(kind, list) else kind) in _LEAVES
+
+
 def _object_rooted(schema: Schema, pool: Pool) -> Schema:
     """The strict schema of an answer, under an object root: what is no object stands under ``result``."""
-    closed = answer_schema(schema, pool)
+    answered, may_be_empty = without_empty(schema)
+    closed = answer_schema(answered, pool, shown=True)
     if not isinstance(closed, dict):
         return {"type": "object"}
-    kinds = Outlines(pool).kinds(schema)
+    kinds = Outlines(pool).kinds(answered)
+    defs = closed.pop("$defs", None) if kinds != {"object"} or may_be_empty else None
+    wrapped: dict[str, Any] = {"properties": {"result": closed}}
+    if not may_be_empty:
+        wrapped["required"] = ["result"]
     if kinds == {"object"}:
-        return closed if closed.get("type") == "object" else {**closed, "type": "object"}
-    defs = closed.pop("$defs", None)
-    wrapped = {"properties": {"result": closed}, "required": ["result"]}
-    root: dict[str, Any] = {"type": "object", **wrapped}
-    if not kinds or "object" in kinds:
-        root = {"type": "object", "anyOf": [closed, wrapped]}
-    return {**root, "$defs": defs} if defs else root
+        forms = [closed, {"maxProperties": 0}] if may_be_empty else []
+    else:
+        forms = [closed, wrapped] if not kinds or "object" in kinds else []
+    root = {"type": "object", **({"anyOf": forms} if forms else closed if kinds == {"object"} else wrapped)}
+    return {**root, "type": "object", **({"$defs": defs} if defs else {})}

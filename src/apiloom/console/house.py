@@ -18,9 +18,16 @@ class Options:
 
     ``auth`` is the ``--auth`` value for documents without schemes; ``credentials`` the path of a 0600 file.
     ``require_descriptions`` switches the documentation gate on; ``remote_refs`` allows references to other URLs.
+    ``base_urls``, ``servers``, ``variables`` and ``headers`` (``NAME=VALUE``) and ``trusted`` are for one source each:
+    among several a value begins with its slug and a colon.
     """
 
     base_url: str = ""
+    base_urls: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     name: str = ""
     auth: str = ""
     credentials: str = ""

@@ -17,6 +17,10 @@ Schema = dict[str, Any] | bool
 
 ParameterPlace = Literal["path", "query", "header", "cookie", "querystring"]
 
+Nesting = Literal["", "brackets", "empty", "dots"]
+"""How the names of nested values are spelled where no standard says it: ``a[0][b]`` (also when empty), ``a[][b]``,
+``a.0.b``."""
+
 SecurityNeed = tuple[tuple[str, tuple[str, ...]], ...]
 """Schemes that must all be present (AND), each with its scopes. The empty tuple means: no credential needed."""
 
@@ -58,12 +62,28 @@ class SecurityScheme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How one property of a form or multipart body is written; ``None`` means the document did not say.
+
+    ``headers`` are those of a part whose value the document fixes.
+    """
+
+    content_type: str | None = None
+    style: str | None = None
+    explode: bool | None = None
+    allow_reserved: bool = False
+    nesting: Nesting = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One named value of a request outside its body.
 
     ``style`` and ``explode`` are resolved, never defaults to be guessed. ``media_type`` is set for parameters that the
-    document describes by ``content``: their value is encoded in that type instead of by style. Styles beyond
-    OpenAPI's table: ``tabDelimited`` (Swagger 2.0 ``tsv``).
+    document describes by ``content``: their value is encoded in that type instead of by style, ``encodings`` say how
+    the members of a form are. Styles beyond OpenAPI's table: ``tabDelimited`` (Swagger 2.0 ``tsv``). ``slashes`` lets
+    ``/`` stand bare in a path value.
     """
 
     name: str
@@ -76,28 +96,26 @@ class Parameter:
     deprecated: bool = False
     allow_reserved: bool = False
     allow_empty: bool = False
+    slashes: bool = False
+    nesting: Nesting = ""
     media_type: str | None = None
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
     pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoding:
-    """How one property of a form or multipart body is written; ``None`` means the document did not say."""
-
-    content_type: str | None = None
-    style: str | None = None
-    explode: bool | None = None
-    allow_reserved: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A body in one media type. ``item_schema`` is set for sequences (OpenAPI 3.2 ``itemSchema``)."""
+    """A body in one media type. ``item_schema`` is set for sequences (OpenAPI 3.2 ``itemSchema``).
+
+    ``positions`` say how the parts of a multipart list are written, ``position`` how those behind them are.
+    """
 
     type: str
     schema: Schema
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
     item_schema: Schema | None = None
+    positions: tuple[Encoding, ...] = ()
+    position: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

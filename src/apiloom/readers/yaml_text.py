@@ -29,12 +29,17 @@ _ASKED_KEY = re.compile(rf"((?:\A|\n)[ \t]*\?[ ]+)(?=(?:{_SCALAR})[ \t]*\r?(?:\n
 _FLOW_KEY = re.compile(rf"([{{,][ \t\n]*){_KEY}")
 # Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
 # Numbers of hundreds of digits stay text as well: to build one costs the square of its length.
+# So does what begins with a zero: 0777 is one number in YAML 1.1, another in 1.2, and most often a code or a year that
+# is no number at all. Where a schema wants a number, it is read as one, in tens.
 _MAYBE_ODD = (
     re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"),
     re.compile(r"0[bBOX][0-9A-Fa-f_]"),
     re.compile(r"[0-9]{400,}"),
+    re.compile(r"0(?<=[\s,\[{]0)[0-9]"),
 )
-_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+)(?=[\s,\]}]|$)|[-+]?[0-9]{400}")
+_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+|0[0-9]+)(?=[\s,\]}]|$)|[-+]?[0-9]{400}")
+# A version is text by every standard, and 1.10 is not 1.1.
+_VERSION = re.compile(r"(?<![\w-])(version:[ ]+)(?=[0-9]+\.[0-9]*0[ \t]*(?:[,}\r\n]|\Z))")
 _TOKEN_BEFORE = re.compile(r"[-+0-9._]{0,40}\Z")
 _PRIVATE = range(0xE000, 0xF900)
 _DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
@@ -91,6 +96,7 @@ def _marked(text: str, mark: str) -> str:
         text = _ASKED_KEY.sub(rf"\1{mark}", text)
     if "{" in text:
         text = _FLOW_KEY.sub(rf"\1{mark}", text)
+    text = _VERSION.sub(rf"\1{mark}", text)
     places: set[int] = set()
     for pattern in _MAYBE_ODD:
         seen = 0

@@ -6,13 +6,10 @@ Pure text work on behalf of the signers; decides nothing about which scheme appl
 from __future__ import annotations
 
 import base64
-import html
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
-from apiloom.base import json
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Request
@@ -20,7 +17,7 @@ from apiloom.vault.credentials import Credential
 
 HIDDEN = "***"
 _SHORTEST_SECRET = 6
-_TRIPLET = re.compile(r"%[0-9A-F]{2}")
+_URL_SAFE = str.maketrans("+/", "-_")
 _COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 """Characters of a cookie value beside letters and digits (RFC 6265 section 4.1.1); ``%`` because values of real
 cookies are percent-encoded already."""
@@ -52,7 +49,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One scheme's part of a signer. ``secrets`` are the spellings in which the secret may be seen."""
+    """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them."""
 
     real: Mark
     shown: Mark
@@ -79,9 +76,9 @@ def build_signature(scheme: SecurityScheme, credential: Credential) -> Signature
     if scheme.kind == "apiKey":
         return _key(scheme, value)
     if scheme.kind == "http" and scheme.scheme != "bearer":
-        return _authorization(scheme.scheme.capitalize(), value)
-    # RFC 6750. People paste the whole header value; "Bearer Bearer …" would never be meant.
-    return _authorization("Bearer", value[7:].lstrip() if value[:7].lower() == "bearer " else value)
+        # RFC 9110 section 11.1 reads the name in any case, not every API does: it goes out as the document spells it
+        return _authorization(str(scheme.details.get("spelled") or scheme.scheme.capitalize()), value)
+    return _authorization("Bearer", value)
 
 
 def joined(marks: Iterable[Mark]) -> Mark:
@@ -95,24 +92,31 @@ def joined(marks: Iterable[Mark]) -> Mark:
 
 
 def _authorization(kind: str, value: str) -> Signature:
+    # RFC 6750 and its like. People paste the whole header value; "Bearer Bearer …" would never be meant.
+    said, space, rest = value.partition(" ")
+    if space and said.lower() == kind.lower():
+        value = rest.lstrip()
+    whole = f"{kind} {value}"
     return Signature(
-        real=Mark(headers=(("Authorization", f"{kind} {value}"),)),
+        real=Mark(headers=(("Authorization", whole),)),
         shown=Mark(headers=(("Authorization", f"{kind} {HIDDEN}"),)),
-        secrets=_spellings(value),
+        secrets=traces(value, whole=whole),
     )
 
 
 def _key(scheme: SecurityScheme, value: str) -> Signature:
+    whole = ""
     if scheme.place == "query":
         name, encoded = quote(scheme.name, safe=""), quote(value, safe="")
-        real, shown = Mark(query=f"{name}={encoded}"), Mark(query=f"{name}={HIDDEN}")
+        whole = f"{name}={encoded}"
+        real, shown = Mark(query=whole), Mark(query=f"{name}={HIDDEN}")
     elif scheme.place == "cookie":
-        encoded = quote(value, safe=_COOKIE_SAFE)
-        real, shown = Mark(cookies=f"{scheme.name}={encoded}"), Mark(cookies=f"{scheme.name}={HIDDEN}")
+        whole = f"{scheme.name}={quote(value, safe=_COOKIE_SAFE)}"
+        real, shown = Mark(cookies=whole), Mark(cookies=f"{scheme.name}={HIDDEN}")
     else:
         real, shown = Mark(headers=((scheme.name, value),)), Mark(headers=((scheme.name, HIDDEN),))
     # a whole header value such as "Token abc" or "Bearer abc" is the key here, but its last word is what echoes
-    return Signature(real=real, shown=shown, secrets=_spellings(value, *value.split()[1:]))
+    return Signature(real=real, shown=shown, secrets=traces(value, *value.split()[1:], whole=whole))
 
 
 def _basic(scheme: SecurityScheme, credential: Credential) -> Signature:
@@ -127,45 +131,36 @@ def _basic(scheme: SecurityScheme, credential: Credential) -> Signature:
     else:
         username = credential.username
         password = credential.password.reveal() if credential.password else ""
-    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
-    # where the password is empty the user name is the key (Stripe, and many like it)
+    plain = f"{username}:{password}"
+    pair = base64.b64encode(plain.encode()).decode()
+    # where the password is empty the user name is the key (Stripe, and many like it); else it is no secret, and may
+    # be the very identifier that answers are full of (Twilio)
     return Signature(
         real=Mark(headers=(("Authorization", f"Basic {pair}"),)),
         shown=Mark(headers=(("Authorization", f"Basic {HIDDEN}"),)),
-        secrets=_spellings(pair, password or username),
+        secrets=traces(pair, password or username, whole=plain),
     )
 
 
-def _spellings(*values: str) -> tuple[str, ...]:
-    """The values as they may stand in an answer: plain, percent-encoded, and escaped as JSON and HTML writers do.
+def traces(*values: str, whole: str = "") -> tuple[str, ...]:
+    """What of the values must not be seen in an answer: the values themselves, and what base64 makes of them.
 
     Values shorter than six characters are left out: removing them would damage ordinary text and hide little.
+    ``whole`` is the text around a value by which a short one is still known, such as ``key=abc``.
     """
-    found = dict.fromkeys(
-        spelling for value in values if len(value) >= _SHORTEST_SECRET for spelling in _written(value)
-    )
-    return tuple(found)
+    short = [whole] if any(0 < len(value) < _SHORTEST_SECRET for value in values) else []
+    told = [value for value in (*values, *short) if len(value) >= _SHORTEST_SECRET]
+    return tuple(dict.fromkeys(trace for value in told for trace in (value, *_in_base64(value))))
 
 
-def _written(value: str) -> Iterator[str]:
-    yield value
-    for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
-        yield encoded
-        yield _TRIPLET.sub(lambda found: found.group().lower(), encoded)
-    yield html.escape(value)
-    yield html.escape(value, quote=False)
-    text = json.quoted(value).decode()[1:-1]
-    for written in (text, text.replace("/", "\\/")):
-        yield written
-        yield _in_units(written, "", "04x")
-        yield written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    yield _in_units(value.replace("\\", "\\\\"), "\"&'+<>`", "04X")
-
-
-def _in_units(text: str, also: str, form: str) -> str:
-    """The text with characters beyond ASCII, and a few within, as JSON's escapes of UTF-16 units."""
-    if text.isascii() and not any(sign in text for sign in also):
-        return text
-    units = text.encode("utf-16-be", "surrogatepass")
-    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
-    return "".join(chr(code) if code < 0x80 and chr(code) not in also else f"\\u{code:{form}}" for code in codes)
+def _in_base64(value: str) -> Iterator[str]:
+    """What of the value stays the same in the base64 of any text around it, for each of its three positions there."""
+    plain = value.encode()
+    for before in range(3):
+        # the first characters also hold bits of what stands before, the last one bits of what follows
+        length = before + len(plain)
+        encoded = base64.b64encode(bytes(before) + plain).decode().rstrip("=")
+        core = encoded[(0, 2, 3)[before] : len(encoded) - (length % 3 != 0)]
+        if len(core) >= _SHORTEST_SECRET:
+            yield core
+            yield core.translate(_URL_SAFE)

@@ -1,12 +1,12 @@
 """The way out as the environment sets it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import pytest
 
 from apiloom.app.outbound import open_sender
-from apiloom.base.errors import DesignError
+from apiloom.base.errors import DesignError, UpstreamError
 from apiloom.net.request import Request
 from support.sockets import peer, says
 from support.tls import identity, server_context
@@ -19,8 +19,8 @@ def answer(body: str) -> bytes:
     return ANSWER.format(len(body), body).encode()
 
 
-async def body_of(origin: str, environment: Mapping[str, str]) -> bytes:
-    sender = open_sender(environment)
+async def body_of(origin: str, environment: Mapping[str, str], homes: Container[str] = frozenset()) -> bytes:
+    sender = open_sender(environment, homes)
     try:
         return (await sender.send(Request(method="GET", origin=origin, target="/a", timeout=10))).body
     finally:
@@ -61,13 +61,28 @@ async def test_authorities_and_a_client_certificate_come_from_files(tmp_path: Pa
         "APILOOM_CLIENT_CERTIFICATE": str(tmp_path / "me.pem"),
     }
     async with peer(says(answer("trusted")), tls=context) as it:
-        assert await body_of(it.origin, environment) == b"trusted"
+        assert await body_of(it.origin, environment, {it.origin}) == b"trusted"
+
+
+async def test_a_client_certificate_is_shown_at_home_only(tmp_path: Path) -> None:
+    authority = identity("authority")
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    (tmp_path / "me.pem").write_bytes(identity("client", "client.example", by=authority).pem)
+    context = server_context(identity("server", "127.0.0.1", by=authority), tmp_path, clients_of=authority)
+    environment = {
+        "APILOOM_CA_FILE": str(tmp_path / "ca.pem"),
+        "APILOOM_CLIENT_CERTIFICATE": str(tmp_path / "me.pem"),
+    }
+    async with peer(says(answer("trusted")), tls=context) as it:
+        with pytest.raises(UpstreamError):
+            await body_of(it.origin, environment, {"https://home.example"})
+        assert it.seen == []
 
 
 @pytest.mark.parametrize("name", ["APILOOM_CA_FILE", "APILOOM_CLIENT_CERTIFICATE"])
 def test_a_file_that_is_not_there_is_told_with_the_variable_that_names_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(DesignError, match=f"^{name} names .*gone.pem, which cannot be read") as caught:
-        open_sender({name: str(tmp_path / "gone.pem")})
+        open_sender({name: str(tmp_path / "gone.pem")}, ())
     assert caught.value.code == "net.settings"
 
 
@@ -76,6 +91,6 @@ def test_a_setting_that_cannot_be_used_is_told_at_the_start_without_its_value(tm
     (tmp_path / "wrong").write_text("secret")
     value = "secret::" if name == "APILOOM_PROXY" else str(tmp_path / "wrong")
     with pytest.raises(DesignError) as caught:
-        open_sender({name: value})
+        open_sender({name: value}, ())
     assert caught.value.code == "net.settings"
     assert "secret" not in caught.value.sentence()

@@ -87,9 +87,7 @@ async def test_a_missing_credential_is_asked_for_by_the_name_that_counts(
     options = Options(cache=False)
     loaded = [Reading(lambda _: None).connector(source(tmp_path, title, 1, **guarded), options) for title in titles]
     quick = Quick(
-        name="",
-        base_url="",
-        timeout=5,
+        options=Options(timeout=5),
         sender=Refusing(),
         given=lambda read, _slug, _slugs: Given(credentials=Credentials(), schemes=read.schemes),
     )

@@ -12,7 +12,7 @@ from apiloom.app.watch import Watched, outrun
 
 
 def connector(**reads: str) -> Any:
-    return SimpleNamespace(reads=reads)
+    return SimpleNamespace(reads=reads, source="-", location="-")
 
 
 def digest(text: str) -> str:

@@ -56,7 +56,7 @@ PATHS: dict[str, Any] = {
     },
     "/xml": {
         "put": {
-            "requestBody": {"required": True, "content": {"application/xml": {"schema": {"type": "object"}}}},
+            "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "object"}}}},
             "responses": OK,
         }
     },
@@ -133,7 +133,7 @@ def test_tokens_are_bytes_over_four_rounded_up() -> None:
 
 def test_a_listing_in_a_profile_that_is_not_there_is_refused() -> None:
     with pytest.raises(CallerError):
-        render_listing(pets(), "gemini")
+        render_listing(pets(), "nonsense")
 
 
 def test_a_tool_survives_being_kept_as_text() -> None:

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
+import pytest
+
 from apiloom.catalog.build import build_catalog
+from apiloom.catalog.responses import EMPTY
 from apiloom.catalog.tool import Catalog, Tool
 from apiloom.catalog.views import render_tool
 from support.catalogs import catalog_of, model_of
@@ -53,11 +57,31 @@ def test_the_best_declared_success_counts_and_errors_never_do() -> None:
     assert answered({"404": error})[0].output_schema is None
 
 
-def test_several_successes_are_a_union_and_a_bodiless_one_adds_nothing() -> None:
+def test_several_successes_are_a_union_and_beside_one_without_json_nothing_is_promised() -> None:
     other = {"type": "object", "properties": {"id": {"type": "integer"}}}
-    responses = {"202": {"description": "later"}, "201": json_answer(other), "200": json_answer(PET)}
+    responses = {"201": json_answer(other), "200": json_answer(PET)}
     assert answered(responses)[0].output_schema == {"anyOf": [PET, other]}
+    for empty in ({"description": "later"}, json_answer({"type": "string"}, "text/csv")):
+        assert answered({**responses, "202": empty})[0].output_schema == {"anyOf": [PET, other, EMPTY]}
     assert answered({"200": json_answer(PET), "201": json_answer(PET)})[0].output_schema == PET
+
+
+@pytest.mark.parametrize("schema", [PET, {"type": "array", "items": PET}, {"type": "string"}, {}])
+def test_an_answer_that_may_be_empty_is_outlined_as_ever_and_empty_is_no_breach_of_the_strict_schema(
+    schema: Any,
+) -> None:
+    alone = {"200": json_answer(schema)} if schema else {"200": json_answer({"description": "x"})}
+    beside = {**alone, "204": {"description": "done"}}
+    assert outline(beside) == outline(alone)
+    tool, catalog = answered(beside)
+    strict = render_tool(tool, catalog.schemas, profile="full", with_output=True)["outputSchema"]
+    assert strict["type"] == "object"
+    assert jsonschema_rs.is_valid(strict, {})
+
+
+def test_a_list_inside_a_union_says_what_it_is_made_of() -> None:
+    found = outline({"200": json_answer({"oneOf": [{"type": "string"}, {"type": "array", "items": PET}]})})
+    assert found["properties"]["result"]["items"]["properties"] == {"name": {"description": "Its name"}}
 
 
 def test_what_is_write_only_is_left_out_of_outlines() -> None:
@@ -74,6 +98,18 @@ def test_answers_that_refer_to_themselves_end() -> None:
     }
     found = outline({"200": json_answer({"$ref": "#/components/schemas/Node"})}, schemas)
     assert set(found["properties"]) == {"next", "text"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"$ref": "#/components/schemas/Any"}},
+        {"oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/Any"}}]},
+        {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Any"}},
+    ],
+)
+def test_answers_of_lists_in_lists_end(schema: Any) -> None:
+    assert outline({"200": json_answer({"$ref": "#/components/schemas/Any"})}, {"Any": schema})["type"] == "object"
 
 
 def test_the_accept_header_asks_for_json_where_there_is_any() -> None:

@@ -8,14 +8,14 @@ import pytest
 from apiloom.base.errors import CallerError
 from apiloom.catalog.views import BUDGET, Views, render_tool
 from support.catalogs import OK, catalog_of, strict_of, tool_with_body, view_of
-from support.client_limits import problems
+from support.client_limits import PROVIDERS, problems
 
 
-def member(schema: Any, schemas: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The default view of one optional member of a body."""
+def member(schema: Any, schemas: dict[str, Any] | None = None, *, profile: str = "intersection") -> dict[str, Any]:
+    """The view of one optional member of a body."""
     tool, catalog = tool_with_body({"type": "object", "properties": {"x": schema}}, schemas)
-    view = render_tool(tool, catalog.schemas, with_output=True)
-    assert problems(view) == []
+    view = render_tool(tool, catalog.schemas, profile=profile, with_output=True)
+    assert problems(view, profile) == []
     found: dict[str, Any] = view["inputSchema"]["properties"]["x"]
     return found
 
@@ -35,7 +35,12 @@ def member(schema: Any, schemas: dict[str, Any] | None = None) -> dict[str, Any]
         ({"type": "number", "multipleOf": 5}, {"type": "number", "description": "A multiple of 5."}),
         ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
         ({"type": ["string", "integer"]}, {"type": "string"}),
-        ({"type": "string", "format": "date"}, {"type": "string", "format": "date"}),
+        ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
+        ({"type": "string", "format": "date"}, {"type": "string", "description": "Written YYYY-MM-DD."}),
+        (
+            {"type": "string", "format": "email", "description": "The mail to use"},
+            {"type": "string", "description": "The mail to use"},
+        ),
         ({"type": "string", "format": "weird"}, {"type": "string"}),
         ({"type": "string", "pattern": "^[a-z]+$"}, {"type": "string", "pattern": "^[a-z]+$"}),
         ({"type": "string", "pattern": r"^\p{L}+$"}, {"type": "string"}),
@@ -53,10 +58,99 @@ def test_every_keyword_takes_its_portable_form(schema: dict[str, Any], shown: di
     assert member(schema) == shown
 
 
-def test_null_is_a_member_of_a_union_once_and_the_description_stands_outside() -> None:
-    nullable = {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "D"}
-    assert member({"type": ["string", "null"], "description": "D"}) == nullable
-    assert member({"anyOf": [{"type": "string"}, {"type": "null"}], "description": "D"}) == nullable
+NULLABLE = {"type": ["string", "null"], "description": "D", "enum": ["a", "b", None]}
+EITHER = {
+    "anyOf": [{"type": "object", "properties": {"a": {"type": "boolean"}}}, {"type": "boolean"}, {"type": "null"}]
+}
+A = {"type": "object", "properties": {"a": {"type": "boolean"}}}
+
+
+@pytest.mark.parametrize(
+    ("profile", "one", "many"),
+    [
+        (
+            "intersection",
+            {"type": "string", "enum": ["a", "b"], "description": "D. Or null."},
+            {"anyOf": [{**A, "description": "Or null."}, {"type": "boolean"}]},
+        ),
+        (
+            "gemini",
+            {"type": "string", "enum": ["a", "b"], "description": "D", "nullable": True},
+            {"anyOf": [{**A, "nullable": True}, {"type": "boolean"}]},
+        ),
+        (
+            "anthropic",
+            {"type": ["string", "null"], "enum": ["a", "b", None], "description": "D"},
+            {"anyOf": [A, {"type": "boolean"}, {"type": "null"}]},
+        ),
+        (
+            "openai",
+            {"type": ["string", "null"], "enum": ["a", "b", None], "description": "D"},
+            {"anyOf": [A, {"type": "boolean"}, {"type": "null"}]},
+        ),
+    ],
+)
+def test_null_is_offered_in_the_way_that_a_profile_takes(
+    profile: str, one: dict[str, Any], many: dict[str, Any]
+) -> None:
+    assert member(NULLABLE, profile=profile) == one
+    assert member(EITHER, profile=profile) == many
+
+
+@pytest.mark.parametrize(
+    ("schema", "anthropic", "openai"),
+    [
+        ({"const": 5}, {"type": "integer", "const": 5}, ...),
+        ({"type": "integer", "enum": [3, 1]}, {"type": "integer", "enum": [3, 1]}, ...),
+        ({"enum": ["", "a"]}, {"type": "string", "enum": ["", "a"]}, ...),
+        (
+            {"type": "number", "exclusiveMinimum": 0, "multipleOf": 5},
+            {"type": "number", "exclusiveMinimum": 0, "multipleOf": 5},
+            ...,
+        ),
+        (
+            {"type": "string", "format": "uri"},
+            {"type": "string", "format": "uri"},
+            {"type": "string", "description": "A URI."},
+        ),
+        (
+            {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 3},
+            {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 3},
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
+        (
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            {"type": "array", "items": {"type": "string"}},
+        ),
+        (
+            {"type": ["object", "boolean"], "description": "D"},
+            {"description": "D", "anyOf": [{"type": "object", "description": "Any members."}, {"type": "boolean"}]},
+            ...,
+        ),
+    ],
+)
+def test_a_profile_of_one_provider_keeps_what_that_provider_takes(
+    schema: dict[str, Any], anthropic: dict[str, Any], openai: Any
+) -> None:
+    assert member(schema, profile="anthropic") == anthropic
+    assert member(schema, profile="openai") == (anthropic if openai is ... else openai)
+    for strict in ("gemini", "intersection"):
+        assert member(schema, profile=strict).keys().isdisjoint({"const", "exclusiveMinimum", "uniqueItems"})
+
+
+def test_the_description_of_a_union_stands_in_its_first_member_where_nothing_may_stand_beside_it() -> None:
+    schema = {"type": ["object", "boolean"], "description": "D"}
+    for profile in ("intersection", "gemini"):
+        forms = [{"type": "object", "description": "D. Any members."}, {"type": "boolean"}]
+        assert member(schema, profile=profile) == {"anyOf": forms}
+
+
+@pytest.mark.parametrize("profile", PROVIDERS)
+def test_what_the_default_view_shows_every_provider_takes(profile: str) -> None:
+    schema = {"type": "object", "properties": {"a": EITHER, "b": {"type": "string", "format": "date-time"}}}
+    tool, catalog = tool_with_body(schema)
+    assert problems(render_tool(tool, catalog.schemas, with_output=True), profile) == []
 
 
 def test_null_is_not_offered_where_it_cannot_be_sent() -> None:
@@ -188,12 +282,28 @@ def test_the_full_view_of_an_answer_is_rooted_in_an_object(schema: Any, keys: se
     assert set(shown) == keys
 
 
-@pytest.mark.parametrize(("profile", "code"), [("gemini", "view.profile_later"), ("nonsense", "view.profile_unknown")])
-def test_profiles_that_are_not_there_are_refused_in_one_sentence(profile: str, code: str) -> None:
+def test_a_profile_that_is_not_there_is_refused_in_one_sentence() -> None:
     with pytest.raises(CallerError) as caught:
-        Views({}, profile)
-    assert caught.value.code == code
-    assert "intersection and full" in caught.value.hint
+        Views({}, "nonsense")
+    assert caught.value.code == "view.profile_unknown"
+    assert "intersection, anthropic, openai, gemini and full" in caught.value.hint
+
+
+@pytest.mark.parametrize("profile", ["intersection", "full"])
+def test_a_pattern_that_some_engine_cannot_read_is_shown_in_no_profile(profile: str) -> None:
+    for pattern in (r"^\p{L}+$", "(?i)^a$", "^(a+)+$"):
+        assert "pattern" not in member({"type": "string", "pattern": pattern}, profile=profile)
+
+
+def test_a_full_view_has_no_member_that_is_never_sent() -> None:
+    inner = {"type": "object", "properties": {"id": {"readOnly": True}, "a": {}}, "required": ["id", "a"]}
+    schemas = {"Base": inner, "Thing": {"allOf": [{"$ref": "#/components/schemas/Base"}, {"required": ["id"]}]}}
+    schema = {"type": "object", "properties": {"x": {"$ref": "#/components/schemas/Thing"}}}
+    tool, catalog = tool_with_body(schema, schemas)
+    shown = render_tool(tool, catalog.schemas, profile="full", with_output=False)["inputSchema"]
+    assert shown["$defs"]["Base"] == {"type": "object", "properties": {"a": {}}, "required": ["a"]}
+    assert "required" not in json.dumps(shown["$defs"]["Thing"])
+    assert strict_of(tool, catalog).is_valid({"x": {"a": 1, "id": 2}})
 
 
 def test_annotations_have_the_names_that_mcp_gives_them() -> None:

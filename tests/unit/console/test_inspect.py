@@ -39,8 +39,12 @@ def test_a_person_gets_title_ledger_tools_cost_and_score(tmp_path, capsys):
         (SecurityScheme(id="s", kind="http", scheme="basic"), "user:password"),
         (SecurityScheme(id="s", kind="http", scheme="bearer"), "a bearer token"),
         (SecurityScheme(id="s", kind="http", scheme="hmac"), "what follows Hmac in Authorization"),
-        (SecurityScheme(id="s", kind="oauth2"), "a bearer token"),
-        (SecurityScheme(id="s", kind="mutualTLS"), "the client certificate of the connection"),
+        (SecurityScheme(id="s", kind="oauth2"), "an access token, which you obtain yourself"),
+        (
+            SecurityScheme(id="s", kind="apiKey", place="header", name="Authorization"),
+            "a key in header Authorization, the whole value, such as Bearer …",
+        ),
+        (SecurityScheme(id="s", kind="mutualTLS"), "the client certificate that APILOOM_CLIENT_CERTIFICATE names"),
     ],
 )
 def test_what_each_kind_of_scheme_wants_is_told(tmp_path, capsys, scheme, told):

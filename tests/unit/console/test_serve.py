@@ -94,7 +94,6 @@ def test_what_is_no_address_is_refused_in_one_sentence(tmp_path, capsys, text):
         (["serve", "a.yaml", "--mode", "search"], "--mode search comes with a later release"),
         (["serve", "a.yaml", "--mode", "code"], "--mode code comes with a later release"),
         (["serve", "a.yaml", "--result-tokens", "10"], "--result-tokens) come with a later release"),
-        (["serve", "a.yaml", "--profile", "openai"], "--profile openai comes with a later release"),
         (["serve", "mcp:https://x.example/mcp"], "mcp: sources come with a later release"),
         (["serve", "stdio:npx thing"], "stdio: sources come with a later release"),
         (["serve", "--", "npx", "thing"], "command lines after -- come with a later release"),

@@ -32,7 +32,7 @@ def refusal(content: str | bytes) -> DesignError:
         ("a: 1:20\nb: 190:20:30", {"a": "1:20", "b": "190:20:30"}),
         ("a: 1_000\nb: [1_0, 2]\nc: {d: 1_0.5}", {"a": "1_000", "b": ["1_0", 2], "c": {"d": "1_0.5"}}),
         ("a: 0b11\nb: 0X1F", {"a": "0b11", "b": "0X1F"}),
-        ("a: 0o17\nb: 0x1F\nc: 0777", {"a": 15, "b": 31, "c": 777}),
+        ("a: 0o17\nb: 0x1F\nc: 0", {"a": 15, "b": 31, "c": 0}),
         ("a: 12345678901234567890123", {"a": 12345678901234567890123}),
         ("a: true\nb: ~\nc: null\nd: 1.5", {"a": True, "b": None, "c": None, "d": 1.5}),
         ("a: =\nb: <<", {"a": "=", "b": "<<"}),
@@ -40,6 +40,24 @@ def refusal(content: str | bytes) -> DesignError:
     ],
 )
 def test_yaml_values_mean_what_yaml_1_2_says(text: str, meaning: object) -> None:
+    assert tree(text) == meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("a: 0777\nb: [007, 00]\nc: {d: 01}", {"a": "0777", "b": ["007", "00"], "c": {"d": "01"}}),
+        ("a: 0.50\nb: 0\nc: -0\nd: 10", {"a": 0.5, "b": 0, "c": 0, "d": 10}),
+        ("a: 2001-01-01\nb: 01:30\nc: x 01 y", {"a": "2001-01-01", "b": "01:30", "c": "x 01 y"}),
+        ("x:\n  api-version: 1.10\n  version: 1.1", {"x": {"api-version": 1.1, "version": 1.1}}),
+        (
+            "info: {title: x, version: 1.10, y: 1}\nversion: 2.00",
+            {"info": {"title": "x", "version": "1.10", "y": 1}, "version": "2.00"},
+        ),
+        ("a: 'version: 1.10'\nb: |\n  version: 1.10\n", {"a": "version: 1.10", "b": "version: 1.10\n"}),
+    ],
+)
+def test_digits_are_kept_where_a_number_would_lose_them(text: str, meaning: object) -> None:
     assert tree(text) == meaning
 
 

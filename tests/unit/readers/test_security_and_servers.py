@@ -35,7 +35,16 @@ def test_the_documents_security_holds_unless_the_operation_says_otherwise() -> N
     assert needs({"security": [{}]}, security=root) == ((),)
     assert needs({"security": "nonsense"}, security=root) == ((("token", ()),),)
     assert needs({"security": ["nonsense"]}, security=root) == ((("token", ()),),)
-    assert needs({}) == ()
+
+
+def test_a_scheme_that_is_defined_and_asked_for_nowhere_may_be_used() -> None:
+    each = ((("app", ()),), (("key", ()),), (("token", ()),), ())
+    assert needs({}) == each
+    assert needs({"security": []}) == ()
+    assert needs({}, security=[]) == ()
+    silent = {"paths": {"/a": {"get": {}}}, "components": {"securitySchemes": SCHEMES}}
+    assert "security.unused" in codes(read(silent))
+    assert "security.unused" not in codes(read({**silent, "security": [{"key": []}]}))
 
 
 def test_an_undefined_scheme_stays_a_need_and_is_a_finding() -> None:

@@ -1,33 +1,121 @@
-"""Removes credentials that an upstream sends back: what an agent reads never holds what signed its request."""
+"""Removes credentials that an upstream sends back: what an agent reads never holds what signed its request.
+
+A secret is looked for as it was sent and as others write it: percent-encoded, escaped for JSON or HTML, and these
+inside each other, as in a log line that quotes a URL. Knows no scheme; which values are secret is the signer's matter.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from html.entities import codepoint2name
+from typing import NamedTuple
+
 from apiloom.net.request import Response
 
-_HIDDEN = "***"
+_HIDDEN = b"***"
+_RUN = re.compile(r"[A-Za-z0-9]+")
+_PARTS = re.compile(r"\\+|[A-Za-z0-9]+|.", re.DOTALL)
+_SHORTEST_RUN = 4
+_MOST = 32
+_BACKSLASH = rb"(?:\\|%(?:25){0,3}5[cC]|&#92;)"
+_WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+
+
+class _Trace(NamedTuple):
+    """One secret: a piece of it that nobody escapes, and all its spellings, where it has more than one."""
+
+    piece: bytes
+    spelled: re.Pattern[bytes] | None
+
+    def gone(self, text: bytes) -> bytes:
+        if self.piece not in text:
+            return text
+        return text.replace(self.piece, _HIDDEN) if self.spelled is None else self.spelled.sub(_HIDDEN, text)
 
 
 class Eraser:
-    """Knows the secrets of one signer, in every spelling in which they were sent."""
+    """Knows the secrets of one signer, in every spelling in which they may come back."""
 
-    __slots__ = ("_bytes", "_texts")
+    __slots__ = ("_traces",)
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         # the longest first, so that a secret inside another one does not break it up before it is found
-        self._texts = tuple(sorted(secrets, key=len, reverse=True))
-        self._bytes = tuple(secret.encode() for secret in self._texts)
+        self._traces = tuple(_trace(secret) for secret in sorted(secrets, key=len, reverse=True))
 
     def erased(self, response: Response) -> Response:
         """The response itself where nothing is to be removed, which is nearly always."""
         body = response.body
-        for spelling in self._bytes:
-            if spelling in body:
-                body = body.replace(spelling, _HIDDEN.encode())
+        for trace in self._traces:
+            body = trace.gone(body)
+        if b"\0" in body[:4] or body.startswith(_WIDE_MARKS):
+            body = self._gone_from_wide(body)
         headers = response.headers
-        everything = "\n".join([value for _, value in headers])
-        for secret in self._texts:
-            if secret in everything:
-                headers = [(name, value.replace(secret, _HIDDEN)) for name, value in headers]
+        everything = "\n".join([value for _, value in headers]).encode("utf-8", "surrogateescape")
+        if any(trace.piece in everything for trace in self._traces):
+            headers = [(name, self._gone_from_text(value)) for name, value in headers]
         if body is response.body and headers is response.headers:
             return response
         return Response(status=response.status, headers=headers, body=body)
+
+    def _gone_from_text(self, text: str) -> str:
+        plain = text.encode("utf-8", "surrogateescape")
+        for trace in self._traces:
+            plain = trace.gone(plain)
+        return plain.decode("utf-8", "surrogateescape")
+
+    def _gone_from_wide(self, body: bytes) -> bytes:
+        """A body in UTF-16 or UTF-32: which of them is found out by what it says when read so."""
+        for encoding in _WIDE:
+            try:
+                text = body.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            cleaned = self._gone_from_text(text)
+            if cleaned != text:
+                body = cleaned.encode(encoding)
+        return body
+
+
+def _trace(secret: str) -> _Trace:
+    if secret.isascii() and secret.isalnum():
+        return _Trace(secret.encode(), None)
+    piece = max(_RUN.findall(secret), key=len, default="")
+    return _Trace(piece.encode() if len(piece) >= _SHORTEST_RUN else b"", re.compile(_spelled(secret)))
+
+
+def _spelled(secret: str) -> bytes:
+    """All spellings of a secret, as a regular expression in which no two repetitions stand side by side."""
+    pieces: list[bytes] = []
+    before = ""
+    for part in _PARTS.findall(secret):
+        if part.startswith("\\"):
+            pieces.append(_BACKSLASH + b"{%d,%d}" % (len(part), _MOST * len(part)))
+        elif part.isascii() and part.isalnum():
+            pieces.append(part.encode())
+        else:
+            quoted = b"" if before.startswith("\\") else _BACKSLASH + b"{0,%d}" % _MOST
+            pieces.append(quoted + b"(?:" + b"|".join(_spellings(part)) + b")")
+        before = part
+    return b"".join(pieces)
+
+
+def _spellings(sign: str) -> Iterator[bytes]:
+    """The ways in which one character may be written, behind any number of backslashes."""
+    code, encoded = ord(sign), sign.encode("utf-8", "surrogatepass")
+    yield re.escape(encoded)
+    if 0x80 <= code < 0x100:
+        yield re.escape(bytes([code]))
+    if sign == " ":
+        yield rb"\+"
+    yield b"".join(b"%%(?:25){0,3}(?i:%02x)" % byte for byte in encoded)
+    # what follows has lost its first backslash to those before it
+    units = sign.encode("utf-16-be", "surrogatepass")
+    listed = [b"u(?i:%02x%02x)" % (units[at], units[at + 1]) for at in range(0, len(units), 2)]
+    yield (rb"\\{1,%d}" % _MOST).join(listed)
+    if code < 0x100:
+        yield b"x(?i:%02x)" % code
+    name = {39: "apos"}.get(code) or codepoint2name.get(code)
+    named = b"|%b" % name.encode() if name else b""
+    yield rb"&(?:amp;){0,3}(?:#0{0,6}%d|#[xX]0{0,6}(?i:%x)%b);" % (code, code, named)

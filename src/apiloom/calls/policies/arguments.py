@@ -1,12 +1,14 @@
 """``policy.arguments``: no call reaches a planner unless its arguments fit the tool's canonical schema.
 
 Every problem is told, each with its path, so that a model can mend all of them at once. Validation follows JSON Schema
-2020-12 and runs in compiled code; the validator is compiled on the first call of a tool, not when it is listed.
+2020-12 and runs in compiled code; the validator is compiled on the first call of a tool, not when it is listed. What
+does not fit only because an object or a list was written as text with JSON in it is read before it is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apiloom.base import json, plugins
@@ -43,13 +45,17 @@ def check_arguments(tool: str, schema: Callable[[], Schema], accepted: Sequence[
         nonlocal validator
         if validator is None:
             validator = compile_validator(tool, schema())
-        return proceed(call) if _is_valid(tool, validator, call.arguments) else told(call)
+        return proceed(call) if _is_valid(tool, validator, call.arguments) else unfit(call, proceed)
 
-    async def told(call: Call) -> Outcome:
+    async def unfit(call: Call, proceed: Proceed) -> Outcome:
         nonlocal explainer
         if explainer is None:
             explainer = compile_validator(tool, without_branches(schema()))
-        return refusal(_told(tool, explainer, call.arguments, accepted))
+        errors = _errors(explainer, call.arguments)
+        meant = _unpacked(call.arguments, errors)
+        if meant is not None and validator.is_valid(meant):
+            return await proceed(replace(call, arguments=meant))
+        return refusal(_told(tool, errors, call.arguments, accepted))
 
     return arguments
 
@@ -111,12 +117,39 @@ def _is_valid(tool: str, validator: Any, arguments: dict[str, Any]) -> bool:
         ) from None
 
 
-def _told(tool: str, explainer: Any, arguments: dict[str, Any], accepted: Sequence[str]) -> CallerError:
+def _unpacked(arguments: dict[str, Any], errors: Sequence[Any]) -> dict[str, Any] | None:
+    """The arguments with JSON read out of texts that do not fit, or None where there is nothing of the kind.
+
+    Models often encode an object twice. A text that fits stays text, whatever stands in it, and the result is checked
+    like any other.
+    """
+    meant = arguments
+    for error in errors:
+        path = list(error.instance_path)
+        text = error.instance
+        if path and isinstance(text, str) and text.lstrip().startswith(("{", "[")):
+            try:
+                meant = _with(meant, path, json.loads(text.encode()))
+            except (ValueError, TypeError, LookupError):
+                continue
+    return None if meant is arguments else meant
+
+
+def _with(value: Any, path: Sequence[Any], inner: Any) -> Any:
+    """The value with another at a path; what lies beside the path is shared, nothing is changed in place."""
+    if not path:
+        return inner
+    copied = value.copy()
+    copied[path[0]] = _with(value[path[0]], path[1:], inner)
+    return copied
+
+
+def _told(tool: str, errors: Sequence[Any], arguments: dict[str, Any], accepted: Sequence[str]) -> CallerError:
     known = frozenset(accepted)
     problems: list[str] = []
     unknown = [name for name in arguments if name not in known]
     more = 0
-    for error in _errors(explainer, arguments):
+    for error in errors:
         path = "/".join(str(part) for part in error.instance_path)
         if not path and error.kind.name == "additionalProperties":
             continue

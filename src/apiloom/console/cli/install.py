@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from apiloom.base.errors import CallerError, DesignError
+from apiloom.catalog.slugs import unique_slugs
 from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
 from apiloom.console.cli.seat import OK, Seat
 from apiloom.console.house import Connector, Options
@@ -37,7 +39,7 @@ def _variable(_ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=SourceWord())
 @click.option("--url", metavar="URL", callback=http_url, help="Point to a server that runs, instead of starting one.")
 @click.option("--token-env", metavar="VAR", callback=_variable, help="Variable that holds the bearer token of --url.")
-@click.option("--env", "variables", metavar="VAR", multiple=True, callback=_variable, help="Variable to hand on.")
+@click.option("--env", "handed", metavar="VAR", multiple=True, callback=_variable, help="Variable to hand on.")
 @click.option("--project", "scope", flag_value="project", help="For the project in this folder.")
 @click.option("--user", "scope", flag_value="user", default="user", help="For you, everywhere (the default).")
 @click.option("--force", is_flag=True, help="Replace another server of the same name.")
@@ -125,22 +127,23 @@ def _local(seat: Seat, client: Client, sources: tuple[str, ...], given: dict[str
         connectors = [seat.house.read(source, options, say) for source in sources]
     slug = connectors[0].slug if len(connectors) == 1 else "apiloom"
     name = _checked_name(options.name or slug)
-    catalogs = {one.slug: one.catalog for one in connectors}
-    hands_on, notes = handed_on(client, catalogs, options, given["variables"], surroundings.environment)
+    slugs = unique_slugs([one.slug for one in connectors])
+    catalogs = {slug: one.catalog for slug, one in zip(slugs, connectors, strict=True)}
+    hands_on, notes = handed_on(client, catalogs, options, given["handed"], surroundings.environment)
     launch = Launch(
         name=name,
         command=(*program(surroundings), *serve_words(sources, options, surroundings.folder)),
         environment=tuple(hands_on),
     )
-    return launch, [*notes, *_too_long(client, name, connectors)]
+    return launch, [*notes, *_too_long(client, name, dict(zip(slugs, connectors, strict=True)))]
 
 
-def _too_long(client: Client, name: str, connectors: list[Connector]) -> list[str]:
+def _too_long(client: Client, name: str, connectors: Mapping[str, Connector]) -> list[str]:
     most, added = _LONGEST.get(client, (0, 0))
     if not most:
         return []
     several = len(connectors) > 1
-    names = [f"{one.slug}_{tool}" if several else tool for one in connectors for tool in one.catalog.tools]
+    names = [f"{slug}_{tool}" if several else tool for slug, one in connectors.items() for tool in one.catalog.tools]
     dropped = [tool for tool in names if len(name) + len(tool) + added > most]
     if not dropped:
         return []

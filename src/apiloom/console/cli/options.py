@@ -11,15 +11,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from apiloom.base.errors import CallerError
+from apiloom.catalog.profiles import NAMES
 from apiloom.console.cli.later import check_source, not_yet
 from apiloom.console.cli.seat import Seat
 from apiloom.console.house import Options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-PROFILES = ("intersection", "anthropic", "openai", "gemini", "full")
-
-_AUTH = re.compile(r"bearer|basic|(header|query):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_AUTH = re.compile(r"bearer|basic|(header|query|cookie|scheme):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SLUG = re.compile(r"[a-z][a-z0-9]{0,11}:(?!//)")
 
 
 class SourceWord(click.ParamType[str]):
@@ -63,9 +63,14 @@ def debugging(command: Decorated) -> Decorated:
 def read_options(given: dict[str, Any]) -> Options:
     """The values of :func:`reading` as one."""
     return Options(
-        base_url=given["base_url"] or "",
+        base_url=next((url for url in given["base_url"] if not _SLUG.match(url)), ""),
+        base_urls=tuple(url for url in given["base_url"] if _SLUG.match(url)),
+        servers=given["servers"],
+        variables=given["variables"],
+        headers=given["headers"],
+        trusted=given["trusted"],
         name=given["name"] or "",
-        auth=given["auth"] or "",
+        auth=",".join(given["auth"]),
         credentials=given["credentials"] or "",
         profile=given["profile"],
         require_descriptions=given["require_descriptions"],
@@ -106,23 +111,80 @@ def http_url(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value
 
 
-def _auth(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value and not _AUTH.fullmatch(value):
-        raise click.BadParameter("give bearer, basic, header:NAME or query:NAME", param=param)
-    return value
+def _unnamed(value: str) -> str:
+    """A value without the slug of the source it is for."""
+    found = _SLUG.match(value)
+    return value[found.end() :] if found else value
 
 
-def _profile(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    if value in {"anthropic", "openai", "gemini"}:
-        raise not_yet(f"--profile {value} comes", hint="the default view is accepted by every major client")
-    return value
+def _base_urls(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """One URL for all sources, and any number for single ones, as ``SLUG:URL``."""
+    for value in values:
+        http_url(ctx, param, _unnamed(value))
+    if sum(1 for value in values if not _SLUG.match(value)) > 1:
+        raise click.BadParameter("given twice, among several sources write SLUG:URL", param=param)
+    return values
+
+
+def _origins(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        http_url(ctx, param, _unnamed(value))
+    return values
+
+
+def _pairs(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if "=" not in value or value.startswith("="):
+            raise click.BadParameter("write NAME=VALUE", param=param)
+    return values
+
+
+def _auth(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _AUTH.fullmatch(value):
+            raise click.BadParameter(
+                "give bearer, basic, header:NAME, query:NAME, cookie:NAME or scheme:NAME", param=param
+            )
+    return values
 
 
 _JSON = click.option("--json", is_flag=True, expose_value=False, help="Answer in JSON, errors too.")
 _DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show where a failure happened.")
 
 _READING: tuple[Callable[[Any], Any], ...] = (
-    click.option("--base-url", metavar="URL", callback=http_url, help="Call the API here instead of where it says."),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        multiple=True,
+        callback=_base_urls,
+        help="Call the API here instead of where it says; among several sources SLUG:URL.",
+    ),
+    click.option(
+        "--server",
+        "servers",
+        metavar="WHICH",
+        multiple=True,
+        help="The document's server to call: number, URL or name.",
+    ),
+    click.option(
+        "--variable", "variables", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="A variable of its URL."
+    ),
+    click.option(
+        "--header",
+        "headers",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_pairs,
+        help="A header that every call carries, such as an API version; never a secret.",
+    ),
+    click.option(
+        "--trust",
+        "trusted",
+        metavar="ORIGIN",
+        multiple=True,
+        callback=_origins,
+        help="Another server of the document that credentials may go to.",
+    ),
     click.option("--name", metavar="NAME", help="What clients are told this server is called."),
     click.option(
         "--credentials", metavar="FILE", type=click.Path(), help="Credentials by scheme, in a file only you can read."
@@ -130,15 +192,15 @@ _READING: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--auth",
         metavar="KIND",
+        multiple=True,
         callback=_auth,
-        help="For documents without schemes: bearer, basic, header:NAME or query:NAME; defines scheme DEFAULT.",
+        help="For documents without schemes: bearer, basic, header:, query:, cookie: or scheme:NAME; defines DEFAULT.",
     ),
     click.option(
         "--profile",
-        type=click.Choice(PROFILES),
+        type=click.Choice(NAMES),
         default="intersection",
         show_default=True,
-        callback=_profile,
         help="The clients whose schemas' limits to keep.",
     ),
     click.option(

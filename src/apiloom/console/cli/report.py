@@ -58,9 +58,13 @@ def render_credentials(catalog: Catalog) -> None:
 
 def _sent(scheme: SecurityScheme) -> str:
     if scheme.kind == "apiKey":
-        return f"a key in {scheme.place} {scheme.name}"
+        whole = scheme.place == "header" and scheme.name.lower() == "authorization"
+        told = ", the whole value, such as Bearer …" if whole else ""
+        return f"a key in {scheme.place} {scheme.name}{told}"
     if scheme.kind == "mutualTLS":
-        return "the client certificate of the connection"
+        return "the client certificate that APILOOM_CLIENT_CERTIFICATE names"
+    if scheme.kind in {"oauth2", "openIdConnect"}:
+        return "an access token, which you obtain yourself"
     if scheme.kind == "http" and scheme.scheme not in {"basic", "bearer"}:
         return f"what follows {scheme.scheme.capitalize()} in Authorization"
     return "user:password" if scheme.scheme == "basic" else "a bearer token"

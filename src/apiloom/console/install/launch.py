@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
+from apiloom.base.errors import CallerError
 from apiloom.catalog.tool import Catalog
 from apiloom.console.house import Options, Surroundings
 from apiloom.emit.config import Client
@@ -25,12 +26,21 @@ def program(surroundings: Surroundings) -> tuple[str, ...]:
 
 
 def serve_words(sources: Sequence[str], options: Options, folder: Path) -> tuple[str, ...]:
-    """The words after the program: sources made absolute, and the options that shape what is served."""
+    """The words after the program: sources made absolute, and the options that shape what is served.
+
+    Raises:
+        CallerError: ``install.path`` for a word that is no text, such as the name of a file in another encoding.
+    """
     words = ["serve", *(_absolute(source, folder) for source in sources), "--stdio"]
     given = (
         ("--base-url", options.base_url),
+        *(("--base-url", url) for url in options.base_urls),
+        *(("--server", server) for server in options.servers),
+        *(("--variable", variable) for variable in options.variables),
+        *(("--header", header) for header in options.headers),
+        *(("--trust", origin) for origin in options.trusted),
         ("--name", options.name),
-        ("--auth", options.auth),
+        *(("--auth", kind) for kind in options.auth.split(",")),
         ("--credentials", str(folder / options.credentials) if options.credentials else ""),
         ("--profile", "" if options.profile == "intersection" else options.profile),
         ("--timeout", "" if options.timeout == Options().timeout else f"{options.timeout:g}"),
@@ -42,7 +52,16 @@ def serve_words(sources: Sequence[str], options: Options, folder: Path) -> tuple
         ("--remote-refs", options.remote_refs),
         ("--no-cache", not options.cache),
     )
-    return (*words, *(flag for flag, wanted in flags if wanted))
+    words += [flag for flag, wanted in flags if wanted]
+    for word in words:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            shown = word.encode("utf-8", "replace").decode()
+            raise CallerError(
+                f"{shown[:200]} is not named in UTF-8, and the configuration of a client holds nothing else",
+                code="install.path",
+                hint="rename it",
+            )
+    return tuple(words)
 
 
 def credential_names(catalogs: Mapping[str, Catalog], auth: str, *, by_slug: bool = False) -> list[str]:
@@ -55,7 +74,7 @@ def credential_names(catalogs: Mapping[str, Catalog], auth: str, *, by_slug: boo
         needs = (need for tool in catalog.tools.values() for need in tool.binding.security)
         schemes = {scheme for need in needs for scheme, _ in need}
         if auth and not catalog.schemes:
-            schemes.add("DEFAULT")
+            schemes |= {"DEFAULT", *(f"DEFAULT_{number}" for number in range(2, auth.count(",") + 2))}
         told = slug if by_slug or len(catalogs) > 1 else ""
         names |= {variable_name(scheme, told) for scheme in schemes}
     return sorted(names)

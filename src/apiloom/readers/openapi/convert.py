@@ -6,7 +6,7 @@ is mended with a finding, so that the result always passes the 2020-12 meta-sche
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from apiloom.model.api import Schema
@@ -46,6 +46,10 @@ class References(Protocol):
 
     def component(self, name: str) -> str | None:
         """The pool's name for a named component of the entry document, if there is one."""
+        ...
+
+    def heirs(self, spot: Spot) -> Mapping[str, str]:
+        """The components composed of the one at a place, itself first: their names in the pool by their tags."""
         ...
 
 
@@ -136,6 +140,9 @@ class Converter:
     def _settle(self, raw: dict[str, Any], out: dict[str, Any], spot: Spot, depth: int) -> None:
         if "enum" in raw:
             self._enum(raw, out, spot)
+        for key in ("default", "const"):
+            if type(out.get(key)) is str:
+                out[key] = keywords.fitting(out[key], out.get("type"))
         if "items" in raw and type(raw["items"]) is list:
             self._tuple(raw, out, spot, depth)
         if "exclusiveMinimum" in raw or "exclusiveMaximum" in raw:
@@ -144,6 +151,8 @@ class Converter:
             self._dependencies(raw["dependencies"], out, spot, depth)
         if "properties" in raw and type(raw["properties"]) is dict:
             self._marked_required(raw["properties"], out, spot)
+        if "discriminator" in out and "oneOf" not in out and "anyOf" not in out:
+            self._inherited(out, spot)
         if raw.get("type") == "file":
             out["format"] = "binary"
         elif "contentMediaType" in out and "contentEncoding" not in out and "format" not in out:
@@ -323,6 +332,17 @@ class Converter:
             found = {tag: self._variant(tag, target, spot.to(key, "mapping")) for tag, target in mapping.items()}
             kept["mapping"] = {tag: target for tag, target in found.items() if target}
         return kept
+
+    def _inherited(self, out: dict[str, Any], spot: Spot) -> None:
+        """A tag of an object that others are composed of chooses from them, whether its mapping names them or not."""
+        discriminator = out["discriminator"]
+        stated = discriminator.get("mapping", {})
+        heirs = {tag: str(reference(name)["$ref"]) for tag, name in self._pool.heirs(spot).items()}
+        if len(heirs) > 1:
+            # With a mapping of its own, the head is one of the choices only if the mapping says so.
+            known = {*stated.values(), *([next(iter(heirs.values()))] if stated else [])}
+            further = {tag: ref for tag, ref in heirs.items() if ref not in known and tag not in stated}
+            out["discriminator"] = {**discriminator, "mapping": {**stated, **further}}
 
     def _variant(self, tag: str, target: object, spot: Spot) -> str:
         if not isinstance(target, str):

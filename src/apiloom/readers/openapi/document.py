@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from apiloom.base.errors import DesignError
-from apiloom.model.api import ApiModel, Server
+from apiloom.model.api import ApiModel
 from apiloom.model.findings import Finding
+from apiloom.readers.openapi.access import note_access, wanting
 from apiloom.readers.openapi.dialect import Dialect, find_dialect
 from apiloom.readers.openapi.library import Library, Notes
 from apiloom.readers.openapi.paths import read_paths
 from apiloom.readers.openapi.pool import Pool
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.security import read_schemes, read_security
-from apiloom.readers.openapi.servers import read_host, read_servers
+from apiloom.readers.openapi.servers import read_home
 from apiloom.readers.openapi.spot import Dangling, Found, Spot, is_url
 from apiloom.readers.source import Document, Fetch
 
@@ -44,16 +45,18 @@ def read_openapi(
     schemes, place = _shelf(library, tree, dialect, "securitySchemes")
     reading.schemes = read_schemes(reading, schemes, place)
     reading.security = read_security(reading, tree.get("security"), root.to("security"))
-    reading.servers = _servers(reading, tree, root)
+    reading.servers = read_home(reading, tree)
     title, version, description = _about(reading, tree, root)
     ledger = read_paths(reading)
+    operations = wanting(reading, ledger.operations)
+    note_access(reading, operations)
     _note_unserved(reading, tree, root, empty=not ledger.operations and not ledger.unreadable)
     return ApiModel(
         title=title,
         version=version,
         format=dialect.name,
         description=description,
-        operations=tuple(ledger.operations),
+        operations=tuple(operations),
         unreadable=tuple(ledger.unreadable),
         schemas=pool,
         schemes=reading.schemes,
@@ -91,19 +94,6 @@ def _note_version(reading: Reading, root: Spot) -> None:
     elif not dialect.known:
         message = f"version {dialect.stated[:20]} is not known; it was read as the nearest one that is"
         reading.note("warning", "document.version", message, root)
-
-
-def _servers(reading: Reading, tree: dict[str, Any], root: Spot) -> tuple[Server, ...]:
-    if reading.dialect.swagger:
-        if not tree.get("host") and "x-ms-parameterized-host" not in tree:
-            reading.note("note", "server.none", "the document names no host", root)
-        return read_host(reading, tree)
-    servers = read_servers(reading, tree.get("servers"), root.to("servers"))
-    if not servers:
-        reading.note("note", "server.none", "the document names no server", root)
-        # OpenAPI 3.1 section 4.8.1.1: the default is a server with the URL /.
-        return (Server(url="/"),)
-    return servers
 
 
 def _about(reading: Reading, tree: dict[str, Any], root: Spot) -> tuple[str, str, str]:

@@ -191,6 +191,14 @@ def values(value: Any, kind: Any) -> tuple[Any, str]:
     return distinct, message
 
 
+def fitting(value: Any, kind: Any) -> Any:
+    """A default or constant in the schema's own type where the text says the same: YAML leaves ``007`` as text."""
+    if isinstance(value, str) and kind in ("integer", "number"):
+        number = _as_number(value)
+        return number if number is not None and (kind == "number" or isinstance(number, int)) else value
+    return value
+
+
 def _as_text(item: Any) -> Any:
     if isinstance(item, bool):
         return "true" if item else "false"

@@ -167,7 +167,7 @@ class Library:
             and not self._remote_refs
             and not (is_url(self.entry) and origin(location) == origin(self.entry))
         ):
-            return f"{name} is at another place, and references to other places are not allowed"
+            return f"{name} is at another place, and references there are only followed with --remote-refs"
         if len(self._trees) + len(self._faults) >= LIMITS.files:
             return f"{name} is one file too many: a document may have {LIMITS.files:,}"
         try:

@@ -7,32 +7,19 @@ operation unusable. Knows nothing of bodies; body and form parameters are handed
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from apiloom.model.api import Parameter, ParameterPlace, Schema
-from apiloom.readers.openapi.media import read_content
+from apiloom.model.api import Encoding, Parameter, ParameterPlace, Schema
+from apiloom.model.headers import FRAMING, STATED
+from apiloom.readers.openapi.media import read_content, read_nesting
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Dangling, Found, Spot, Unusable
 from apiloom.readers.openapi.styles import ALLOWED, DEFAULTS, collection_style, explodes
 
 _PLACES = {place.lower(): place for place in (*DEFAULTS, "body", "formData")}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_TOLD_ELSEWHERE = frozenset({"accept", "content-type", "authorization"})
-_CLIENTS_OWN = frozenset(
-    {
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 _NOT_SCHEMA = frozenset({"name", "in", "description", "required", "collectionFormat", "allowEmptyValue", "deprecated"})
 _SCHEMA_LIKE = ("type", "items", "enum", "format", "pattern")
 
@@ -159,17 +146,18 @@ def _shared(reading: Reading, found: Found) -> Parameter | None:
 
 def _read(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPlace) -> Parameter | None:
     name = str(raw["name"])
-    if place == "header" and name.lower() in _TOLD_ELSEWHERE:
+    if place == "header" and name.lower() in STATED:
         message = f'the header parameter "{name}" is set from media types and security; it was left out'
         reading.note("note", "parameter.reserved", message, spot)
         return None
-    if place == "header" and name.lower() in _CLIENTS_OWN:
+    if place == "header" and name.lower() in FRAMING:
         message = f'the header parameter "{name}" belongs to the HTTP client; it was left out'
         reading.note("note", "parameter.reserved", message, spot)
         return None
-    schema, media_type = _schema(reading, raw, spot, place)
+    schema, media_type, encodings = _schema(reading, raw, spot, place)
     style, explode = _style(reading, raw, spot, place)
     required = reading.flag(raw, "required", spot)
+    as_given = reading.flag(raw, "x-ms-skip-url-encoding", spot) is True
     if place == "path" and required is False:
         message = f'the path parameter "{name}" says it is optional; a path cannot be sent without it'
         reading.note("note", "parameter.path_optional", message, spot)
@@ -182,15 +170,20 @@ def _read(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPla
         explode=explode,
         description=reading.text(raw, "description", spot),
         deprecated=reading.flag(raw, "deprecated", spot) is True,
-        allow_reserved=reading.flag(raw, "allowReserved", spot) is True,
+        allow_reserved=reading.flag(raw, "allowReserved", spot) is True or as_given,
         allow_empty=reading.flag(raw, "allowEmptyValue", spot) is True,
+        slashes=place == "path" and (as_given or reading.flag(raw, "x-apiloom-slashes", spot) is True),
+        nesting=read_nesting(reading, raw, spot),
         media_type=media_type,
+        encodings=encodings,
         pointer=reading.library.notes.pointer(spot),
     )
 
 
-def _schema(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPlace) -> tuple[Schema, str | None]:
-    """The schema, and the media type when the parameter is described by ``content``."""
+def _schema(
+    reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPlace
+) -> tuple[Schema, str | None, Mapping[str, Encoding]]:
+    """The schema, and media type and encodings when the parameter is described by ``content``."""
     content = raw.get("content")
     has_schema = raw.get("schema") is not None
     if isinstance(content, dict) and content and (place == "querystring" or not has_schema):
@@ -199,7 +192,7 @@ def _schema(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterP
         if len(media) > 1:
             reading.note("warning", "parameter.content", "content has more than one media type; one was taken", spot)
         if chosen is not None:
-            return chosen.schema, chosen.type
+            return chosen.schema, chosen.type, chosen.encodings
     if place == "querystring":
         raise Unusable(f'the querystring parameter "{raw["name"]}" has no content', reading.library.notes.pointer(spot))
     if has_schema:
@@ -207,14 +200,14 @@ def _schema(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterP
             reading.note(
                 "warning", "parameter.content", "schema and content exclude each other; schema was taken", spot
             )
-        return reading.schema(raw["schema"], spot.to("schema")), None
+        return reading.schema(raw["schema"], spot.to("schema")), None, {}
     if any(keyword in raw for keyword in _SCHEMA_LIKE):
         if not reading.dialect.swagger:
             message = "type stands where OpenAPI 3 has schema; it was read as Swagger 2.0"
             reading.note("warning", "parameter.old", message, spot)
-        return reading.schema({key: value for key, value in raw.items() if key not in _NOT_SCHEMA}, spot), None
+        return reading.schema({key: value for key, value in raw.items() if key not in _NOT_SCHEMA}, spot), None, {}
     reading.note("warning", "parameter.untyped", f'the parameter "{raw["name"]}" has no schema; text is taken', spot)
-    return {"type": "string"}, None
+    return {"type": "string"}, None, {}
 
 
 def _style(reading: Reading, raw: dict[str, Any], spot: Spot, place: ParameterPlace) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ that neither order nor machine decides. Knows how circles are opened; knows noth
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,7 @@ class Pool(Mapping[str, Schema]):
         self._whole: dict[str, Schema] = {}
         self._edges: dict[str, tuple[tuple[str, bool], ...]] = {}
         self._circles: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._heirs: dict[Spot, list[Spot]] | None = None
         if isinstance(shelf.value, dict):
             for key in sorted(shelf.value):
                 self._add_component(key, Found(shelf.value[key], shelf.spot.to(key)))
@@ -73,6 +75,37 @@ class Pool(Mapping[str, Schema]):
         """The pool's name for a named component of the entry document, if there is one."""
         return self._components.get(name)
 
+    def heirs(self, spot: Spot) -> Mapping[str, str]:
+        """The components composed of the one at a place, itself first: their names in the pool by their tags.
+
+        Read from the text: no definition is converted for it, and the text is only gone through when a tag asks.
+        """
+        if self._heirs is None:
+            self._heirs = {self._sources[name].spot: [] for name in self._components.values()}
+            for name in sorted(self._components.values()):
+                for parent in self._parents(name):
+                    self._heirs.setdefault(parent, []).append(self._sources[name].spot)
+        found: dict[str, str] = {}
+        waiting = [spot] if spot in self._heirs else []
+        seen: set[Spot] = set()
+        while waiting:
+            here = waiting.pop()
+            if here not in seen:
+                seen.add(here)
+                name = self._names[here]
+                found[_tag(*self._sources[name])] = name
+                waiting += self._heirs.get(here, [])
+        return found
+
+    def _parents(self, name: str) -> Iterator[Spot]:
+        raw, spot = self._sources[name]
+        parts = raw.get("allOf") if isinstance(raw, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            ref = part.get("$ref") if isinstance(part, dict) else None
+            if isinstance(ref, str):
+                with contextlib.suppress(Dangling):
+                    yield self._library.resolve(ref, spot).spot
+
     def name_of(self, ref: str, spot: Spot, unit: Spot) -> str:
         """The pool's name for what a reference names, seen from ``spot``; a last try is made from ``unit``.
 
@@ -84,11 +117,14 @@ class Pool(Mapping[str, Schema]):
             return known
         try:
             found = self._library.resolve(ref, spot)
-        except Dangling:
+        except Dangling as fault:
             if not ref.startswith("#/") or not unit.pointer:
                 raise
-            # Seen only from this unit, so it is not remembered for others.
-            return self.name_at(*self._library.resolve(f"#{unit.pointer}{ref[1:]}", unit))
+            try:
+                # Seen only from this unit, so it is not remembered for others.
+                return self.name_at(*self._library.resolve(f"#{unit.pointer}{ref[1:]}", unit))
+            except Dangling:
+                raise fault from None
         name = self.name_at(*found)
         self._refs[spot.location, ref] = name
         return name
@@ -156,6 +192,12 @@ class Pool(Mapping[str, Schema]):
     def _choice_edges(self, name: str) -> list[str]:
         self._converted_alone(name)
         return [other for other, choice in self._edges[name] if choice]
+
+
+def _tag(raw: object, spot: Spot) -> str:
+    """The tag of a component: its own name, unless it says another as Azure's documents do."""
+    stated = raw.get("x-ms-discriminator-value") if isinstance(raw, dict) else None
+    return stated if isinstance(stated, str) and stated else unescape(spot.pointer.rpartition("/")[2])
 
 
 def _stem(spot: Spot) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, cast
 
 from apiloom.model.api import SecurityNeed, SecurityScheme
+from apiloom.model.variables import variable_name
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Dangling, Spot
 
@@ -15,6 +17,10 @@ _FLOWS = {
     "accessCode": "authorizationCode",
 }
 """Swagger 2.0's names of OAuth flows, by those of OpenAPI 3."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+_CHALLENGED = frozenset({"digest", "hoba", "mutual", "negotiate", "ntlm", "dpop", "scram-sha-1", "scram-sha-256"})
+"""HTTP schemes whose proof is made anew for each request."""
 
 _KINDS = {kind.lower(): kind for kind in ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")}
 
@@ -36,7 +42,27 @@ def read_schemes(reading: Reading, value: object, spot: Spot) -> dict[str, Secur
             reading.note("warning", "security.invalid", f'the security scheme "{name}" cannot be read', here)
         else:
             schemes[name] = scheme
+            _note_how(reading, scheme, here)
     return schemes
+
+
+def _note_how(reading: Reading, scheme: SecurityScheme, spot: Spot) -> None:
+    """One sentence for each scheme whose credential is not simply written down."""
+    name, variable = scheme.id[:80], variable_name(scheme.id[:80])
+    if scheme.kind == "oauth2":
+        flows = ", ".join(sorted(scheme.details.get("flows", ()))) or "no flow named"
+        message = f'"{name}" is OAuth 2 ({flows[:120]}): obtain an access token yourself and give it in {variable}'
+        reading.note("note", "security.oauth2", message, spot)
+    elif scheme.kind == "openIdConnect":
+        message = f'"{name}" is OpenID Connect: obtain an access token yourself and give it in {variable}'
+        reading.note("note", "security.open_id_connect", message, spot)
+    elif scheme.kind == "mutualTLS":
+        message = f'"{name}" is a client certificate: name its PEM file in APILOOM_CLIENT_CERTIFICATE'
+        reading.note("note", "security.mutual_tls", message, spot)
+    elif scheme.scheme in _CHALLENGED or scheme.details.get("signs"):
+        how = f"HTTP {scheme.scheme.capitalize()}" if scheme.scheme else str(scheme.details["signs"])[:60]
+        message = f'"{name}" is {how}, which signs each request anew and is not supported; calls go out without it'
+        reading.note("warning", "security.unsupported", message, spot)
 
 
 def _scheme(reading: Reading, name: str, raw: dict[str, Any], spot: Spot) -> SecurityScheme | None:
@@ -49,17 +75,21 @@ def _scheme(reading: Reading, name: str, raw: dict[str, Any], spot: Spot) -> Sec
     if kind == "http":
         scheme = str(raw.get("scheme") or "").strip().lower()
         details = {"bearerFormat": raw["bearerFormat"]} if isinstance(raw.get("bearerFormat"), str) else {}
-        return (
-            SecurityScheme(id=name, kind="http", scheme=scheme, description=description, details=details)
-            if scheme
-            else None
-        )
+        if not _TOKEN.fullmatch(scheme):
+            return None
+        if scheme not in ("basic", "bearer"):
+            details["spelled"] = str(raw["scheme"]).strip()
+        return SecurityScheme(id=name, kind="http", scheme=scheme, description=description, details=details)
     if kind == "apikey":
         place, key = str(raw.get("in")).strip().lower(), raw.get("name")
         if place not in ("query", "header", "cookie") or not isinstance(key, str) or not key:
             return None
+        if place != "query" and not _TOKEN.fullmatch(key):
+            return None
         known = cast('Literal["query", "header", "cookie"]', place)
-        return SecurityScheme(id=name, kind="apiKey", place=known, name=key, description=description)
+        signs = raw.get("x-amazon-apigateway-authtype")
+        details = {"signs": "AWS Signature"} if str(signs).lower() == "awssigv4" else {}
+        return SecurityScheme(id=name, kind="apiKey", place=known, name=key, description=description, details=details)
     if kind == "oauth2":
         return SecurityScheme(id=name, kind="oauth2", description=description, details=_oauth(raw))
     if kind in _KINDS:
@@ -96,11 +126,6 @@ def read_security(reading: Reading, value: object, spot: Spot) -> tuple[Security
                 "warning", "security.invalid", "a security requirement is no object; it was left out", spot.to(index)
             )
             continue
-        for name in each:
-            if name not in reading.schemes:
-                reading.note(
-                    "warning", "security.undefined", f'the security scheme "{name}" is not defined', spot.to(index)
-                )
         needs[tuple((name, _scopes(each[name])) for name in sorted(each))] = None
     if value and not needs:
         return None

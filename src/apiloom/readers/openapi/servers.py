@@ -8,9 +8,57 @@ from urllib.parse import urlsplit
 
 from apiloom.model.api import Server, ServerVariable
 from apiloom.readers.openapi.reading import Reading
-from apiloom.readers.openapi.spot import Spot, is_url
+from apiloom.readers.openapi.spot import Dangling, Spot, is_url
 
+_MOST_TOLD = 6
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def read_home(reading: Reading, root: dict[str, Any]) -> tuple[Server, ...]:
+    """The servers of the whole document; never none.
+
+    OpenAPI 3.1 section 4.8.1.1: the default is a server with the URL ``/``, relative to where the document came from.
+    """
+    spot = Spot(reading.library.entry, "")
+    if reading.dialect.swagger:
+        servers = read_host(reading, root)
+        said = bool(root.get("host")) or isinstance(root.get("x-ms-parameterized-host"), dict)
+    else:
+        servers = read_servers(reading, root.get("servers"), spot.to("servers"))
+        said = bool(servers)
+        servers = servers or (Server(url="/"),)
+    _note_home(reading, servers, spot, said=said)
+    return servers
+
+
+def _note_home(reading: Reading, servers: tuple[Server, ...], spot: Spot, *, said: bool) -> None:
+    """Say what is guessed about where the API answers, and what there is to choose."""
+    from_url = is_url(reading.library.entry)
+    if not said:
+        rest = "it is called where the document came from" if from_url else "say where the API answers with --base-url"
+        what = "host" if reading.dialect.swagger else "server"
+        reading.note("warning", "server.none", f"the document names no {what}; {rest}", spot)
+    elif not from_url and not any(_is_absolute(server.url) for server in servers):
+        message = (
+            f"the document's server {servers[0].url[:120]!r} is relative; say where the API answers with --base-url"
+        )
+        reading.note("warning", "server.relative", message, spot)
+    bare = {server.url.partition("://")[2] or server.url for server in servers}
+    if len(bare) > 1:
+        listed = "; ".join(f"{at}: {_shown(server)}" for at, server in enumerate(servers[:_MOST_TOLD], 1))
+        more = f"; and {len(servers) - _MOST_TOLD} more" if len(servers) > _MOST_TOLD else ""
+        message = f"the document names {len(servers)} servers, of which --server chooses one ({listed}{more})"
+        reading.note("note", "server.several", message, spot)
+
+
+def _is_absolute(url: str) -> bool:
+    return "://" in url or url.startswith(("//", "{"))
+
+
+def _shown(server: Server) -> str:
+    told = " ".join(server.description.split())[:60]
+    url = re.sub(r"//[^/?#]*@", "//***@", server.url)[:120]
+    return f"{url} {told}" if told else url
 
 
 def read_servers(reading: Reading, value: object, spot: Spot) -> tuple[Server, ...]:
@@ -48,12 +96,7 @@ def _variables(reading: Reading, url: str, value: object, spot: Spot) -> dict[st
             reading.note("warning", "server.variable", f'the server variable "{name}" is not described', spot)
             given = {}
         default = _as_text(given.get("default"))
-        listed = given.get("enum")
-        enum = tuple(
-            text
-            for text in (_as_text(each) for each in (listed if isinstance(listed, list) else ()))
-            if text is not None
-        )
+        enum = _texts(given.get("enum"))
         if default is not None and enum and default not in enum:
             reading.note(
                 "note", "server.variable", f'the default of the server variable "{name}" is not in its enum', spot
@@ -84,8 +127,7 @@ def read_host(reading: Reading, root: dict[str, Any]) -> tuple[Server, ...]:
     if isinstance(templated, dict) and isinstance(templated.get("hostTemplate"), str):
         prefix = "" if templated.get("useSchemePrefix") is False else f"{schemes[0]}://"
         url = f"{prefix}{templated['hostTemplate']}{base}"
-        names = dict.fromkeys(_PLACEHOLDER.findall(url))
-        return (Server(url=url, variables={name: ServerVariable(default=None) for name in names}),)
+        return (Server(url=url, variables=_host_variables(reading, templated, url, spot)),)
     host = reading.text(root, "host", spot).strip().rstrip("/")
     if not host:
         return (Server(url=base or "/"),)
@@ -93,6 +135,32 @@ def read_host(reading: Reading, root: dict[str, Any]) -> tuple[Server, ...]:
         reading.note("warning", "server.invalid", "host holds a whole URL; it was read as one", spot.to("host"))
         return (Server(url=f"{host}{base}"),)
     return tuple(Server(url=f"{scheme}://{host.lstrip('/')}{base}") for scheme in schemes)
+
+
+def _host_variables(reading: Reading, templated: dict[str, Any], url: str, spot: Spot) -> dict[str, ServerVariable]:
+    """The variables of AutoRest's templated host, which are described like parameters."""
+    found: dict[str, dict[str, Any]] = {}
+    listed = templated.get("parameters")
+    for each in listed if isinstance(listed, list) else ():
+        try:
+            raw = reading.follow(each, spot).value
+        except Dangling:
+            continue
+        if isinstance(raw, dict) and isinstance(raw.get("name"), str):
+            found[raw["name"]] = raw
+    return {
+        name: ServerVariable(
+            default=_as_text(found.get(name, {}).get("default")),
+            enum=_texts(found.get(name, {}).get("enum")),
+            description=reading.text(found.get(name, {}), "description", spot),
+        )
+        for name in dict.fromkeys(_PLACEHOLDER.findall(url))
+    }
+
+
+def _texts(listed: object) -> tuple[str, ...]:
+    texts = (_as_text(each) for each in (listed if isinstance(listed, list) else ()))
+    return tuple(text for text in texts if text is not None)
 
 
 def _schemes(reading: Reading, root: dict[str, Any], spot: Spot) -> list[str]:

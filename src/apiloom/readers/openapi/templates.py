@@ -16,6 +16,16 @@ from apiloom.readers.openapi.spot import Spot, Unusable
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FORM_EXPANSION = re.compile(r"\{[?&]([^{}]*)\}")
 _SIMPLE_NAME = re.compile(r"[\w.$@~-]+")
+_GREEDY = frozenset({"path", "*", ".*", ".+", "[^?]*"})
+"""Rules behind a colon with which web frameworks let a placeholder take slashes."""
+
+MOST_PLACEHOLDERS = 200
+"""Placeholders in one path key; real ones have a handful."""
+
+LONGEST_PATH = 8_000
+"""Characters of a path key. Findings repeat it, and few servers take longer request lines."""
+
+_MOST_NOTED = 8
 _COLON = re.compile(r"(?<=/):([A-Za-z_]\w*)(?=/|$)")
 
 
@@ -48,14 +58,23 @@ def fit(
     """Path, fixed query and parameters that agree with each other.
 
     Raises:
-        Unusable: braces that are no placeholders, or a placeholder inside a query value.
+        Unusable: braces that are no placeholders, a placeholder inside a query value, or more than any real path has.
     """
+    _bound(template)
     fitting = _Fitting(reading, parameters, spot)
     path = fitting.path(template.path)
     query = fitting.query(template.query)
     for name in template.optional:
         fitting.want_query(name, required=False)
     return path, query, fitting.rest()
+
+
+def _bound(template: Template) -> None:
+    length = len(template.path) + len(template.query) + sum(map(len, template.optional))
+    if length > LONGEST_PATH:
+        raise Unusable(f"its path has over {LONGEST_PATH:,} characters")
+    if template.path.count("{") + template.query.count("{") + len(template.optional) > MOST_PLACEHOLDERS:
+        raise Unusable(f"its path has over {MOST_PLACEHOLDERS} placeholders")
 
 
 class _Fitting:
@@ -68,6 +87,7 @@ class _Fitting:
         self._in_path = {each.name: each for each in parameters if each.place == "path"}
         self._used: dict[str, Parameter] = {}
         self._in_query = {each.name: each for each in parameters if each.place == "query"}
+        self._noted = 0
 
     def path(self, path: str) -> str:
         """The path with every placeholder named as its parameter."""
@@ -84,20 +104,21 @@ class _Fitting:
             plain = name.partition(":")[0].strip()
             bare = plain.strip("+*")
             if bare in self._in_path or (bare != name and _SIMPLE_NAME.fullmatch(bare)):
-                return self._named(bare, reserved=bare != plain)
+                rule = name.partition(":")[2].strip()
+                return self._named(bare, reserved=bare != plain, slashes=bare != plain or rule in _GREEDY)
             if not _SIMPLE_NAME.fullmatch(name):
                 raise Unusable("its path has braces that name no parameter", self._pointer())
-        return self._named(name, reserved=False)
+        return self._named(name, reserved=False, slashes=False)
 
-    def _named(self, name: str, *, reserved: bool) -> str:
+    def _named(self, name: str, *, reserved: bool, slashes: bool) -> str:
         if name not in self._used:
-            parameter = self._in_path.get(name) or self._undeclared(name)
-            self._used[name] = replace(parameter, allow_reserved=True) if reserved else parameter
+            found = self._in_path.get(name) or self._added(name)
+            reserved, slashes = reserved or found.allow_reserved, slashes or found.slashes
+            self._used[name] = replace(found, allow_reserved=reserved, slashes=slashes)
         return f"{{{name}}}"
 
-    def _undeclared(self, name: str) -> Parameter:
-        message = f'the path names "{name}", which is no declared parameter; it was added as text'
-        self._reading.note("warning", "path.undeclared", message, self._spot)
+    def _added(self, name: str) -> Parameter:
+        self._note_undeclared(f'the path names "{name}", which is no declared parameter; it was added as text')
         return Parameter(
             name=name,
             place="path",
@@ -143,8 +164,9 @@ class _Fitting:
         """Have a query parameter of this name, declared or not."""
         if name in self._in_query:
             return
-        message = f'the path names the query parameter "{name}", which is not declared; it was added as text'
-        self._reading.note("warning", "path.undeclared", message, self._spot)
+        self._note_undeclared(
+            f'the path names the query parameter "{name}", which is not declared; it was added as text'
+        )
         self._in_query[name] = Parameter(
             name=name,
             place="query",
@@ -154,6 +176,15 @@ class _Fitting:
             explode=True,
             pointer=self._pointer(),
         )
+
+    def _note_undeclared(self, message: str) -> None:
+        """Note the first few; every finding repeats the whole path in its pointer."""
+        self._noted += 1
+        if self._noted <= _MOST_NOTED:
+            self._reading.note("warning", "path.undeclared", message, self._spot)
+        elif self._noted == _MOST_NOTED + 1:
+            more = "the path names further parameters that are not declared; they were added as text"
+            self._reading.note("warning", "path.undeclared", more, self._spot)
 
     def rest(self) -> list[Parameter]:
         """All parameters in their order, without path parameters that the path does not name; added ones last."""

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from apiloom.app.slug import slug_of, unique_slugs
+from apiloom.catalog.slugs import slug_of, unique_slugs
 
 
 @pytest.mark.parametrize(

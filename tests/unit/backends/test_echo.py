@@ -1,0 +1,78 @@
+"""Secrets that come back are removed, however they are escaped; everything else stays as it was."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from apiloom.backends.http.echo import Eraser
+from apiloom.net.request import Response
+
+KEY = "k\"ey\\+<é>' a/z&0123=~漢😀"
+WRITERS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "ascii": lambda key: json.dumps({"k": key}),
+    "unicode": lambda key: json.dumps({"k": key}, ensure_ascii=False),
+    "slash": lambda key: json.dumps({"k": key}, ensure_ascii=False).replace("/", "\\/"),
+    "go": lambda key: json.dumps(key, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e"),
+    "dotnet": lambda key: "".join(f"\\u{ord(c):04X}" if c in '"+<>é' else c.replace("\\", "\\\\") for c in key),
+    "html": html.escape,
+    "numeric": lambda key: html.escape(key).replace("+", "&#43;").replace("é", "&#xE9;").replace("漢", "&#28450;"),
+    "entities": lambda key: html.escape(key).replace("é", "&eacute;"),
+    "lower": lambda key: quote(key, safe="").lower(),
+    "path": quote,
+    "form": quote_plus,
+    "uri": lambda key: quote(key, safe=";,/?:@&=+$-_.!~*'()#"),
+    "twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "text of json": lambda key: json.dumps(json.dumps({"k": key})),
+    "text of text of json": lambda key: json.dumps(json.dumps(json.dumps({"k": key}, ensure_ascii=False))),
+    "html of json": lambda key: html.escape(json.dumps({"k": key})),
+    "json of html": lambda key: json.dumps(html.escape(html.escape(key))),
+    "form of json": lambda key: quote_plus(json.dumps({"k": key})),
+    "python": repr,
+}
+
+
+def erased(body: bytes, *secrets: str, **headers: str) -> Response:
+    return Eraser(secrets).erased(Response(status=200, headers=list(headers.items()), body=body))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32-le"])
+def test_a_secret_is_known_however_a_server_writes_it_back(writer: str, encoding: str) -> None:
+    written = WRITERS[writer](KEY)
+    found = erased(f"before {written} after".encode(encoding), KEY)
+    text = found.body.decode(encoding)
+    assert "***" in text
+    assert "0123" not in text
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+
+
+def test_a_secret_in_a_header_is_removed_and_others_stay() -> None:
+    found = erased(
+        b"{}", KEY, "abcdef123", location=f"https://x.example/?k={quote(KEY, safe='')}", etag='"abcdef123"', x="y"
+    )
+    assert list(found.headers) == [("location", "https://x.example/?k=***"), ("etag", '"***"'), ("x", "y")]
+
+
+def test_latin_1_hides_nothing() -> None:
+    assert erased("pässwörd".encode("latin-1"), "pässwörd").body == b"***"
+
+
+def test_an_answer_without_secrets_is_the_same_object() -> None:
+    response = Response(status=200, headers=[("a", "b")], body=b'{"a": "0123 k\\"ey"}')
+    assert Eraser((KEY, "abcdef123")).erased(response) is response
+
+
+def test_a_secret_inside_another_one_leaves_nothing_of_it() -> None:
+    assert erased(b"x=abcdef-123456;", "abcdef", "abcdef-123456").body == b"x=***;"
+
+
+def test_looking_for_a_secret_in_a_wall_of_backslashes_ends() -> None:
+    wall = b"abcd" + b"\\" * 200_000
+    assert erased(wall, "abcd" + 12 * '\\\\"' + "x").body == wall
