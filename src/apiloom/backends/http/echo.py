@@ -113,7 +113,7 @@ def _spellings(sign: str) -> Iterator[bytes]:
     # what follows has lost its first backslash to those before it
     units = sign.encode("utf-16-be", "surrogatepass")
     listed = [b"u(?i:%02x%02x)" % (units[at], units[at + 1]) for at in range(0, len(units), 2)]
-    yield (rb"\\{1,%d}" % _MOST).join(listed)
+    yield (_BACKSLASH + b"{1,%d}" % _MOST).join(listed)
     if code < 0x100:
         yield b"x(?i:%02x)" % code
     name = {39: "apos"}.get(code) or codepoint2name.get(code)
