@@ -144,7 +144,8 @@ def arguments(_: ApiModel, catalog: Catalog) -> Iterator[str]:
         if names != list(schema["properties"]) or not set(schema.get("required", ())) <= set(names):
             yield f"{tool.name} has arguments that its schema does not know"
         ways = [(one.place, one.original) for one in tool.arguments]
-        if len(set(ways)) != len(ways) and not (tool.binding.body and tool.binding.body.rest):
+        body = tool.binding.body
+        if len(set(ways)) != len(ways) and not (body and (body.rest or body.others)):
             yield f"{tool.name} sends two arguments to one place"
 
 

@@ -200,7 +200,11 @@ def mirror(
     """A served API that sends back what it was sent; the list's only member says how."""
     folder = tmp_path_factory.mktemp("mirror")
     how: list[Callable[[Seen], Answer]] = [plain]
-    with upstream(lambda seen: how[-1](seen)) as it:  # noqa: PLW0108 - it is replaced while it runs
+
+    def answer(seen: Seen) -> Answer:
+        return how[-1](seen)
+
+    with upstream(answer) as it:
         body = {
             "content": {"application/json": {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}
         }

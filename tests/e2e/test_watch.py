@@ -56,3 +56,32 @@ def test_a_file_that_was_missing_counts_as_soon_as_it_is_there(tmp_path: Path) -
         (tmp_path / "two.json").write_text(json.dumps({"get": {"operationId": "two", "responses": {}}}))
         told(server, "2 tools are served now", 1)
         assert tools(server) == ["one", "two"]
+
+
+def test_a_better_entry_document_in_a_served_folder_is_served(tmp_path: Path) -> None:
+    (tmp_path / "pets.json").write_text(document("one"))
+    with serving(str(tmp_path)) as server:
+        assert tools(server) == ["one"]
+        (tmp_path / "openapi.json").write_text(document("one", "two"))
+        told(server, "2 tools are served now", 1)
+        (tmp_path / "openapi.json").unlink()
+        told(server, "1 tools are served now", 1)
+
+
+def test_a_document_that_moves_its_api_is_not_served(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text(document("one"))
+    with serving(str(file)) as server:
+        file.write_text(document("one", "two").replace("127.0.0.1:1", "127.0.0.2:1"))
+        told(server, "answers at http://127.0.0.2:1, not at http://127.0.0.1:1: start apiloom anew", 1)
+        assert tools(server) == ["one"]
+
+
+def test_a_document_from_standard_input_stays_while_a_file_beside_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text(document("one"))
+    with serving("-", str(file), stdin=document("piped").replace('"T"', '"Piped"').encode()) as server:
+        assert len(tools(server)) == 2
+        file.write_text(document("one", "two"))
+        told(server, "3 tools are served now", 1)
+        assert [name for name in tools(server) if "piped" in name] == ["piped_piped"]

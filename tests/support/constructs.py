@@ -195,6 +195,10 @@ def _about_call(call: Mapping[str, Any], place: str) -> Iterator[str]:
     for answer in answers_of(call):
         yield from _form(answer, _ANSWER, f"the answer of {place}")
     yield from _form(call.get("result", {}), _RESULT, f"the result of {place}")
+    for key in ("text_has", "text_lacks"):
+        parts = call.get("result", {}).get(key, [])
+        if isinstance(parts, list) and not all(isinstance(part, str) for part in parts):
+            yield f"{key} of the result of {place} lists what is no text"
 
 
 def _form(value: Any, allowed: Mapping[str, Any], place: str) -> Iterator[str]:

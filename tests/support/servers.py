@@ -77,20 +77,26 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(
-    *arguments: str, timeout: float = 60, environment: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+    *arguments: str,
+    timeout: float = 60,
+    environment: Mapping[str, str] | None = None,
+    listen: str = "127.0.0.1:0",
+    stdin: bytes = b"",
 ) -> Iterator[Serving]:
     """``apiloom serve ARGUMENTS --http 127.0.0.1:0`` until the block ends; killed with its children if it lingers."""
     with tempfile.TemporaryDirectory(prefix="apiloom-test-") as folder:
         surroundings = clean_environment(folder, environment)
-        process = subprocess.Popen(
-            [*APILOOM, "serve", *arguments, "--http", listen],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=surroundings,
-            start_new_session=True,
-        )
+        (piped := Path(folder, "stdin")).write_bytes(stdin)
+        with piped.open("rb") as given:
+            process = subprocess.Popen(
+                [*APILOOM, "serve", *arguments, "--http", listen],
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=surroundings,
+                start_new_session=True,
+            )
         errors = Reading(process.stderr)
         try:
             assert errors.told.wait(timeout), f"no URL within {timeout} s: {errors.text()}"

@@ -71,8 +71,12 @@ def _prefix(text: str) -> tuple[str, str]:
 def _ours(
     option: str, values: Sequence[str], slug: str, slugs: Sequence[str], *, shared: bool = False
 ) -> tuple[str, ...]:
-    """The values for one source, without its name. ``shared``: what names no source is for all of them."""
-    found = []
+    """The values for one source, without its name. ``shared``: what names no source is for all of them.
+
+    Those that name it come last, since of two values for one thing the last counts.
+    """
+    general: list[str] = []
+    own: list[str] = []
     for text in values:
         prefix, rest = _prefix(text)
         if prefix not in slugs:
@@ -84,9 +88,11 @@ def _ours(
                 code="option.source",
                 hint=f"write {option} {slug}:…; the sources are {known}",
             )
-        if prefix in ("", slug):
-            found.append(rest)
-    return tuple(found)
+        if not prefix:
+            general.append(rest)
+        elif prefix == slug:
+            own.append(rest)
+    return (*general, *own)
 
 
 def _single(option: str, values: tuple[str, ...]) -> str:

@@ -87,8 +87,13 @@ def compile_cookies(binding: HttpBinding) -> tuple[CookieStep, ...]:
 def _cookie_pairs(parameter: BoundParameter) -> PairWriter:
     if parameter.media_type is None:
         return cookie_writer(parameter)
-    said, name = content_text(parameter.media_type, parameter.argument), escape(parameter.name)
+    said, name = content_text(parameter.media_type, parameter.argument), _cookie_name(parameter.name)
     return lambda value: [(name, escape(said(value)))]
+
+
+def _cookie_name(name: str) -> str:
+    """Servers look a cookie up by the name as it stands, so one that may stand (RFC 6265) does."""
+    return name if is_token(name) and "%" not in name else escape(name)
 
 
 def header_writer(parameter: BoundParameter) -> HeaderWriter:
@@ -175,7 +180,7 @@ def cookie_writer(parameter: BoundParameter) -> PairWriter:
         forbidden="," if unescaped else "",
         text=alone,
         item=alone,
-        label=bare if unescaped else escape,
+        label=bare if unescaped else _cookie_name,
     )
 
     def write(value: Any) -> Pairs:

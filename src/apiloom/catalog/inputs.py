@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from apiloom.base.errors import DesignError
 from apiloom.catalog.arguments import Wanted, assign
 from apiloom.catalog.bodies_in import REST, WHOLE, BodyShape, shape_body
 from apiloom.catalog.parts_in import Field
@@ -88,10 +89,11 @@ def build_inputs(operation: Operation, around: Surroundings, published: Mapping[
 
     Raises:
         DesignError: ``catalog.body_unwritable``: the operation's body cannot be written; it is gated.
+            ``request.method``: the method is none that an operation can have.
     """
     findings: list[Finding] = []
     shown = _shown(operation, around, findings)
-    body = shape_body(operation.shape.body, around.pool) if operation.shape.body is not None else None
+    body = _body(operation, around.pool)
     wanted = [Wanted(parameter.place, parameter.name) for parameter in shown]
     names = assign([*wanted, *_wanted_by(body)], published)
     draft = _Draft()
@@ -110,6 +112,18 @@ def build_inputs(operation: Operation, around: Surroundings, published: Mapping[
         notes=tuple(draft.notes),
         findings=tuple(findings),
     )
+
+
+def _body(operation: Operation, pool: Pool) -> BodyShape | None:
+    """The body, except where HTTP has none: a client sends no content with TRACE (RFC 9110 section 9.3.8)."""
+    method, stated = operation.shape.method.upper(), operation.shape.body
+    if method == "CONNECT":
+        raise DesignError("CONNECT opens a tunnel and asks nothing of an API", code="request.method")
+    if stated is None or (method == "TRACE" and not stated.required):
+        return None
+    if method == "TRACE":
+        raise DesignError("a TRACE request carries no body, and it needs one", code="catalog.body_unwritable")
+    return shape_body(stated, pool)
 
 
 def _wanted_by(body: BodyShape | None) -> list[Wanted]:
@@ -230,8 +244,8 @@ def _bind_one(body: BodyShape, names: list[str], draft: _Draft) -> BoundBody:
     for one in fields:
         argument = Argument(name=by_member[one.name], place="body", original=f"/{escape(one.name)}")
         draft.add(argument, one.schema, required=one.required and body.required)
-    _add_rules(body, by_member, draft)
     rest = names[-1] if body.rest is not None else ""
+    _add_rules(body, by_member, rest, draft)
     if body.rest is not None:
         draft.add(Argument(name=rest, place="body", original=""), _rest(body), required=False)
     return BoundBody(
@@ -273,14 +287,14 @@ def _rest(body: BodyShape) -> Schema:
     }
 
 
-def _add_rules(body: BodyShape, by_member: Mapping[str, str], draft: _Draft) -> None:
+def _add_rules(body: BodyShape, by_member: Mapping[str, str], rest: str, draft: _Draft) -> None:
     """Rules that span members: they hold as soon as there is a body at all."""
     together: dict[str, list[str]] = {
         by_member[name]: [by_member[other] for other in others] for name, others in body.together.items() if others
     }
     needed = [by_member[one.name] for one in body.fields if one.required]
     if needed and not body.required:
-        for name in by_member.values():
+        for name in [*by_member.values(), *([rest] if rest else [])]:
             others = [other for other in needed if other != name]
             if others:
                 together[name] = list(dict.fromkeys([*together.get(name, ()), *others]))

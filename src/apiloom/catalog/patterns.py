@@ -117,7 +117,12 @@ def longest_checked(pattern: str) -> int | None:
 def for_showing(pattern: str) -> str | None:
     """A pattern that every client's engine reads in the one way that is meant; None where there is none."""
     shown = _portable(pattern) if not _DELIMITED.match(pattern) else None
-    if shown is None and (spelled := for_checking(pattern)) is not None and spelled != pattern:
+    if (
+        shown is None
+        and length_of(pattern) is None
+        and (spelled := for_checking(pattern)) is not None
+        and spelled != pattern
+    ):
         shown = _portable(spelled)
     return shown
 

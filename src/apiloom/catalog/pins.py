@@ -120,7 +120,7 @@ def pins_of(model: ApiModel, catalog: Catalog, pinned: Sequence[Pin] = ()) -> tu
 
 
 def argument_ids(tool: Tool) -> dict[str, str]:
-    """The name of each argument by what it stands for: ``query:page``, ``body:/name``, ``body:=`` for all of it."""
+    """Names of arguments by what they stand for: ``query:page``, ``body:/name``, ``body:=`` for a whole body."""
     return {_argument_id(argument, tool.binding.body): argument.name for argument in tool.arguments}
 
 

@@ -21,6 +21,7 @@ from apiloom.catalog.profiles import Null, Profile
 from apiloom.catalog.scalars import (
     SCALARS,
     Node,
+    as_text,
     copy_numbers,
     is_scalar,
     joined,
@@ -47,6 +48,9 @@ _FILE = "File content as base64."
 _OR_NULL = "Or null."
 _ONLY_ONE = "Exactly one of these forms."
 _ANY: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}]
+_FURTHER = "Nested further."
+_DEEPER: dict[str, Any] = {"type": "object", "description": _FURTHER}
+_DEEPER_LISTS: dict[str, Any] = {"type": "array", "description": _FURTHER, "maxItems": 0, "items": {"type": "string"}}
 
 Sized = tuple[Node, int]
 
@@ -77,7 +81,9 @@ class Portable:
                 depth = CIRCULAR_DEPTH
             shape = self._shape(schema)
             node, size = self._node(shape, depth, words)
-            if null and (admits_null(shape) or _has_null(shape)):
+            if not null:
+                node = as_text(node)
+            elif admits_null(shape) or _has_null(shape):
                 node, size = _or_null(node, size, self._profile.null)
             made = self._made[key] = (schema, node, size)
         return made[1], made[2]
@@ -123,7 +129,7 @@ class Portable:
         if not isinstance(items, dict) or not items:
             inner, size = _sized({"type": "string"})
         elif depth < 0 and not is_scalar(items):
-            inner, size = _sized({"type": "object", "description": "Nested further."})
+            inner, size = _sized(_DEEPER if types(self._shape(items)) != ("array",) else _DEEPER_LISTS)
         else:
             # An array is no level of its own for the objects in it; anything else might go round without end.
             inner, size = self.node(items, depth if types(self._shape(items)) == ("object",) else depth - 1)
@@ -221,11 +227,13 @@ class Portable:
         shapes = [self._shape(member) for member in members]
         kinds = {kind for one in shapes for kind in types(one) or ("",)}
         if kinds <= SCALARS and not any(unions(one) for one in shapes):
-            merged = scalar_union(shapes, kinds, words, self._profile)
+            merged = scalar_union(shapes, words, self._profile)
+            if merged is not None and "anyOf" in merged:
+                return self._told(merged, _size(merged), told)
             if merged is not None:
                 return _sized(with_words(merged, joined(told, merged.get("description", ""))))
         if depth < 0:
-            return _sized(with_words({"type": _first_kind(shapes)}, joined(told, "Nested further.")))
+            return _sized(with_words({"type": _first_kind(shapes)}, joined(told, _FURTHER)))
         found: dict[bytes, tuple[Node, int]] = {}
         for member, one in zip(members[:MOST_MEMBERS], shapes, strict=False):
             node, size = self.node(member, depth - 1 if unions(one) else depth)
@@ -237,7 +245,9 @@ class Portable:
             node, size = next(iter(found.values()))
             own = node.get("description", "")
             return with_words(dict(node), own if own.startswith(told) else joined(told, own)), size + len(told)
-        if "oneOf" in shape and "object" in kinds and tells_apart(members, self._pool, is_read_only):
+        objects = [one for one in shapes if "object" in types(one)]
+        is_choice = "oneOf" in shape and "discriminator" not in shape and len(objects) > 1
+        if is_choice and tells_apart(members, self._pool, is_read_only):
             told = joined(told, _ONLY_ONE)
         total = sum(size for _, size in found.values())
         return self._told({"anyOf": [node for node, _ in found.values()]}, total + 12 + len(found), told)

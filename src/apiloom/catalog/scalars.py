@@ -10,7 +10,7 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.catalog.describe import as_sentence, tidy
-from apiloom.catalog.patterns import for_showing, length_of
+from apiloom.catalog.patterns import checks_of, for_showing
 from apiloom.catalog.profiles import Profile
 from apiloom.catalog.shapes import types
 
@@ -88,10 +88,11 @@ def _text_rules(shape: Mapping[str, Any], node: Node, notes: list[str], shown: t
         return
     if (spelled := for_showing(pattern)) is not None:
         node["pattern"] = spelled
-    elif (lengths := length_of(pattern)) is not None:
-        node["minLength"] = max(lengths[0], node.get("minLength", 0))
-        if lengths[1] is not None:
-            node["maxLength"] = min(lengths[1], node.get("maxLength", lengths[1]))
+    elif (checks := checks_of(pattern)) is not None:
+        if checks.least:
+            node["minLength"] = max(checks.least, node.get("minLength", 0))
+        if checks.most is not None:
+            node["maxLength"] = min(checks.most, node.get("maxLength", checks.most))
 
 
 def _number_rules(kind: str, shape: Mapping[str, Any], node: Node, notes: list[str], profile: Profile) -> None:
@@ -119,21 +120,51 @@ def _number_rules(kind: str, shape: Mapping[str, Any], node: Node, notes: list[s
             notes.append(f"A multiple of {multiple}.")
 
 
-def scalar_union(shapes: Sequence[Mapping[str, Any]], kinds: set[str], words: int, profile: Profile) -> Node | None:
-    """One scalar node whose values all belong to the union, where there is one that keeps its use."""
-    texts = [shape for shape in shapes if "string" in types(shape)]
-    free = [shape for shape in texts if not {"enum", "const", "pattern", "minLength", "maxLength"} & set(shape)]
-    if free and kinds - {"string"} <= SCALARS:
-        first = scalar("string", {**free[0], "format": None} if len(shapes) > 1 else free[0], words, profile)
-        known = [value for shape in texts for value in _stated(shape)]
+def scalar_union(shapes: Sequence[Mapping[str, Any]], words: int, profile: Profile) -> Node | None:
+    """One node for a union of scalars whose values all belong to it, where there is one that keeps its use."""
+    found: list[Node] = []
+    for kinds in (frozenset({"string"}), frozenset({"integer", "number"}), frozenset({"boolean"})):
+        alike = [shape for shape in shapes if kinds.intersection(types(shape))]
+        node = _of_one_kind(alike, kinds, words, profile) if alike else None
+        if node is None and alike:
+            return None
+        found += [node] if node is not None else []
+    return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _of_one_kind(
+    shapes: Sequence[Mapping[str, Any]], kinds: frozenset[str], words: int, profile: Profile
+) -> Node | None:
+    stated = {kind for shape in shapes for kind in types(shape) if kind in kinds}
+    if len(shapes) == 1 and len(stated) == 1:
+        return scalar(next(iter(stated)), shapes[0], words, profile)
+    if kinds == {"string"}:
+        return _text_union(shapes, words, profile)
+    if kinds == {"boolean"}:
+        return {"type": "boolean"}
+    return {"type": "number" if "number" in stated else "integer"} if any(len(shape) == 1 for shape in shapes) else None
+
+
+def _text_union(shapes: Sequence[Mapping[str, Any]], words: int, profile: Profile) -> Node | None:
+    free = [shape for shape in shapes if not {"enum", "const", "pattern", "minLength", "maxLength"} & set(shape)]
+    if free:
+        node = scalar("string", {**free[0], "format": None}, words, profile)
+        known = [value for shape in shapes for value in _stated(shape)]
         note = f"Known values: {', '.join(known[:20])}." if known else ""
-        return with_words(first, joined(first.get("description", ""), note)) if note else first
-    if kinds == {"string"} and all(_stated(shape) for shape in texts):
-        values = [value for shape in texts for value in _stated(shape)]
-        return scalar("string", {"enum": values}, words, profile)
-    if kinds <= {"integer", "number"} and any(len(shape) == 1 for shape in shapes):
-        return {"type": "number" if {"type": "number"} in shapes else "integer"}
+        return with_words(node, joined(node.get("description", ""), note))
+    if all(_stated(shape) for shape in shapes):
+        return scalar("string", {"enum": [value for shape in shapes for value in _stated(shape)]}, words, profile)
     return None
+
+
+def as_text(node: Node) -> Node:
+    """A union of scalars, one of them free text, as that text: where all of them are written as text anyway."""
+    members = node.get("anyOf", [])
+    free = [one for one in members if one.get("type") == "string" and one.keys() <= {"type", "description", "default"}]
+    if not free or any(one.get("type") not in SCALARS for one in members):
+        return node
+    told = node.get("description") or next((one["description"] for one in members if "description" in one), "")
+    return with_words({key: value for key, value in free[0].items() if key != "description"}, told)
 
 
 def _stated(shape: Mapping[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ def compile_path(binding: HttpBinding, prefix: str) -> Callable[[Arguments], str
             if argument not in arguments:
                 raise refuse(argument, "is missing", "it is part of the path")
             text += write(arguments[argument]) + literal
-        if (("/." in text or "/%2" in text) and _dot_segment(text)) or (".." in text and _climbs(text)):
+        if (("/." in text or "/%2" in text) and _dot_segment(text)) or _climbs(text):
             raise _leads_elsewhere(arguments, [(argument, write) for argument, write, _ in steps])
         return text
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from apiloom.base import json
 from apiloom.catalog.effort import lightened
 from apiloom.catalog.overlap import tells_apart
 from apiloom.catalog.patterns import checks_of, for_checking, for_showing, longest_checked
@@ -25,6 +26,11 @@ from apiloom.model.schema import DEFS, IN_MAP, IN_VALUE, escape, unescape
 
 MAX_DEPTH = 200
 """Levels of one schema that are read; what is deeper admits anything."""
+
+MOST_SHOWN = 60_000
+"""Bytes of a schema that is shown, after which further definitions are only named: some name half a document."""
+
+_NOT_SHOWN: Schema = {"description": "Not shown, for its length."}
 
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _COUNTS = frozenset(
@@ -61,16 +67,19 @@ _FORMATS = frozenset(
 Side = Callable[[Schema, Pool], bool]
 
 
-def input_validator_schema(tool: Tool, schemas: Pool) -> Schema:
-    """The closed canonical schema of a tool's arguments: what is unknown is refused, references are under $defs."""
-    return request_schema(tool.input_schema, schemas)
+def input_validator_schema(tool: Tool, schemas: Pool, *, shown: bool = False) -> Schema:
+    """The closed canonical schema of a tool's arguments: what is unknown is refused, references are under $defs.
+
+    Arguments are all of them sent, whatever their schemas say; ``shown`` is that of :func:`request_schema`.
+    """
+    return _Closing(schemas, is_read_only, shown=shown).close(tool.input_schema, all_sent=True)
 
 
 def request_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
     """A schema of something sent, self-contained and ready to compile.
 
-    With ``shown`` it is for the eyes of clients: patterns only in the dialect that all engines read, and no members
-    that are never sent.
+    With ``shown`` it is for the eyes of clients: patterns only in the dialect that all engines read, no members that
+    are never sent, and no definitions beyond :data:`MOST_SHOWN`.
     """
     return _Closing(pool, is_read_only, shown=shown).close(schema)
 
@@ -84,13 +93,14 @@ def answer_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
 class _Spot:
     """Where a schema stands. ``within`` is the definition it belongs to while it looks at the same value as that;
     ``is_part`` marks a part of an ``allOf``; ``left_out`` are members that a schema around it says are of the other
-    direction.
+    direction; with ``all_sent`` there are none.
     """
 
     depth: int = 0
     within: str = ""
     is_part: bool = False
     left_out: frozenset[str] = frozenset()
+    all_sent: bool = False
 
     def inside(self) -> _Spot:
         return _Spot(self.depth + 1)
@@ -110,16 +120,26 @@ class _Closing:
         self._waiting: list[str] = []
         self._met: set[str] = set()
 
-    def close(self, schema: Schema) -> Schema:
-        root = self._node(schema, _Spot())
-        defs: dict[str, Schema] = {}
-        while self._waiting:
-            name = self._waiting.pop()
-            defs[name] = self._node(self._pool[name], _Spot(within=name))
+    def close(self, schema: Schema, *, all_sent: bool = False) -> Schema:
+        root = self._node(schema, _Spot(all_sent=all_sent))
+        defs = self._definitions(len(json.dumps(root)) if self._shown else 0)
         if isinstance(root, bool) or not defs:
             return root
         names = {DEFS + _as_fragment(escape(name)): name for name in defs}
         return {**root, "$defs": dict(sorted(lightened(root, names, defs).items()))}
+
+    def _definitions(self, size: int) -> dict[str, Schema]:
+        """Every definition that is needed, near ones first; of a schema that is shown, as many as there is room for."""
+        defs: dict[str, Schema] = {}
+        while self._waiting:
+            near, self._waiting = sorted(self._waiting), []
+            for name in near:
+                if size > MOST_SHOWN:
+                    defs[name] = _NOT_SHOWN
+                    continue
+                defs[name] = self._node(self._pool[name], _Spot(within=name))
+                size += len(json.dumps(defs[name])) if self._shown else 0
+        return defs
 
     def _node(self, schema: Any, spot: _Spot) -> Schema:
         if isinstance(schema, bool):
@@ -127,10 +147,11 @@ class _Closing:
         if not isinstance(schema, dict) or spot.depth > MAX_DEPTH:
             return True
         schema = self._with_tags(schema, spot)
-        left_out = spot.left_out | self._left_out(schema)
-        if "allOf" in schema:
-            left_out |= self._left_out(flat(schema, self._pool))
-        spot = replace(spot, left_out=left_out)
+        if not spot.all_sent:
+            left_out = spot.left_out | self._left_out(schema)
+            if "allOf" in schema:
+                left_out |= self._left_out(flat(schema, self._pool))
+            spot = replace(spot, left_out=left_out)
         out: dict[str, Any] = {}
         drops_type = "type" in schema and self._is_contradicted(schema)
         for keyword, value in schema.items():
@@ -226,7 +247,7 @@ class _Closing:
         if not isinstance(value, list) or not value:
             return
         if keyword == "allOf":
-            place = replace(spot, depth=spot.depth + 1, is_part=True)
+            place = replace(spot, depth=spot.depth + 1, is_part=True, all_sent=False)
         else:
             place = spot.inside() if keyword == "prefixItems" else spot.beside(is_part=spot.is_part)
         nodes = [self._node(part, place) for part in value]

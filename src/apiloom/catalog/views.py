@@ -18,7 +18,7 @@ from apiloom.catalog.profiles import FULL, NAMES, PROFILES
 from apiloom.catalog.responses import without_empty
 from apiloom.catalog.shapes import Pool
 from apiloom.catalog.tool import Tool
-from apiloom.catalog.validation import answer_schema, request_schema
+from apiloom.catalog.validation import answer_schema, input_validator_schema
 from apiloom.model.api import Schema
 
 DEPTH = 6
@@ -67,11 +67,7 @@ class Views:
         return view
 
     def _input(self, tool: Tool) -> Schema:
-        return (
-            request_schema(tool.input_schema, self._schemas, shown=True)
-            if self._is_full
-            else fitted(tool, self._inputs)
-        )
+        return input_validator_schema(tool, self._schemas, shown=True) if self._is_full else fitted(tool, self._inputs)
 
     def _output(self, schema: Schema) -> Schema:
         return _object_rooted(schema, self._schemas) if self._is_full else self._outputs.render(schema)

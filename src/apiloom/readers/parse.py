@@ -32,6 +32,11 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
 )
+# What is not closed runs to the end of the text, so that a hostile text is gone through once.
+_QUOTED = rb'("(?:[^"\\]|\\.)*+(?:"|\Z))'
+_COMMENT = re.compile(_QUOTED + rb"|//[^\n]*|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)", re.DOTALL)
+_TRAILING_COMMA = re.compile(_QUOTED + rb"|,(\s*[}\]])", re.DOTALL)
+_BEGINS_WITH_COMMENT = re.compile(rb"\s*/[/*]")
 _PATH_KEY = re.compile(rb'"(/[^"\\]*)"\s*:\s*\{')
 
 
@@ -60,9 +65,12 @@ def parse(content: bytes, location: str) -> tuple[Any, list[Finding]]:
             return tree, findings
     text = _utf8(content, location, findings)
     fault = ""
-    if _LOOKS_LIKE_JSON.match(text):
+    if _LOOKS_LIKE_JSON.match(text) or _BEGINS_WITH_COMMENT.match(text):
         tree, fault = _json(text, location, findings)
         if not fault:
+            return tree, findings
+        tree = _commented(text, location, findings)
+        if tree is not None:
             return tree, findings
     return _yaml(text, location, findings, fault)
 
@@ -124,6 +132,22 @@ def _json(text: bytes, location: str, findings: list[Finding]) -> tuple[Any, str
         text = mended.encode()
     _check_json(tree, text, location, findings)
     return tree, ""
+
+
+def _commented(text: bytes, location: str, findings: list[Finding]) -> Any:
+    """The tree of JSON with comments, which YAML would take for members; None where that is not what is wrong."""
+    if b"//" not in text and b"/*" not in text:
+        return None
+    bare = _COMMENT.sub(lambda match: match[1] or b" ", text)
+    try:
+        tree = json.loads(_TRAILING_COMMA.sub(lambda match: match[1] or match[2], bare))
+    except ValueError:
+        return None
+    findings.append(
+        Finding(level="warning", code="document.comments", message="the JSON has comments; they were passed over")
+    )
+    _check_json(tree, text, location, findings)
+    return tree
 
 
 def _check_json(tree: Any, text: bytes, location: str, findings: list[Finding]) -> None:

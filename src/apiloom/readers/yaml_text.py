@@ -8,6 +8,7 @@ every string after; what aliases would grow to is reckoned before. Third-party e
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from apiloom.base.plugins import load
 from apiloom.model.findings import Finding
 from apiloom.readers.aliases import check_aliases
 from apiloom.readers.source import LIMITS
+from apiloom.readers.spelled import is_number, plain, spelled
 
 _SCALAR = (
     r"[-+]?[0-9.][0-9A-Za-z_.+-]*|_[0-9_]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|~"
@@ -29,18 +31,25 @@ _ASKED_KEY = re.compile(rf"((?:\A|\n)[ \t]*\?[ ]+)(?=(?:{_SCALAR})[ \t]*\r?(?:\n
 _FLOW_KEY = re.compile(rf"([{{,][ \t\n]*){_KEY}")
 # Numbers of YAML 1.1 that are plain text in 1.2: 1_000, 0b101, 0X1F, 0O17.
 # Numbers of hundreds of digits stay text as well: to build one costs the square of its length.
-# So does what begins with a zero: 0777 is one number in YAML 1.1, another in 1.2, and most often a code or a year that
-# is no number at all. Where a schema wants a number, it is read as one, in tens.
 _MAYBE_ODD = (
     re.compile(r"_(?<![A-Za-z]_)[0-9_.\s,\]}]"),
     re.compile(r"0[bBOX][0-9A-Fa-f_]"),
     re.compile(r"[0-9]{400,}"),
-    re.compile(r"0(?<=[\s,\[{]0)[0-9]"),
+    # Numbers that say more as text than as numbers: codes such as 0777 and 0x1F, versions such as 1.10.
+    re.compile(r"0(?<=[\s,\[{]0)[0-9xo]"),
+    re.compile(r"0(?:(?<=\.[0-9]0)|(?<=\.[0-9][0-9]0))(?=[\s,\]}]|$)"),
 )
-_ODD_NUMBER = re.compile(r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+|0[0-9]+)(?=[\s,\]}]|$)|[-+]?[0-9]{400}")
-# A version is text by every standard, and 1.10 is not 1.1.
-_VERSION = re.compile(r"(?<![\w-])(version:[ ]+)(?=[0-9]+\.[0-9]*0[ \t]*(?:[,}\r\n]|\Z))")
+_ODD_NUMBER = re.compile(
+    r"[-+]?(?:[0-9.]*_[0-9_.eE+-]*|0[bBOX][0-9A-Fa-f_]+|0[0-9]+|0o[0-7]+|0x[0-9A-Fa-f]+"
+    r"|[0-9]*\.[0-9]+)(?=[\s,\]}]|$)|[-+]?[0-9]{400}"
+)
+_TEXT_OR_NUMBER = frozenset(
+    {"const", "default", "description", "enum", "name", "operationId", "summary", "title", "version"}
+)
+"""Members whose numbers may be meant as text."""
+
 _TOKEN_BEFORE = re.compile(r"[-+0-9._]{0,40}\Z")
+_LONGEST_NUMBER = 400
 _PRIVATE = range(0xE000, 0xF900)
 _DUPLICATE = re.compile(r"duplicate mapping key: (.*)", re.DOTALL)
 _PATH_LINE = re.compile(r"(?m)^([ ]*)([\"']?)(/[^\n]*?)\2[ \t]*:[ \t]*\r?$")
@@ -70,7 +79,7 @@ def parse_yaml(text: str, location: str, json_fault: str) -> tuple[Any, list[Fin
     except ValueError as error:
         tree, marked = _second_try(marked, marks[1], error, findings, (location, json_fault))
     if marks[0] in marked or marks[1] in marked:
-        tree = _Unmark(marks, findings).value(tree, 0)
+        tree = _Unmark(marks, findings).value(tree, "", 0)
     return tree, findings
 
 
@@ -96,7 +105,6 @@ def _marked(text: str, mark: str) -> str:
         text = _ASKED_KEY.sub(rf"\1{mark}", text)
     if "{" in text:
         text = _FLOW_KEY.sub(rf"\1{mark}", text)
-    text = _VERSION.sub(rf"\1{mark}", text)
     places: set[int] = set()
     for pattern in _MAYBE_ODD:
         seen = 0
@@ -224,24 +232,32 @@ class _Unmark:
         self._drop = str.maketrans("", "", "".join(marks))
         self._findings = findings
 
-    def value(self, value: Any, depth: int) -> Any:
+    def value(self, value: Any, key: object, depth: int) -> Any:
+        """The value under a key (or in a list under it), unmarked in place."""
         kind = type(value)
         if kind is str:
-            return value.translate(self._drop) if self._mark in value or self._twin in value else value
+            return self._text(value, key) if self._mark in value or self._twin in value else value
         if depth > LIMITS.depth + 1:
             return value
         if kind is list:
             for index, item in enumerate(value):
-                value[index] = self.value(item, depth + 1)
+                value[index] = self.value(item, key, depth + 1)
             return value
         if kind is dict:
             return self._mapping(value, depth)
         return value
 
+    def _text(self, value: str, key: object) -> Any:
+        text = value.translate(self._drop)
+        if not (value.startswith(self._mark) and len(text) < _LONGEST_NUMBER and is_number(text)):
+            return text
+        number = spelled(text)
+        return number if key in _TEXT_OR_NUMBER and math.isfinite(number) else plain(number)
+
     def _mapping(self, mapping: dict[Any, Any], depth: int) -> dict[Any, Any]:
         renamed = False
         for key, item in mapping.items():
-            mapping[key] = self.value(item, depth + 1)
+            mapping[key] = self.value(item, key, depth + 1)
             renamed = renamed or (type(key) is str and (self._mark in key or self._twin in key))
         if not renamed:
             return mapping

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from apiloom.base.errors import DesignError, HouseFault
 from apiloom.model.api import SecurityNeed, SecurityScheme
+from apiloom.model.security import CHALLENGED
 from apiloom.net.request import Request, Response
 from apiloom.vault.credentials import Credential, Credentials
 from apiloom.vault.marks import Mark, build_signature, joined
@@ -20,9 +21,6 @@ from apiloom.vault.marks import Mark, build_signature, joined
 DEFAULT = "DEFAULT"
 """The scheme that ``--auth`` defines for documents that declare none. It applies wherever no other one does. Where two
 keys are needed at once the next ones are ``DEFAULT_2`` and so on."""
-
-CHALLENGED = frozenset({"digest", "hoba", "mutual", "negotiate", "ntlm", "dpop", "scram-sha-1", "scram-sha-256"})
-"""HTTP schemes whose proof is made anew for each request: no fixed value can stand for them."""
 
 MOST_DEFAULTS = 4
 

@@ -171,3 +171,19 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 def test_nothing_about_credentials_can_be_read_off_their_places() -> None:
     assert "s3cret" not in repr(CredentialPlaces(environment={"APILOOM_AUTH_X": "s3cret"}))
     assert "s3cret" not in repr(given({"APILOOM_AUTH_APIKEY": "s3cret"}))
+
+
+def test_a_client_certificate_is_there_once_its_file_is_named() -> None:
+    schemes = {"mtls": SecurityScheme(id="mtls", kind="mutualTLS")}
+    for environment, there in (({}, set()), ({"APILOOM_CLIENT_CERTIFICATE": "me.pem"}, {"mtls"})):
+        found = given_credentials(schemes, "pets", CredentialPlaces(environment=environment))
+        assert set(found.credentials.by_scheme) == there
+
+
+def test_two_keys_that_no_document_declares_have_variables_of_their_own() -> None:
+    auth = "header:X-A,query:b"
+    found = given({"APILOOM_AUTH_DEFAULT": "one", "APILOOM_AUTH_DEFAULT_2": "two"}, auth=auth)
+    assert tokens(found) == {"DEFAULT": "one", "DEFAULT_2": "two"}
+    assert found.warnings == ()
+    half = given({"APILOOM_AUTH_DEFAULT": "one"}, auth=auth)
+    assert half.warnings == (f"--auth {auth} has no secret yet: set APILOOM_AUTH_DEFAULT_2",)

@@ -324,3 +324,10 @@ def test_a_machine_without_home_and_temporary_folder_reads_a_file_all_the_same(
     assert open_it(tmp_path / "api.yaml").document.content
     assert not cache_folder().parent.is_dir()
     assert build_house().surroundings.home == home_folder()
+
+
+def test_standard_input_gives_its_document_as_often_as_it_is_asked() -> None:
+    stdin = io.BytesIO(DOCUMENT.encode())
+    for _ in range(2):
+        opened = open_source("-", remote_refs=False, fetch_url=no_web, say=lambda _: None, stdin=stdin)
+        assert opened.document.content == DOCUMENT.encode()

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from apiloom.app.folders import entry_document
 from apiloom.app.sources import MISSING
 from apiloom.app.watch import Watched, outrun
 
@@ -39,3 +40,36 @@ def test_a_file_that_was_missing_is_watched_and_found_when_it_comes(tmp_path: Pa
     file.write_text("{}")
     assert outrun([served])
     assert Watched.of([served]).state != watched.state
+
+
+def folder_source(folder: Path) -> Any:
+    entry = entry_document(folder)
+    return SimpleNamespace(reads={str(entry): digest(entry.read_text())}, source=str(folder), location=str(entry))
+
+
+def looks(watched: Watched) -> list[bool]:
+    """What three looks in a row find."""
+    (folder,) = watched.folders
+    return [folder.chosen_anew() for _ in range(3)]
+
+
+def test_a_better_entry_document_in_a_watched_folder_is_noticed_once_it_has_stopped_changing(tmp_path: Path) -> None:
+    (tmp_path / "pets.yaml").write_text("openapi: 3.1.0")
+    served = folder_source(tmp_path)
+    watched = Watched.of([served])
+    assert looks(watched) == [False, False, False]
+    (tmp_path / "notes.yaml").write_text("a: 1")
+    assert looks(watched) == [False, False, False]
+    assert not outrun([served])
+    (tmp_path / "openapi.yaml").write_text("openapi: 3.1.0")
+    assert looks(watched) == [False, True, False]
+    assert outrun([served])
+    assert not outrun([folder_source(tmp_path)])
+
+
+def test_a_choice_that_became_unclear_is_noticed_too(tmp_path: Path) -> None:
+    (tmp_path / "pets.yaml").write_text("openapi: 3.1.0")
+    watched = Watched.of([folder_source(tmp_path)])
+    looks(watched)
+    (tmp_path / "cats.yaml").write_text("openapi: 3.1.0")
+    assert looks(watched) == [False, True, False]

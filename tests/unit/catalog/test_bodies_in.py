@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from apiloom.catalog.bodies_in import MAX_FIELDS
+from apiloom.catalog.storage import tool_from_json, tool_to_json
 from apiloom.catalog.tool import BoundBody, LedgerLine, Tool
 from support.catalogs import OK, catalog_of, strict_of, tool_with_body, view_of
 
@@ -252,3 +253,85 @@ def test_a_tag_tells_members_of_a_union_apart() -> None:
     members = view_of(tool, catalog)["properties"]["body"]["anyOf"]
     assert [one["properties"]["kind"]["enum"] for one in members] == [["feline"], ["Dog"]]
     assert all("kind" in one["required"] for one in members)
+
+
+def test_a_media_type_that_takes_something_else_is_an_argument_of_its_own() -> None:
+    file = {"type": "object", "properties": {"f": {"type": "string", "format": "binary"}}}
+    tool, _ = sent_as(
+        {
+            "multipart/form-data": {"schema": file},
+            "application/json": {"schema": {"type": "object", "properties": {"url": TEXT}, "required": ["url"]}},
+            "application/vnd.x+json": {"schema": {"type": "object", "properties": {"x": TEXT}}},
+            "*/*": {"schema": {"type": "array"}},
+        }
+    )
+    assert tool is not None
+    assert [one.name for one in tool.arguments] == ["url", "body_vnd_x_json", "body_multipart"]
+    assert tool.input_schema["anyOf"] == [  # type: ignore[index]
+        {"required": ["url"]},
+        {"required": ["body_vnd_x_json"]},
+        {"required": ["body_multipart"]},
+    ]
+    assert [(one.media_type, one.whole) for one in body_of(tool).others] == [
+        ("application/vnd.x+json", "body_vnd_x_json"),
+        ("multipart/form-data", "body_multipart"),
+    ]
+
+
+def test_a_media_type_with_the_same_schema_is_no_choice() -> None:
+    same = {"schema": {"type": "object", "properties": {"a": TEXT}}}
+    tool, _ = sent_as({"application/json": same, "application/xml": same, "application/x-www-form-urlencoded": same})
+    assert tool is not None
+    assert [one.name for one in tool.arguments] == ["a"]
+    assert body_of(tool).others == ()
+
+
+def test_of_two_media_types_with_one_schema_the_one_that_takes_its_files_goes_first() -> None:
+    same = {"schema": {"type": "object", "properties": {"a": {"type": "string", "format": "binary"}}}}
+    tool, _ = sent_as({"application/json": same, "multipart/form-data": same})
+    assert tool is not None
+    assert body_of(tool).media_type == "multipart/form-data"
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        ({}, "binary"),
+        ({"description": "A name."}, "value"),
+        ({"type": "string", "contentEncoding": "binary"}, "binary"),
+        ({"type": "string", "contentEncoding": "base64"}, "value"),
+        ({"type": "array", "items": {"type": "string", "contentEncoding": "binary"}}, "binaries"),
+    ],
+)
+def test_a_part_that_is_bytes_is_a_file(schema: dict[str, Any], kind: str) -> None:
+    tool, _ = sent_as({"multipart/form-data": {"schema": {"type": "object", "properties": {"f": schema}}}})
+    assert tool is not None
+    assert body_of(tool).fields[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"application/xml": {"schema": {"$ref": "#/components/schemas/Node"}}},
+        {"multipart/mixed": {"schema": {"type": "array", "prefixItems": [{"type": "object"}, {}]}}},
+        {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"n": {"$ref": "#/components/schemas/Node"}}},
+                "encoding": {"n": {"contentType": "text/xml", "headers": {"X": {"schema": {"const": "y"}}}}},
+            },
+            "text/plain": {"schema": {"type": "string", "maxLength": 3}},
+        },
+    ],
+)
+def test_every_form_of_a_body_survives_being_kept(content: dict[str, Any]) -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}, "v": TEXT}}
+    parameters = [
+        {
+            "name": "q",
+            "in": "querystring",
+            "content": {"application/x-www-form-urlencoded": {"schema": {}, "encoding": {"a": {"style": "form"}}}},
+        }
+    ]
+    operation = {"requestBody": {"required": True, "content": content}, "parameters": parameters, "responses": OK}
+    tool = next(iter(catalog_of({"/a": {"post": operation}}, {"Node": node}).tools.values()))
+    assert tool_from_json(tool_to_json(tool)) == tool

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiloom.catalog.build import build_catalog
@@ -141,11 +141,6 @@ def test_arguments_keep_their_names_when_others_join_or_leave() -> None:
     assert arguments(catalog, "put") == {
         "id": "body /id",
         "id_query": "query id",
-        "name_header": "header name",
-        "pet": "path pet",
-    } or arguments(catalog, "put") == {
-        "id": "body /id",
-        "id_query": "query id",
         "name": "header name",
         "pet": "path pet",
     }
@@ -245,6 +240,7 @@ def paths_of(document: dict[str, Any]) -> Paths:
     return paths
 
 
+@settings(max_examples=60)
 @given(DOCUMENTS, DOCUMENTS, st.randoms(use_true_random=False))
 def test_adding_and_reordering_operations_renames_nothing(before: Any, more: Any, chance: Any) -> None:
     first, _ = versions(paths_of(before))
@@ -258,6 +254,7 @@ def test_adding_and_reordering_operations_renames_nothing(before: Any, more: Any
         assert arguments(second, name) == arguments(first, name)
 
 
+@settings(max_examples=60)
 @given(st.lists(DOCUMENTS, min_size=2, max_size=4))
 def test_no_published_name_ever_comes_to_stand_for_another_operation(documents: Any) -> None:
     pins: tuple[Pin, ...] = ()

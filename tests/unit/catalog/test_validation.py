@@ -8,8 +8,9 @@ import pytest
 from apiloom.catalog.objects import object_shape
 from apiloom.catalog.patterns import for_checking, for_showing, length_of
 from apiloom.catalog.shapes import flat
-from apiloom.catalog.validation import answer_schema, request_schema
-from support.catalogs import strict_of, tool_with_body
+from apiloom.catalog.validation import MOST_SHOWN, answer_schema, request_schema
+from apiloom.catalog.views import render_tool
+from support.catalogs import OK, catalog_of, strict_of, tool_with_body
 
 
 def accepts(schema: Any, value: Any) -> bool:
@@ -163,3 +164,29 @@ def test_a_pattern_that_counts_far_is_held_against_short_texts_only() -> None:
     validator = jsonschema_rs.Draft202012Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
     assert not validator.is_valid("a" * 500)
     assert validator.is_valid("a" * 1_000_000)
+
+
+def test_a_parameter_is_sent_even_where_its_type_is_read_only() -> None:
+    schemas = {"Number": {"type": "integer", "readOnly": True}}
+    number = {"name": "n", "in": "path", "required": True, "schema": {"$ref": "#/components/schemas/Number"}}
+    catalog = catalog_of({"/a/{n}": {"get": {"parameters": [number], "responses": OK}}}, schemas)
+    (tool,) = catalog.tools.values()
+    assert not strict_of(tool, catalog).is_valid({})
+    full = render_tool(tool, catalog.schemas, profile="full", with_output=False)["inputSchema"]
+    assert (list(full["properties"]), full["required"]) == (["n"], ["n"])
+
+
+def test_a_shown_schema_names_far_definitions_and_shows_near_ones() -> None:
+    long = {"type": "object", "properties": {f"a{number}": {"type": "string"} for number in range(100)}}
+    pool: dict[str, Any] = {"Near": long, "Deep0": long}
+    for number in range(1, 100):
+        pool[f"Deep{number}"] = {**long, "allOf": [{"$ref": f"#/$defs/Deep{number - 1}"}]}
+    schema = {"properties": {"deep": {"$ref": "#/$defs/Deep99"}, "near": {"$ref": "#/$defs/Near"}}}
+    shown: Any = request_schema(schema, pool, shown=True)
+    assert shown["$defs"]["Near"] == long
+    assert len(str(shown)) < 2 * MOST_SHOWN
+    assert "Deep0" not in shown["$defs"]
+    whole: Any = request_schema(schema, pool)
+    assert len(whole["$defs"]) == 101
+    assert jsonschema_rs.Draft202012Validator(shown).is_valid({"deep": {"a1": "x"}})
+    assert shown == request_schema({"properties": dict(reversed(schema["properties"].items()))}, pool, shown=True)

@@ -34,7 +34,18 @@ def member(schema: Any, schemas: dict[str, Any] | None = None, *, profile: str =
         ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "description": "Greater than 0."}),
         ({"type": "number", "multipleOf": 5}, {"type": "number", "description": "A multiple of 5."}),
         ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
-        ({"type": ["string", "integer"]}, {"type": "string"}),
+        ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+        (
+            {
+                "oneOf": [
+                    {"type": "integer"},
+                    {"type": "number"},
+                    {"type": "string", "format": "date"},
+                    {"type": "string"},
+                ]
+            },
+            {"anyOf": [{"type": "string"}, {"type": "number"}]},
+        ),
         ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
         ({"type": "string", "format": "date"}, {"type": "string", "description": "Written YYYY-MM-DD."}),
         (
@@ -48,7 +59,10 @@ def member(schema: Any, schemas: dict[str, Any] | None = None, *, profile: str =
         ({"type": "string", "default": "a", "enum": ["a"]}, {"type": "string", "enum": ["a"], "default": "a"}),
         ({"type": "string", "default": "b", "enum": ["a"]}, {"type": "string", "enum": ["a"]}),
         ({"allOf": [{"type": "string"}], "description": "D"}, {"description": "D", "type": "string"}),
-        ({"anyOf": [{"type": "string", "format": "date"}, {"type": "integer"}]}, {"type": "string"}),
+        (
+            {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "string"}, {"type": "boolean"}]},
+            {"anyOf": [{"type": "string", "description": "Known values: a."}, {"type": "boolean"}]},
+        ),
         ({"enum": ["a", "b", "b"]}, {"type": "string", "enum": ["a", "b"]}),
         ({"oneOf": [{"const": "a"}, {"enum": ["b"]}]}, {"type": "string", "enum": ["a", "b"]}),
         ({"properties": {"a": {"type": "boolean"}}}, {"type": "object", "properties": {"a": {"type": "boolean"}}}),
@@ -327,3 +341,20 @@ def test_members_named_like_keywords_are_members(name: str) -> None:
     strict = strict_of(tool, catalog)
     assert strict.is_valid({"x": {name: 1}})
     assert not strict.is_valid({"x": {name: "text"}})
+
+
+def test_a_parameter_of_several_scalar_types_is_a_text_since_it_is_sent_as_one() -> None:
+    parameter = {"name": "q", "in": "query", "schema": {"type": ["string", "integer"], "description": "D"}}
+    catalog = catalog_of({"/a": {"get": {"parameters": [parameter], "responses": OK}}})
+    (tool,) = catalog.tools.values()
+    for profile in ("intersection", "anthropic"):
+        shown = render_tool(tool, catalog.schemas, profile=profile, with_output=False)["inputSchema"]["properties"]
+        assert shown["q"] == {"type": "string", "description": "D"}
+
+
+def test_lists_in_lists_end_in_one_that_fits() -> None:
+    schemas = {"Lists": {"type": "array", "items": {"$ref": "#/components/schemas/Lists"}}}
+    shown = member({"$ref": "#/components/schemas/Lists"}, schemas)
+    while shown["items"]["type"] == "array":
+        shown = shown["items"]
+    assert (shown["maxItems"], shown["description"]) == (0, "Nested further.")

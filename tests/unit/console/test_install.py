@@ -542,3 +542,26 @@ def test_a_pipe_or_a_circle_of_links_in_place_of_the_file_is_told_without_waitin
     path.symlink_to(path)
     assert Desk(tmp_path).run("install", "cursor", "x.yaml") == 1
     assert "circle" in capsys.readouterr().err
+
+
+def test_two_documents_of_one_title_have_variables_of_their_own(tmp_path):
+    here = {"APILOOM_BOOKSHOP_AUTH_SHOP_KEY": "1", "APILOOM_BOOKSHOP2_AUTH_SHOP_KEY": "2"}
+    assert Desk(tmp_path, environment=here).run("install", "codex", "a.yaml", "b.yaml") == 0
+    assert servers_of("codex", tmp_path / PLACES["codex"])["apiloom"]["env_vars"] == sorted(here)
+
+
+def test_every_option_about_the_api_is_written_into_the_command(tmp_path):
+    words = ["--server", "2", "--variable", "region=eu", "--header", "Notion-Version=2022-06-28"]
+    words += ["--trust", "https://files.example", "--auth", "header:X-A", "--auth", "query:b"]
+    assert Desk(tmp_path).run("install", "cursor", "x.yaml", *words) == 0
+    args = servers_of("cursor", tmp_path / PLACES["cursor"])["bookshop"]["args"]
+    assert args[args.index("--stdio") + 1 :] == words
+
+
+def test_a_path_in_another_encoding_is_told_as_what_it_is(tmp_path, capsys):
+    source = os.fsdecode(b"p\xe9ts.yaml")
+    assert Desk(tmp_path).run("install", "cursor", source) == 2
+    told = capsys.readouterr().err
+    assert "is not named in UTF-8" in told
+    assert "rename it" in told
+    assert not (tmp_path / "home").exists()

@@ -45,6 +45,18 @@ def test_a_program_is_told_where_the_server_is_on_one_line_of_json(tmp_path, cap
     assert err == "a credential is missing\n"
 
 
+def test_what_is_for_one_source_names_it(tmp_path):
+    desk = Desk(tmp_path)
+    words = "--base-url https://all --base-url pets:http://localhost:1 --server pets:2 --variable region=eu"
+    words += " --header pets:X-Version=3 --header shop:X-Version=4 --trust pets:https://files"
+    assert desk.run("serve", "a.yaml", *words.split()) == 0
+    _, _, options, _ = desk.asked[0]
+    assert (options.base_url, options.base_urls) == ("https://all", ("pets:http://localhost:1",))
+    assert (options.servers, options.variables) == (("pets:2",), ("region=eu",))
+    assert options.headers == ("pets:X-Version=3", "shop:X-Version=4")
+    assert options.trusted == ("pets:https://files",)
+
+
 def test_every_option_reaches_the_house(tmp_path):
     desk = Desk(tmp_path, served=7)
     words = "--http 0.0.0.0:0 --open --public-url https://x.example --base-url http://api --name shop"
@@ -130,6 +142,12 @@ def test_an_existing_path_wins_over_a_prefix(tmp_path):
         ["--auth", "oauth"],
         ["--auth", "header:"],
         ["--auth", "header:X Y"],
+        ["--base-url", "https://a", "--base-url", "https://b"],
+        ["--base-url", "pets:ftp://a"],
+        ["--header", "X-Version"],
+        ["--header", "=1"],
+        ["--variable", "region"],
+        ["--trust", "files.example"],
         ["--timeout", "0"],
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from pyreqwest.http import Url
 
 from apiloom.base.errors import DesignError
-from apiloom.catalog.servers import BaseUrl, resolve_origin
+from apiloom.catalog.servers import BaseUrl, choose_server, resolve_origin
 from apiloom.model.api import Server, ServerVariable
 from apiloom.net.target import plain_origin
 
@@ -287,3 +287,71 @@ def test_a_server_that_waits_for_a_value_is_not_passed_over():
     servers = [Server(url="https://{tenant}.example"), Server(url="https://sandbox.example")]
     with pytest.raises(DesignError, match="'tenant' has no value"):
         resolve_origin(servers)
+
+
+LISTED = [
+    Server(url="https://api.example", description="Production"),
+    Server(url="https://eu.example", description="Production  in Europe"),
+    Server(url="https://sandbox.example/v1", description="Sandbox"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "url"),
+    [
+        ("1", "https://api.example"),
+        ("3", "https://sandbox.example/v1"),
+        ("sandbox", "https://sandbox.example/v1"),
+        ("production", "https://api.example"),
+        ("europe", "https://eu.example"),
+        ("https://eu.example", "https://eu.example"),
+        ("eu.", "https://eu.example"),
+    ],
+)
+def test_a_server_is_chosen_by_number_name_or_url(wanted: str, url: str):
+    assert choose_server(LISTED, wanted).url == url
+
+
+@pytest.mark.parametrize("wanted", ["0", "4", "99999999999", "prod", "x", ""])
+def test_a_choice_that_fits_none_or_several_is_told_with_what_there_is(wanted: str):
+    with pytest.raises(DesignError) as told:
+        choose_server(LISTED, wanted)
+    assert told.value.code == "server.choice"
+    assert "3 is https://sandbox.example/v1 (Sandbox)" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("tenant", "yourcompany"),
+        ("host", "your-domain.example.com"),
+        ("store", "my-store"),
+        ("x", "{x}"),
+        ("x", "<subdomain>"),
+        ("shard", "shard"),
+        ("x", "example"),
+        ("x", "XXXX"),
+        ("x", "tenant"),
+    ],
+)
+def test_a_host_that_is_only_a_stand_in_is_asked_for(name: str, default: str):
+    variables = {name: ServerVariable(default=default, description="What your address begins with.")}
+    with pytest.raises(DesignError, match="stand-in") as told:
+        templated(f"https://{{{name}}}.desk.example/v1", variables)
+    assert f"begins with.; give it with --variable {name}=VALUE, or say" in told.value.hint
+    assert (
+        templated(f"https://{{{name}}}.desk.example/v1", variables, **{name: "acme"}) == "https://acme.desk.example/v1"
+    )
+
+
+@pytest.mark.parametrize("default", ["api", "eu", "demo", "us-east-1", "localhost", "my.api", "v1", "www", "maya"])
+def test_a_real_default_is_taken(default: str):
+    assert templated("https://{x}.desk.example", {"x": ServerVariable(default=default)}).startswith(
+        f"https://{default}"
+    )
+
+
+def test_a_stand_in_outside_the_host_or_in_a_list_is_the_documents_own_matter():
+    assert templated("https://api.example/{tenant}", {"tenant": ServerVariable(default="tenant")})
+    listed = ServerVariable(default="tenant", enum=("tenant", "other"))
+    assert templated("https://{tenant}.api.example", {"tenant": listed}) == "https://tenant.api.example"

@@ -202,3 +202,41 @@ def test_parameters_that_are_no_list_are_read_or_quarantined() -> None:
     assert parameter(read({"paths": {"/a": {"get": {"parameters": single}}}}), "GET /a", "p")
     assert parameter(read({"paths": {"/a": {"get": {"parameters": {"p": single}}}}}), "GET /a", "p")
     assert list(quarantined(read({"paths": {"/a": {"get": {"parameters": "p"}}}}))) == ["GET /a"]
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "slashes", "reserved"),
+    [
+        ("/a/{p}", {}, False, False),
+        ("/a/{+p}", {}, True, True),
+        ("/a/{p+}", {}, True, True),
+        ("/a/{p:path}", {}, True, False),
+        ("/a/{p:.*}", {}, True, False),
+        ("/a/{p:[0-9]+}", {}, False, False),
+        ("/a/{p}", {"x-ms-skip-url-encoding": True}, True, True),
+        ("/a/{p}", {"x-apiloom-slashes": True}, True, False),
+        ("/a/{p}", {"allowReserved": True}, False, True),
+    ],
+)
+def test_a_path_value_keeps_its_slashes_where_the_document_says_so(
+    key: str, given: dict[str, Any], slashes: bool, reserved: bool
+) -> None:
+    raw = {"name": "p", "in": "path", "required": True, "schema": {"type": "string"}, **given}
+    found = parameter(one(raw, key), f"GET {key}", "p")
+    assert (found.slashes, found.allow_reserved) == (slashes, reserved)
+
+
+@pytest.mark.parametrize(
+    ("given", "nesting"),
+    [({}, ""), ({"x-apiloom-nesting": "dots"}, "dots"), ({"x-apiloom-nesting": "empty"}, "empty")],
+)
+def test_a_parameter_says_how_nested_names_are_spelled(given: dict[str, Any], nesting: str) -> None:
+    found = one({"name": "p", "in": "query", "schema": {}, **given})
+    assert parameter(found, "GET /a", "p").nesting == nesting
+
+
+@pytest.mark.parametrize("wrong", ["commas", 7, ["dots"], {"a": 1}])
+def test_an_unknown_spelling_of_nesting_is_told_and_brackets_are_taken(wrong: Any) -> None:
+    found = one({"name": "p", "in": "query", "schema": {}, "x-apiloom-nesting": wrong})
+    assert parameter(found, "GET /a", "p").nesting == ""
+    assert "parameter.style" in codes(found)

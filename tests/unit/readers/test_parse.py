@@ -32,7 +32,7 @@ def refusal(content: str | bytes) -> DesignError:
         ("a: 1:20\nb: 190:20:30", {"a": "1:20", "b": "190:20:30"}),
         ("a: 1_000\nb: [1_0, 2]\nc: {d: 1_0.5}", {"a": "1_000", "b": ["1_0", 2], "c": {"d": "1_0.5"}}),
         ("a: 0b11\nb: 0X1F", {"a": "0b11", "b": "0X1F"}),
-        ("a: 0o17\nb: 0x1F\nc: 0", {"a": 15, "b": 31, "c": 0}),
+        ("a: 0o17\nb: 0x1F\nc: 0777", {"a": 15, "b": 31, "c": 777}),
         ("a: 12345678901234567890123", {"a": 12345678901234567890123}),
         ("a: true\nb: ~\nc: null\nd: 1.5", {"a": True, "b": None, "c": None, "d": 1.5}),
         ("a: =\nb: <<", {"a": "=", "b": "<<"}),
@@ -44,21 +44,45 @@ def test_yaml_values_mean_what_yaml_1_2_says(text: str, meaning: object) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "meaning"),
+    ("text", "number"),
     [
-        ("a: 0777\nb: [007, 00]\nc: {d: 01}", {"a": "0777", "b": ["007", "00"], "c": {"d": "01"}}),
-        ("a: 0.50\nb: 0\nc: -0\nd: 10", {"a": 0.5, "b": 0, "c": 0, "d": 10}),
-        ("a: 2001-01-01\nb: 01:30\nc: x 01 y", {"a": "2001-01-01", "b": "01:30", "c": "x 01 y"}),
-        ("x:\n  api-version: 1.10\n  version: 1.1", {"x": {"api-version": 1.1, "version": 1.1}}),
-        (
-            "info: {title: x, version: 1.10, y: 1}\nversion: 2.00",
-            {"info": {"title": "x", "version": "1.10", "y": 1}, "version": "2.00"},
-        ),
-        ("a: 'version: 1.10'\nb: |\n  version: 1.10\n", {"a": "version: 1.10", "b": "version: 1.10\n"}),
+        ("0777", 777),
+        ("01234", 1234),
+        ("1.10", 1.1),
+        ("0.50", 0.5),
+        ("10.00", 10.0),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("-1.50", -1.5),
     ],
 )
-def test_digits_are_kept_where_a_number_would_lose_them(text: str, meaning: object) -> None:
-    assert tree(text) == meaning
+def test_a_number_that_may_be_meant_as_text_remembers_how_it_was_spelled(text: str, number: float) -> None:
+    for value in (
+        tree(f"default: {text}")["default"],
+        tree(f"a: {{const: {text}}}")["a"]["const"],
+        tree(f"enum:\n- x\n- {text}\n")["enum"][1],
+        tree(f"enum: [a, {text}, b]")["enum"][1],
+        tree(f"info:\n  version: {text}  # why\n")["info"]["version"],
+    ):
+        assert value == number
+        assert str(value) == text
+    for value in (tree(f"a: {text}")["a"], tree(f"[{text}]")[0], tree(f"default: {{a: {text}}}")["default"]["a"]):
+        assert value == number
+        assert type(value) in (int, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("a: 2001-01-01\ndefault: 01:30\nc: x 01 y", {"a": "2001-01-01", "default": "01:30", "c": "x 01 y"}),
+        ("default: '1.10'\nversion: |\n  1.10\n", {"default": "1.10", "version": "1.10\n"}),
+        ("default: 1.1\nconst: 10\nenum: [2.0]", {"default": 1.1, "const": 10, "enum": [2.0]}),
+    ],
+)
+def test_other_values_are_what_they_are(text: str, meaning: object) -> None:
+    found = tree(text)
+    assert found == meaning
+    assert {key: type(value) for key, value in found.items()} == {key: type(value) for key, value in meaning.items()}
 
 
 @pytest.mark.parametrize(
@@ -271,3 +295,21 @@ def test_keys_that_are_no_scalars_never_raise_anything_else(text: str) -> None:
         assert isinstance(tree(text), dict | list)
     except DesignError as error:
         assert error.code == "document.not_yaml"  # noqa: PT017 - either is right, nothing else is
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "http://x", // the first\n "b": [1, /* two */ 2], }',
+        '// head\n{"a": "http://x", "b": [1, 2,]} // end',
+        '/* "a": 0, */ {"a": "http://x", "b": [1, 2] /**/}',
+    ],
+)
+def test_comments_in_json_are_passed_over_and_told(text: str) -> None:
+    found, findings = parse(text.encode(), "x")
+    assert found == {"a": "http://x", "b": [1, 2]}
+    assert [finding.code for finding in findings] == ["document.comments"]
+
+
+def test_what_looks_like_a_comment_inside_a_text_is_text() -> None:
+    assert tree('{"a": "// x", "b": "/* y */,]", }') == {"a": "// x", "b": "/* y */,]"}

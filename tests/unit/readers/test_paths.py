@@ -209,3 +209,20 @@ def test_responses_keep_their_statuses_and_lose_only_the_bad_ones() -> None:
     ]
     assert found["500"].media == ()
     assert {"response.status", "reference.dangling"} <= codes(model)
+
+
+def test_a_path_with_more_placeholders_than_any_real_one_is_set_aside_in_few_words() -> None:
+    path = "".join(f"/{{p{number}}}" for number in range(3000))
+    model = read({"paths": {path: {method: {} for method in ("get", "put", "post", "delete")}}})
+    assert len(model.unreadable) == 4
+    assert "its path has over" in model.unreadable[0].reason
+    assert sum(len(one.message) + len(one.pointer) for one in model.findings()) < 20 * len(path)
+
+
+def test_undeclared_placeholders_are_all_added_and_the_first_few_are_told() -> None:
+    path = "".join(f"/{{p{number}}}" for number in range(100))
+    model = read({"paths": {path: {"get": {}}}})
+    assert len(operation(model, f"GET {path}").shape.parameters) == 100
+    found = [one.message for one in model.findings() if one.code == "path.undeclared"]
+    assert len(found) == 9
+    assert any("further parameters" in message for message in found)

@@ -141,7 +141,7 @@ class Converter:
         if "enum" in raw:
             self._enum(raw, out, spot)
         for key in ("default", "const"):
-            if type(out.get(key)) is str:
+            if key in out:
                 out[key] = keywords.fitting(out[key], out.get("type"))
         if "items" in raw and type(raw["items"]) is list:
             self._tuple(raw, out, spot, depth)

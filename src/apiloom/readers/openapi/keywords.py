@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apiloom.base import json
+from apiloom.readers.spelled import plain
 
 
 class _Dropped:
@@ -167,13 +168,14 @@ def members(value: Any) -> tuple[Any, str]:
 
 def values(value: Any, kind: Any) -> tuple[Any, str]:
     """The value of ``enum``: distinct, and of the schema's one scalar type where the text says the same."""
+    message = ""
+    if isinstance(value, str | int | float):
+        value, message = [value], "enum is a single value; it was read as a list of one"
     if not isinstance(value, list):
-        if isinstance(value, str | int | float):
-            return [value], "enum is a single value; it was read as a list of one"
         return DROP, "enum is not a list; it was left out" if value is not None else ""
     if not value:
         return DROP, "enum is empty; it was left out"
-    message = ""
+    kind = _only(kind)
     if kind == "string" and not all(isinstance(item, str) or item is None for item in value):
         value = [_as_text(item) for item in value]
         message = "enum values of a text are not texts; they were read as texts"
@@ -182,6 +184,7 @@ def values(value: Any, kind: Any) -> tuple[Any, str]:
         if all(number is not None for number in numbers):
             value = numbers
             message = "enum values of a number are texts; they were read as numbers"
+    value = plain(value)
     first: dict[object, Any] = {}
     for item in value:
         first.setdefault(_identity(item), item)
@@ -192,11 +195,20 @@ def values(value: Any, kind: Any) -> tuple[Any, str]:
 
 
 def fitting(value: Any, kind: Any) -> Any:
-    """A default or constant in the schema's own type where the text says the same: YAML leaves ``007`` as text."""
-    if isinstance(value, str) and kind in ("integer", "number"):
+    """A default or constant in the schema's own type where the text says the same."""
+    wanted = _only(kind)
+    if wanted == "string":
+        return plain(_as_text(value))
+    if wanted in ("integer", "number") and isinstance(value, str):
         number = _as_number(value)
-        return number if number is not None and (kind == "number" or isinstance(number, int)) else value
-    return value
+        return number if number is not None and (wanted == "number" or isinstance(number, int)) else value
+    return plain(value)
+
+
+def _only(kind: Any) -> Any:
+    """The one type beside null, if there is one."""
+    others = [name for name in kind if name != "null"] if isinstance(kind, list) else [kind]
+    return others[0] if len(others) == 1 else None
 
 
 def _as_text(item: Any) -> Any:

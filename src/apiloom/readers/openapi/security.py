@@ -6,9 +6,11 @@ import re
 from typing import Any, Literal, cast
 
 from apiloom.model.api import SecurityNeed, SecurityScheme
+from apiloom.model.security import CHALLENGED
 from apiloom.model.variables import variable_name
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Dangling, Spot
+from apiloom.readers.spelled import plain
 
 _FLOWS = {
     "implicit": "implicit",
@@ -19,9 +21,6 @@ _FLOWS = {
 """Swagger 2.0's names of OAuth flows, by those of OpenAPI 3."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
-_CHALLENGED = frozenset({"digest", "hoba", "mutual", "negotiate", "ntlm", "dpop", "scram-sha-1", "scram-sha-256"})
-"""HTTP schemes whose proof is made anew for each request."""
-
 _KINDS = {kind.lower(): kind for kind in ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")}
 
 
@@ -52,14 +51,14 @@ def _note_how(reading: Reading, scheme: SecurityScheme, spot: Spot) -> None:
     if scheme.kind == "oauth2":
         flows = ", ".join(sorted(scheme.details.get("flows", ()))) or "no flow named"
         message = f'"{name}" is OAuth 2 ({flows[:120]}): obtain an access token yourself and give it in {variable}'
-        reading.note("note", "security.oauth2", message, spot)
+        reading.note("note", "security.oauth", message, spot)
     elif scheme.kind == "openIdConnect":
         message = f'"{name}" is OpenID Connect: obtain an access token yourself and give it in {variable}'
         reading.note("note", "security.open_id_connect", message, spot)
     elif scheme.kind == "mutualTLS":
         message = f'"{name}" is a client certificate: name its PEM file in APILOOM_CLIENT_CERTIFICATE'
         reading.note("note", "security.mutual_tls", message, spot)
-    elif scheme.scheme in _CHALLENGED or scheme.details.get("signs"):
+    elif scheme.scheme in CHALLENGED or scheme.details.get("signs"):
         how = f"HTTP {scheme.scheme.capitalize()}" if scheme.scheme else str(scheme.details["signs"])[:60]
         message = f'"{name}" is {how}, which signs each request anew and is not supported; calls go out without it'
         reading.note("warning", "security.unsupported", message, spot)
@@ -109,7 +108,8 @@ def _oauth(raw: dict[str, Any]) -> dict[str, Any]:
         details["flows"] = {_FLOWS[raw["flow"]]: {key: raw[key] for key in members if key in raw}}
     if isinstance(raw.get("oauth2MetadataUrl"), str):
         details["oauth2MetadataUrl"] = raw["oauth2MetadataUrl"]
-    return details
+    kept: dict[str, Any] = plain(details)
+    return kept
 
 
 def read_security(reading: Reading, value: object, spot: Spot) -> tuple[SecurityNeed, ...] | None:
