@@ -46,7 +46,18 @@ class Blob:
     name: str = ""
 
 
-Content = Text | Blob
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A resource that the same principal can read: what is too large for a result. ``size`` is in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
+    description: str = ""
+
+
+Content = Text | Blob | Link
 
 
 @dataclass(slots=True, kw_only=True)

@@ -98,15 +98,8 @@ def build_route(policies: Sequence[Policy], backend: Backend) -> Route:
 def chain(policies: Sequence[Policy], proceed: Proceed) -> Proceed:
     """The policies around an answer, first one outermost. Built once for each route, in this one visible loop."""
     for policy in reversed(policies):
-        proceed = _around(policy, proceed)
+        proceed = policy(proceed)
     return proceed
-
-
-def _around(policy: Policy, proceed: Proceed) -> Proceed:
-    def step(call: Call) -> Awaitable[Outcome]:
-        return policy(call, proceed)
-
-    return step
 
 
 @dataclass(slots=True)

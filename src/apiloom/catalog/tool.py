@@ -135,6 +135,44 @@ class HttpBinding:
     accept: str = "*/*"
 
 
+PagingStyle = Literal["cursor", "url", "link", "offset", "page", "last_item"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """How an operation gives its answers page by page.
+
+    ``argument`` is the tool's own argument that says where a page begins (empty for ``url`` and ``link``), ``size`` the
+    one that says how long a page is (or empty). ``next`` is a JSON Pointer to the next cursor or URL in an answer, or
+    to the item's member whose value follows on (``last_item``). ``items`` points to the list in an answer; empty: the
+    answer is the list. ``more`` and ``total`` point to the flag that says whether there is more and to the number of
+    all items, or name a header as ``header:x-total-count``. ``first`` is the number of the first page or item.
+    ``rule`` names how it was detected, for people.
+    """
+
+    style: PagingStyle
+    argument: str = ""
+    size: str = ""
+    next: str = ""
+    items: str = ""
+    more: str = ""
+    total: str = ""
+    first: int = 0
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Arguments that apiloom adds to a tool, by what they do. Empty: the tool has none of that kind.
+
+    ``cursor`` takes back what ``next_cursor`` gave, ``max_items`` gathers pages, ``fields`` projects the answer.
+    """
+
+    cursor: str = ""
+    max_items: str = ""
+    fields: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
     """What a client may assume about a tool (MCP ToolAnnotations)."""
@@ -166,6 +204,8 @@ class Tool:
     operation: str
     arguments: tuple[Argument, ...]
     binding: HttpBinding
+    controls: Controls = Controls()
+    paging: Paging | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

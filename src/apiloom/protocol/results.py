@@ -129,6 +129,11 @@ def blob_block(data: bytes, mime_type: str, name: str) -> bytes:
     return b'{"type":"resource","resource":' + inner + b"}"
 
 
+def link_block(uri: str, name: str, mime_type: str, size: int) -> bytes:
+    """``ResourceLink``: what ``resources/read`` gives. ``size`` is in bytes."""
+    return json.dumps({"type": "resource_link", "uri": uri, "name": name, "mimeType": mime_type, "size": size})
+
+
 def progress(token: int | str, done: float, total: float | None, message: str) -> bytes:
     """Parameters of ``notifications/progress``."""
     said: dict[str, Any] = {"progressToken": token, "progress": done}

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, HouseFault
-from apiloom.calls.call import Call, Outcome, Text, refusal
+from apiloom.calls.call import Blob, Call, Outcome, Text, refusal
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.principal import Principal
 from apiloom.protocol import results
@@ -168,8 +168,10 @@ def _encoded(ask: Ask, outcome: Outcome) -> Answer:
             pieces.append(b",")
         if isinstance(content, Text):
             pieces += (results.TEXT_HEAD, json.quoted(content.text), results.TEXT_TAIL)
-        else:
+        elif isinstance(content, Blob):
             pieces.append(results.blob_block(content.data, content.mime_type, content.name))
+        else:
+            pieces.append(results.link_block(content.uri, content.name, content.mime_type, content.size))
     frame = results.call_frame(
         ask.card.imprints[ask.revision.name],
         ask.answer_to,

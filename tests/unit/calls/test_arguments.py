@@ -28,7 +28,7 @@ async def answer(arguments: dict[str, Any], schema: Any = SCHEMA) -> tuple[Outco
         return Outcome(content=(Text("done"),))
 
     policy = check_arguments("tag_pet", lambda: schema, ["id", "tags"])
-    return await policy(Call(tool="tag_pet", arguments=arguments), proceed), seen
+    return await policy(proceed)(Call(tool="tag_pet", arguments=arguments)), seen
 
 
 async def test_fitting_arguments_reach_the_backend_unchanged() -> None:

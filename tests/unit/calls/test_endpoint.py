@@ -44,9 +44,12 @@ async def test_policies_run_outermost_first_and_may_answer_themselves() -> None:
     order: list[str] = []
 
     def named(name: str, *, stop: bool = False):
-        async def policy(call: Call, proceed: Proceed) -> Outcome:
-            order.append(name)
-            return Outcome(content=(Text("stopped"),)) if stop else await proceed(call)
+        def policy(proceed: Proceed) -> Proceed:
+            async def step(call: Call) -> Outcome:
+                order.append(name)
+                return Outcome(content=(Text("stopped"),)) if stop else await proceed(call)
+
+            return step
 
         return policy
 
@@ -72,8 +75,11 @@ async def test_a_swap_wakes_everyone_who_waits_and_serves_the_new_endpoint() -> 
 
 
 async def test_a_preview_meets_the_same_policies_as_a_call() -> None:
-    async def refuse(call: Call, proceed: Proceed) -> Outcome:
-        return Outcome(content=(Text("no"),), failed=True) if call.arguments else await proceed(call)
+    def refuse(proceed: Proceed) -> Proceed:
+        async def step(call: Call) -> Outcome:
+            return Outcome(content=(Text("no"),), failed=True) if call.arguments else await proceed(call)
+
+        return step
 
     route = build_route((refuse,), Echo())
     assert (await route.preview(Call(tool="x", arguments={}))).structured == b'{"tool":"x"}'

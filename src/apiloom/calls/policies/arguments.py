@@ -41,11 +41,14 @@ def check_arguments(tool: str, schema: Callable[[], Schema], accepted: Sequence[
     validator: Any = None
     explainer: Any = None
 
-    def arguments(call: Call, proceed: Proceed) -> Awaitable[Outcome]:
-        nonlocal validator
-        if validator is None:
-            validator = compile_validator(tool, schema())
-        return proceed(call) if _is_valid(tool, validator, call.arguments) else unfit(call, proceed)
+    def policy(proceed: Proceed) -> Proceed:
+        def arguments(call: Call) -> Awaitable[Outcome]:
+            nonlocal validator
+            if validator is None:
+                validator = compile_validator(tool, schema())
+            return proceed(call) if _is_valid(tool, validator, call.arguments) else unfit(call, proceed)
+
+        return arguments
 
     async def unfit(call: Call, proceed: Proceed) -> Outcome:
         nonlocal explainer
@@ -57,7 +60,7 @@ def check_arguments(tool: str, schema: Callable[[], Schema], accepted: Sequence[
             return await proceed(replace(call, arguments=meant))
         return refusal(_told(tool, errors, call.arguments, accepted))
 
-    return arguments
+    return policy
 
 
 def without_branches(schema: Schema) -> Schema:

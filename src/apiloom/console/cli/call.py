@@ -11,7 +11,7 @@ import click
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError
-from apiloom.calls.call import Blob, Content, Outcome, Text
+from apiloom.calls.call import Blob, Content, Link, Outcome, Text
 from apiloom.console.cli.arguments import read_object, split_pairs, typed
 from apiloom.console.cli.options import SourceCommand, SourceWord, checked, debugging, read_options, reading
 from apiloom.console.cli.seat import NO, OK, UPSTREAM, USAGE, Seat, announce, write_bytes
@@ -134,6 +134,8 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
 def _part(part: Content) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
+    if isinstance(part, Link):
+        return {"type": "link", "uri": part.uri, "name": part.name, "mimeType": part.mime_type, "size": part.size}
     return {"type": "blob", "mimeType": part.mime_type, "name": part.name, "data": base64.b64encode(part.data).decode()}
 
 
@@ -159,6 +161,8 @@ def _print_content(seat: Seat, outcome: Outcome) -> None:
 def _told(part: Content) -> str:
     if isinstance(part, Text):
         return part.text
+    if isinstance(part, Link):
+        return f"[{part.size} bytes of {part.mime_type} at {part.uri}]"
     return f"[{len(part.data)} bytes of {part.mime_type}, written to a file by -o FILE]"
 
 
