@@ -151,6 +151,5 @@ def answer(method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]
 
 
 def same_json(left: bytes, right: bytes) -> bool:
-    """Whether two JSON texts say the same. The first, which came from outside, is always decoded."""
-    value = _decode(left)
-    return left == right or bool(value == _decode(right))
+    """Whether two JSON texts say the same. The second is known to be JSON, so equal bytes need no decoding."""
+    return left == right or bool(_decode(left) == _decode(right))
