@@ -60,10 +60,21 @@ class Start:
     pages: int
 
 
-async def _whole_list(port: int) -> tuple[int, int, int]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A whole list: its entries, its size on the wire, and the pages it came in."""
+
+    tools: list[msgspec.Raw]
+    size: int
+    pages: int
+
+
+async def whole_list(port: int, query: str = "") -> Listed:
+    """Every page of ``tools/list``."""
     ask = Ask("127.0.0.1", port)
     await ask.connect(time.perf_counter() + 10)
-    tools = size = pages = 0
+    tools: list[msgspec.Raw] = []
+    size = pages = 0
     cursor: str | None = None
     while True:
         params: dict[str, Any] = {
@@ -76,22 +87,25 @@ async def _whole_list(port: int) -> tuple[int, int, int]:
             params["cursor"] = cursor
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": pages, "method": "tools/list", "params": params})
         status, text = await ask.post(
-            b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nMcp-Method: tools/list\r\n"
+            b"POST /mcp%b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+            b"Mcp-Method: tools/list\r\n"
             b"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: %b\r\nContent-Length: %d\r\n\r\n%b"
-            % (port, MODERN.encode(), len(body), body)
+            % (query.encode(), port, MODERN.encode(), len(body), body)
         )
         if status != 200:
             raise SystemExit(f"tools/list answered {status}: {text[:500]!r}")
         page = msgspec.json.decode(text, type=Reply).result
-        tools, size, pages = tools + len(page.tools), size + len(text), pages + 1
+        tools += page.tools
+        size, pages = size + len(text), pages + 1
         cursor = page.nextCursor
         if cursor is None:
             ask.close()
-            return tools, size, pages
+            return Listed(tools, size, pages)
 
 
 @contextlib.contextmanager
-def _begun(document: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[bytes], float, int]]:
+def begun(document: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[bytes], float, int]]:
+    """A server of a document: its process, when it began, and its port."""
     command = [*apiloom(), "serve", str(document), "--http", "127.0.0.1:0", "--base-url", "http://127.0.0.1:9"]
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -121,8 +135,8 @@ def _begun(document: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[bytes
 
 def start(document: Path, cache: Path, *, keeps: bool) -> Start:
     """Start, list everything, end. With ``keeps`` the end waits until the compiled cache has been written."""
-    with _begun(document, cache) as (process, began, port):
-        tools, size, pages = asyncio.run(_whole_list(port))
+    with begun(document, cache) as (process, began, port):
+        listed = asyncio.run(whole_list(port))
         seconds = time.perf_counter() - began
         cpu = processor_seconds(process.pid)
         rest = memory(process.pid)
@@ -134,18 +148,18 @@ def start(document: Path, cache: Path, *, keeps: bool) -> Start:
             cpu=round(cpu, 2),
             peak_mb=round(peak, 1),
             rest_mb=round(rest, 1),
-            tools=tools,
-            size=size,
-            pages=pages,
+            tools=len(listed.tools),
+            size=listed.size,
+            pages=listed.pages,
         )
 
 
 def _settle(cache: Path) -> None:
-    """Wait until files in the cache exist and have stopped growing; bounded."""
+    """Wait until compiled catalogs in the cache exist and have stopped growing; bounded."""
     before: list[int] = []
     for _ in range(200):
         time.sleep(0.1)
-        sizes = sorted(path.stat().st_size for path in cache.rglob("*") if path.is_file())
+        sizes = sorted(path.stat().st_size for path in cache.rglob("*.catalog") if path.is_file())
         if sizes and sizes == before:
             return
         before = sizes

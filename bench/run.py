@@ -1,7 +1,7 @@
-"""The one door of the benchmarks: ``python bench/run.py [calls|cold|soak] [options]``.
+"""The one door of the benchmarks: ``python bench/run.py [calls|cold|sizes|soak] [options]``.
 
-Without a word it runs ``calls`` and then ``cold``, which is what ``make bench`` is. Each ends with 1 when one of its
-limits is broken; ``--report`` prints the limits without failing on them.
+Without a word it runs ``calls``, ``cold`` and ``sizes``, which is what ``make bench`` is. Each ends with 1 when one of
+its limits is broken; ``--report`` prints the limits without failing on them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("calls", "cold", "soak")
+PARTS = ("calls", "cold", "sizes", "soak")
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
         print(f"bench: {words[0]} is none of {', '.join(PARTS)}", file=sys.stderr)
         return 2
     code = 0
-    for part in words or ["calls", "cold"]:
+    for part in words or ["calls", "cold", "sizes"]:
         print(f"— {part} —", flush=True)
         script = Path(__file__).with_name(f"{part}.py")
         code = max(code, subprocess.run([sys.executable, str(script), *rest], check=False).returncode)

@@ -97,7 +97,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
         upstream = stack.enter_context(served("upstream", [sys.executable, str(HERE / "upstream.py"), "0"]))
-        command = [*apiloom(), "serve", str(HERE / "bench20.yaml"), "--http", "127.0.0.1:0"]
+        command = [*apiloom(), "serve", str(HERE / "bench20.yaml"), "--http", "127.0.0.1:0", "--result-tokens", "0"]
         server = stack.enter_context(
             served("apiloom", [*command, "--base-url", upstream.url], env={"APILOOM_CACHE": str(Path(folder))})
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import html
 import json
 import re
@@ -19,7 +20,7 @@ from apiloom.app.quick import Quick, build_quick
 from apiloom.base.errors import DesignError
 from apiloom.calls.call import Call
 from apiloom.console.house import Options
-from support.servers import modern, serving
+from support.servers import modern, post, serving
 from support.upstream import Answer, Seen, Upstream, upstream
 
 TOKEN = 'tok/en+"q\\z<&>0123456789'
@@ -130,6 +131,85 @@ def in_a_redirect(seen: Seen) -> Answer:
     return Answer(b"", status=302, headers=told)
 
 
+def in_events(seen: Seen) -> Answer:
+    events = [f"event: echo\nid: {n}\ndata: {text}\n\n" for n, text in enumerate(_texts(reflected(seen)))]
+    body = "".join(events) + f"data: {json.dumps(reflected(seen))}\n\n"
+    return Answer(body.encode(), content_type="text/event-stream")
+
+
+def in_lines(seen: Seen) -> Answer:
+    return Answer(
+        "".join(json.dumps(text) + "\n" for text in _texts(reflected(seen))).encode(),
+        content_type="application/x-ndjson",
+    )
+
+
+def in_parts(seen: Seen) -> Answer:
+    part = json.dumps(reflected(seen), ensure_ascii=False)
+    kinds = ("application/json", "text/plain; charset=utf-8", "application/octet-stream", "image/png")
+    parts = "".join(
+        f'--b\r\nContent-Type: {kind}\r\nContent-Disposition: x; filename="{KEY}"\r\n\r\n{part}\r\n' for kind in kinds
+    )
+    return Answer(f"{parts}--b--".encode(), content_type="multipart/mixed; boundary=b")
+
+
+def in_gzip(seen: Seen) -> Answer:
+    body = gzip.compress(json.dumps(reflected(seen)).encode())
+    return Answer(body, headers={"Content-Encoding": "gzip"})
+
+
+def in_another_charset(seen: Seen) -> Answer:
+    """EBCDIC: no byte of a secret is the one it has in ASCII."""
+    text = "\n".join(_texts(reflected(seen)))
+    return Answer(text.encode("cp037", "replace"), content_type="text/plain; charset=cp037")
+
+
+def in_utf_7(seen: Seen) -> Answer:
+    return Answer("\n".join(_texts(reflected(seen))).encode("utf-7"), content_type="text/plain; charset=utf-7")
+
+
+def in_headers_that_are_told(seen: Seen) -> Answer:
+    token, cookie = seen.headers["x-token"], quote(seen.headers["cookie"])
+    told = {
+        "Location": f"/made?at={seen.target}&token={quote(token)}",
+        "Link": f'<{seen.target}>; rel="next"; title="{quote(token)}"',
+        "Content-Location": seen.target,
+        "X-Request-Id": cookie,
+        "ETag": base64.b64encode(token.encode()).decode(),
+    }
+    return Answer({"made": True} if seen.method == "POST" else b"", status=201, headers=told)
+
+
+def in_limits_and_names(seen: Seen) -> Answer:
+    told = {
+        "X-RateLimit-Limit": KEY, "X-RateLimit-Remaining": "0", "Retry-After": KEY,
+        "Content-Disposition": f'attachment; filename="{KEY}.bin"',
+    }  # fmt: skip
+    return Answer(b"\x00\x01\x02", content_type="application/octet-stream", headers=told)
+
+
+def in_a_content_type(seen: Seen) -> Answer:
+    return Answer(b"\x00\x01", content_type=f"application/{KEY}; charset={KEY}")
+
+
+def in_an_error_page(seen: Seen) -> Answer:
+    page = (
+        f"<html><body><pre>{html.escape(json.dumps(reflected(seen)))}</pre><a href='{seen.target}'>x</a></body></html>"
+    )
+    return Answer(page.encode(), status=502, content_type="text/html")
+
+
+def in_an_unasked_coding(seen: Seen) -> Answer:
+    return Answer(json.dumps(reflected(seen)).encode(), headers={"Content-Encoding": KEY})
+
+
+def in_next_pages(seen: Seen) -> Answer:
+    """The way to the next page, as many APIs tell it: the URL that was asked for, key and all."""
+    more = f"https://{seen.headers['host']}{seen.target}&page=2"
+    answer = {"data": [1], "next": more, "links": {"next": more}, "next_cursor": f"{KEY}:2", "cursor": KEY}
+    return Answer(answer, headers={"Link": f'<{more}>; rel="next"'})
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
@@ -162,7 +242,27 @@ MIRRORS = [
     in_bytes,
     in_an_error,
     in_a_redirect,
+    in_events,
+    in_lines,
+    in_parts,
+    in_gzip,
+    in_headers_that_are_told,
+    in_limits_and_names,
+    in_a_content_type,
+    in_an_error_page,
+    in_an_unasked_coding,
+    in_next_pages,
+    in_another_charset,
+    in_utf_7,
 ]
+
+DECODED: dict[Any, Callable[[bytes], str]] = {
+    in_utf_16: lambda raw: raw.decode("utf-16"),
+    in_gzip: lambda raw: gzip.decompress(raw).decode(),
+    in_another_charset: lambda raw: raw.decode("cp037"),
+    in_utf_7: lambda raw: raw.decode("utf-7"),
+}
+"""Mirrors whose bytes show a secret only to one who decodes them."""
 
 
 def readings(raw: bytes) -> Iterator[str]:
@@ -252,13 +352,60 @@ def test_an_api_that_sends_back_what_it_was_sent_gives_no_credential_away(
         assert b"said by the model" in raw
 
 
+PAGED = {
+    "parameters": [{"name": "cursor", "in": "query", "schema": {"type": "string"}}],
+    "responses": {
+        "200": {
+            "description": "a page",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "items": {"type": "array", "items": {"type": "integer"}},
+                            "next_cursor": {"type": "string"},
+                        },
+                    }
+                }
+            },
+        }
+    },
+}
+
+
+def test_neither_pages_nor_progress_give_a_credential_away(tmp_path: Path) -> None:
+    def answer(seen: Seen) -> Answer:
+        more = f"{seen.target}&token={quote(seen.headers['x-token'])}"
+        said = {"items": [1], "next_cursor": f"{KEY} {seen.headers['x-token']}", **reflected(seen)}
+        return Answer(said, headers={"Link": f'<{more}>; rel="next"', "X-Page": KEY})
+
+    with upstream(answer) as it:
+        source = written(tmp_path, document(it.url, pages=PAGED))
+        with serving(source, "--credentials", written(tmp_path, GIVEN, "credentials")) as server:
+            arguments: dict[str, Any] = {}
+            for _ in range(3):
+                params = {"name": "pages", "arguments": arguments, "_meta": {"progressToken": "p"}}
+                body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+                reply = post(server.url, body, {"MCP-Protocol-Version": "2025-11-25"})
+                assert b"progressToken" in reply.body
+                for reading in readings(reply.body):
+                    assert not any(secret in reading for secret in secrets()), reading[:2000]
+                cursor = reply.value["result"]["structuredContent"].get("next_cursor")
+                arguments = {"cursor": cursor} if cursor else {}
+            assert not any(secret in server.said() for secret in secrets())
+            assert all(seen.headers["x-token"] == TOKEN for seen in it.seen)
+            # what the upstream is asked for next holds no second copy of a credential
+            assert not any(seen.target.count(KEY) > 1 for seen in it.seen)
+
+
 def test_the_eyes_of_this_test_see_a_secret_in_every_disguise() -> None:
-    seen = Seen("GET", f"/ask?key={KEY}", {"x-token": TOKEN, "authorization": "Basic bWU6eA=="}, b"")
+    given = {"x-token": TOKEN, "authorization": "Basic bWU6eA==", "cookie": "sid=1", "host": "127.0.0.1"}
+    seen = Seen("GET", f"/ask?key={KEY}", given, b"")
     for how in MIRRORS:
-        raw = json.dumps({"text": how(seen).encoded().decode("latin-1"), "headers": how(seen).headers}).encode()
-        if how is in_utf_16:
-            raw = how(seen).encoded().decode("utf-16").encode()
-        assert any(TOKEN in reading for reading in readings(raw)), how.__name__
+        said = how(seen)
+        body = DECODED.get(how, lambda raw: raw.decode("latin-1"))(said.encoded())
+        raw = json.dumps({"text": body, "headers": said.headers, "type": said.content_type}).encode()
+        assert any(secret in reading for reading in readings(raw) for secret in (TOKEN, KEY)), how.__name__
 
 
 def quick_of(folder: Path, value: Any, **options: Any) -> tuple[Quick, list[Loaded]]:
@@ -340,6 +487,24 @@ async def test_an_edited_document_cannot_move_credentials_to_another_server(tmp_
         await asked(quick, "more")
         await quick.sender.close()
         assert (signed(home), other.seen) == ([True, True], [])
+
+
+async def test_a_source_that_takes_the_title_of_another_one_gets_nothing_that_is_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APILOOM_GUARDED_AUTH_HEADER", "home-key")
+    with upstream(lambda _: Answer({})) as home, upstream(lambda _: Answer({})) as evil:
+        options = Options(cache=False)
+        theirs = {**guarded(evil.url), "info": {"title": "Harmless", "version": "1"}}
+        sources = [written(tmp_path, theirs, "evil.json"), written(tmp_path, guarded(home.url), "home.json")]
+        quick = build_quick(options, lambda _: None)
+        quick.put([Reading(lambda _: None).connector(source, options) for source in sources])
+        written(tmp_path, guarded(evil.url), "evil.json")
+        quick.put([Reading(lambda _: None).connector(source, options) for source in sources])
+        await asked(quick, "harmless_home")
+        await asked(quick, "guarded_home")
+        await quick.sender.close()
+        assert (signed(home), signed(evil)) == ([True], [False])
 
 
 async def test_the_base_url_holds_whatever_an_edited_document_says(tmp_path: Path) -> None:

@@ -66,8 +66,11 @@ def arguments(api: Any, tool: Any) -> Iterator[dict[str, Any]]:
     """Arguments for a tool, valid by its canonical schema: the required ones; then also those that may be left out.
 
     Where a body must have one of several sets of members, giving all of them may be more than the document allows.
+    What the house adds to a tool is no part of a request.
     """
     schema = {**tool.input_schema, "$defs": dict(api.loaded.schemas)}
+    added = {each.name for each in tool.arguments if each.place == "control"}
+    schema["properties"] = {name: each for name, each in schema["properties"].items() if name not in added}
     for optional in (False,) if "allOf" in schema else (False, True):
         try:
             made = sample(schema, optional=optional)

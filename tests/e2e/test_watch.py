@@ -85,3 +85,31 @@ def test_a_document_from_standard_input_stays_while_a_file_beside_it_changes(tmp
         file.write_text(document("one", "two"))
         told(server, "3 tools are served now", 1)
         assert [name for name in tools(server) if "piped" in name] == ["piped_piped"]
+
+
+def test_an_operation_that_is_renamed_upstream_is_served_under_its_published_name(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text(document("one", "two"))
+    with serving(str(file)) as server:
+        file.write_text(document("one", "two").replace('"operationId": "one"', '"operationId": "first"'))
+        told(server, "2 tools are served now", 1)
+        assert tools(server) == ["one", "two"]
+        file.write_text(document("one", "two", "three").replace('"operationId": "one"', '"operationId": "uno"'))
+        told(server, "3 tools are served now", 1)
+        assert tools(server) == ["one", "three", "two"]
+
+
+def test_the_name_of_an_operation_that_became_another_still_answers(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    both = json.loads(document("old", "new"))
+    file.write_text(json.dumps(both))
+    with serving(str(file)) as server:
+        assert tools(server) == ["new", "old"]
+        # the operation called old now stands where the one called new stood, and there is no other
+        file.write_text(json.dumps({**both, "paths": {"/new": both["paths"]["/old"]}}))
+        told(server, "1 tools are served now", 1)
+        assert tools(server) == ["old"]
+        answer = modern(server.url, "tools/call", {"name": "new", "arguments": {}})
+        assert "no tool named" not in str(answer.value), answer.value
+        gone = modern(server.url, "tools/call", {"name": "newer", "arguments": {}})
+        assert "no tool named" in str(gone.value)

@@ -228,7 +228,6 @@ async def test_an_unknown_method_is_not_found_in_the_words_of_its_era() -> None:
         "logging/setLevel",
         "resources/subscribe",
         "resources/unsubscribe",
-        "resources/list",
         "prompts/list",
         "completion/complete",
         "tasks/get",
@@ -241,9 +240,7 @@ async def test_methods_we_do_not_declare_are_unknown_in_the_modern_era(method: s
 
 @holds("method.removed")
 @pytest.mark.parametrize("revision", mcp.LEGACY)
-@pytest.mark.parametrize(
-    "method", ["server/discover", "subscriptions/listen", "resources/list", "prompts/list", "completion/complete"]
-)
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "prompts/list", "completion/complete"])
 async def test_methods_of_the_modern_era_are_unknown_in_the_legacy_one(revision: str, method: str) -> None:
     assert (await mcp.ask(serve(pets()), revision, method)).json()["error"]["code"] == -32601
 

@@ -35,7 +35,7 @@ async def test_discovery_tells_everything_a_client_needs() -> None:
     assert result == {
         "resultType": "complete",
         "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
-        "capabilities": {"tools": {"listChanged": True}},
+        "capabilities": {"tools": {"listChanged": True}, "resources": {}},
         "instructions": "Ask for pets.",
         "ttlMs": 60_000,
         "cacheScope": "private",
@@ -51,7 +51,7 @@ async def test_initialize_settles_the_version_and_mints_a_session(revision: str)
     titled = {} if revision == "2025-03-26" else {"title": "Pet shop"}
     assert reply.json()["result"] == {
         "protocolVersion": revision,
-        "capabilities": {"tools": {"listChanged": True}},
+        "capabilities": {"tools": {"listChanged": True}, "resources": {}},
         "serverInfo": {"name": "pets", **titled, "version": "1.2"},
         "instructions": "Ask for pets.",
     }

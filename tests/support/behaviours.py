@@ -136,6 +136,14 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     "batch.others": ("modern: changelog", "Other revisions have no batches"),
     "batch.bound": ("design: everything from outside is bounded", "A batch is bounded, and not empty"),
     "batch.initialize": ("batch: basic/lifecycle", "initialize stands alone"),
+    # resources
+    "resources.link": ("modern: server/tools#resource-links", "What is too large for a result is a link that is read"),
+    "resources.owner": (
+        "modern: server/resources#error-handling",
+        "A resource of another caller is as one that never was, in the code of the revision",
+    ),
+    "resources.list": ("modern: server/resources#listing-resources", "Lists come in pages and are cached by nobody"),
+    "resources.read.wrong": ("modern: server/resources#error-handling", "A wrong reading is -32602 with a sentence"),
     # stdio
     "stdio.eras": ("modern: basic/versioning", "Both eras are spoken on one channel"),
     "stdio.unopened": ("modern: basic#_meta", "A request with neither metadata nor initialize before it is -32602"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -53,6 +54,9 @@ STRICTEST = "intersection"
 PROVIDERS = ("anthropic", "openai", "gemini")
 PROFILES = (STRICTEST, *PROVIDERS, "full")
 OUTLINE = {"type", "description", "properties", "items"}
+NAMED = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
+LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+SINGLE = frozenset({"items", "additionalProperties", "not", "if", "then", "else", "propertyNames", "contains"})
 
 
 def problems(tool: Mapping[str, Any], profile: str = STRICTEST) -> list[str]:
@@ -66,6 +70,7 @@ def problems(tool: Mapping[str, Any], profile: str = STRICTEST) -> list[str]:
             found += [] if tool["outputSchema"].get("type") == "object" else ["the output is not rooted in an object"]
     else:
         found += _about_node(schema, "inputSchema", profile, root=True)
+        found += _about_dialect(schema)
         if "outputSchema" in tool:
             found += _about_output(tool["outputSchema"])
     found += [
@@ -84,9 +89,11 @@ def _about_words(tool: Mapping[str, Any]) -> Iterator[str]:
     if not tool.get("title", "").strip():
         yield "there is no title"
     hints = tool["annotations"]
-    for hint in ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"):
+    for hint in ("readOnlyHint", "destructiveHint", "openWorldHint"):
         if not isinstance(hints.get(hint), bool):
             yield f"there is no {hint}"
+    if not isinstance(hints.get("idempotentHint", False), bool):
+        yield "idempotentHint is no boolean"
 
 
 def _about_root(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -124,11 +131,22 @@ def _about_node(node: Any, place: str, profile: str, *, root: bool = False) -> I
     for name in node.get("required", ()):
         if name not in properties:
             yield f"{place} requires {name}, which it does not have"
+    for least, most in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
+        if least in node and most in node and node[least] > node[most]:
+            yield f"{place} takes nothing: {least} is above {most}"
     for name, inner in properties.items():
         yield from _about_node(inner, f"{place}/{name}", profile)
     for keyword in ("items", "additionalProperties"):
         if keyword in node:
             yield from _about_node(node[keyword], f"{place}/{keyword}", profile)
+
+
+def _about_dialect(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Providers hold a schema against the meta-schema of its dialect: no name asked for twice, no count below zero."""
+    try:
+        jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+    except jsonschema_rs.ValidationError as error:
+        yield f"the input is no schema: {error.message[:200]}"
 
 
 def _about_type(node: Mapping[str, Any], place: str, profile: str) -> Iterator[str]:
@@ -184,18 +202,20 @@ def patterns_of(tool: Mapping[str, Any]) -> set[str]:
         here = waiting.pop()
         if not isinstance(here, dict):
             continue
-        if isinstance(here.get("pattern"), str):
-            found.add(here["pattern"])
-        found |= set(here.get("patternProperties", {}))
-        for keyword in ("properties", "$defs", "patternProperties", "dependentSchemas"):
-            waiting += here.get(keyword, {}).values()
-        for keyword in ("items", "additionalProperties", "not", "if", "then", "else", "propertyNames", "contains"):
-            waiting.append(here.get(keyword))
-        for keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
-            waiting += here.get(keyword, ())
+        for keyword, inner in here.items():
+            if keyword == "pattern" and isinstance(inner, str):
+                found.add(inner)
+            elif keyword in NAMED and isinstance(inner, dict):
+                found |= set(inner) if keyword == "patternProperties" else set()
+                waiting += inner.values()
+            elif keyword in LISTED and isinstance(inner, list):
+                waiting += inner
+            elif keyword in SINGLE:
+                waiting.append(inner)
     return found
 
 
+@cache
 def _by_engines(pattern: str) -> str:
     """Python's and Rust's engines; that of ECMAScript is asked about many at once, where there is Node.js."""
     if LOOKAROUND.search(pattern):

@@ -128,7 +128,7 @@ def failures(checks: list[Check]) -> set[str]:
 
 
 PROMPTS = "an OpenAPI document has no prompts"
-RESOURCES = "an OpenAPI document has no resources; answers carry their own content"
+RESOURCES = "an OpenAPI document has no resources of its own; what there is to read comes from answers"
 COMPLETION = "completion serves prompts and resource templates, and there are none"
 ASKING = "an HTTP API cannot ask the client anything while it answers"
 LOGGING = "an HTTP API says nothing while it works, so there is nothing to log to the client"
@@ -159,7 +159,7 @@ EXPECTED: Mapping[str, str] = {
     "server-sse-polling": "",
     "server-sse-multiple-streams": "",
     "elicitation-sep1330-enums": ASKING,
-    "resources-list": RESOURCES,
+    "resources-list": "",
     "resources-read-text": RESOURCES,
     "resources-read-binary": RESOURCES,
     "resources-templates-read": RESOURCES,
@@ -199,8 +199,6 @@ PARTLY: Mapping[str, frozenset[str]] = {
     "caching": frozenset(
         {
             "sep-2549-prompts-list-caching-hints",
-            "sep-2549-resources-list-caching-hints",
-            "sep-2549-resources-templates-list-caching-hints",
         }
     ),
 }

@@ -106,11 +106,12 @@ def report(cat: Catalog, **changes: Any) -> dict[str, Any]:
                 "method": one.binding.method,
                 "path": one.binding.path,
                 "arguments": {argument.name: {"in": argument.place} for argument in one.arguments},
+                "tokens": 132,
             }
             for one in cat.tools.values()
         ],
         "findings": [],
-        "tokens": {"list": 1234, "largest": 99},
+        "tokens": {"list": 1234, "largest": 99, "costliest": [{"tool": name, "tokens": 99} for name in cat.tools][:10]},
         "score": {"total": 97.5, "parts": {"descriptions": {"score": 95, "of": 2}, "size": 100}},
     }
     return {**whole, **changes}

@@ -46,7 +46,8 @@ def routing(revision: str, message: dict[str, Any]) -> Headers:
     """The headers that go with a request in that revision."""
     if revision != MODERN:
         return {"mcp-protocol-version": revision}
-    name = message.get("params", {}).get("name")
+    params = message.get("params", {})
+    name = params.get("uri") if message["method"] == "resources/read" else params.get("name")
     said: Headers = {"mcp-protocol-version": MODERN, "mcp-method": message["method"]}
     return {**said, "mcp-name": name} if isinstance(name, str) else said
 

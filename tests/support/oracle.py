@@ -199,13 +199,18 @@ def path_readings(path: str, template: str, parameters: list[Described]) -> Iter
     A placeholder written ``{+name}`` takes slashes, as in RFC 6570.
     """
     pieces = re.split(r"\{([^{}]*)\}", template)
-    fits = False
+    fault, read = None, False
     for texts in _splits(path, pieces):
-        fits = True
         by_name = {name.removeprefix("+"): text for name, text in zip(pieces[1::2], texts, strict=True)}
-        yield {f"path.{p.name}": _path_value(p, by_name[p.name]) for p in parameters}
-    if not fits:
-        raise MisreadError(f"{path!r} does not fit {template!r}")
+        try:
+            found = {f"path.{p.name}": _path_value(p, by_name[p.name]) for p in parameters}
+        except MisreadError as error:
+            fault = fault or error
+            continue
+        read = True
+        yield found
+    if not read:
+        raise fault or MisreadError(f"{path!r} does not fit {template!r}")
 
 
 def _splits(path: str, pieces: list[str]) -> Iterator[list[str]]:

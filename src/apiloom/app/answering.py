@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,17 +10,27 @@ from apiloom.app.connectors import Loaded
 from apiloom.app.directions import Directions
 from apiloom.app.environment import CERTIFICATE, Given
 from apiloom.backends.http.backend import HttpBackend
+from apiloom.backends.http.files import FileArguments
+from apiloom.backends.http.pages import PagedBackend, Ways
 from apiloom.base.errors import ApiloomError, DesignError
-from apiloom.calls.ports import Backend
+from apiloom.base.seal import Sealer
+from apiloom.calls.observing import Drift
+from apiloom.calls.ports import Backend, Keeper, Observer
 from apiloom.catalog.planner import compile_planner
+from apiloom.catalog.responses import promised
 from apiloom.catalog.servers import BaseUrl, choose_server, resolve_origin
-from apiloom.catalog.tool import HttpBinding, Tool
+from apiloom.catalog.tool import HttpBinding, Paging, Tool
 from apiloom.model.api import Server
 from apiloom.model.variables import variable_name
 from apiloom.net.request import Sender
 from apiloom.vault.constants import constant_headers
 from apiloom.vault.marks import Mark
-from apiloom.vault.signers import DEFAULT, choose_signer, missing
+from apiloom.vault.signers import DEFAULT, check_credentials, choose_signer, missing
+
+
+def fresh_sealer() -> Sealer:
+    """A sealer that this process alone can use: what it sealed is worth nothing when it has ended."""
+    return Sealer(secrets.token_bytes(32))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,11 +47,15 @@ class Answering:
     timeout: float
     sender: Sender
     given: Given
+    keeper: Keeper
+    drift: Drift = field(default_factory=Drift)
+    sealer: Sealer = field(default_factory=fresh_sealer)
     slug: str = ""
     home: str = field(default="", init=False)
     _pinned: frozenset[str] = field(default=frozenset(), init=False)
     _constants: Mark = field(default_factory=Mark, init=False)
     _chosen: tuple[Server, ...] = field(default=(), init=False)
+    _near: str = field(default="", init=False)
 
     @property
     def pinned(self) -> frozenset[str]:
@@ -51,14 +66,16 @@ class Answering:
         """Resolve the connector's own server now, so that a missing one is told at the start, not on the first call.
 
         Raises:
-            DesignError: ``server.*``, ``header.*``, ``option.*``.
+            DesignError: ``server.*``, ``header.*``, ``option.*``, ``credentials.value``.
         """
+        check_credentials(self.given.schemes, self.given.credentials)
         bindings = [self.loaded.tools[name].binding for name in self._told_names()]
         shared = next((binding for binding in bindings if not binding.own_servers), None)
         if shared is not None:
             if self.directions.server:
                 self._chosen = (choose_server(shared.servers, self.directions.server),)
-            self.home = self._base(shared).origin
+            base = self._base(shared)
+            self.home, self._near = base.origin, f"{base.origin}{base.path_prefix}/"
         elif self.directions.server:
             raise DesignError(
                 "the document names servers for single paths only, so there is none to choose",
@@ -90,14 +107,43 @@ class Answering:
             signer = choose_signer(
                 binding.security, given.schemes, given.credentials, pinned=self._pinned, constants=self._constants
             )
-        return HttpBackend(
+        plain = HttpBackend(
             planner=compile_planner(binding, base),
             sender=self.sender,
             signer=signer,
             timeout=self.timeout,
             structured_always=tool.output_schema is not None,
+            observer=self._observer(tool),
+            observed_as=self._shown(tool),
             lacking=() if signer is not None and signer.schemes else self._lacking(binding, base, at_home=at_home),
+            keeper=self.keeper,
+            files=FileArguments(binding.body) or None,
         )
+        return plain if tool.paging is None else self._paged(plain, tool, tool.paging, base)
+
+    def _paged(self, plain: HttpBackend, tool: Tool, paging: Paging, base: BaseUrl) -> Backend:
+        keys = (one for one in self.given.schemes.values() if one.place == "query")
+        ways = Ways(
+            paging=paging,
+            controls=tool.controls,
+            sealer=self.sealer,
+            operation=f"{base.origin} {tool.operation}",
+            prefix=base.path_prefix,
+            hidden=frozenset(one.name.lower() for one in keys),
+            in_body=all(one.argument != paging.argument for one in tool.binding.parameters),
+        )
+        return PagedBackend(inner=plain, ways=ways)
+
+    def _shown(self, tool: Tool) -> str:
+        return f"{self.slug}_{tool.name}" if self.slug else tool.name
+
+    def _observer(self, tool: Tool) -> Observer | None:
+        """Who is told of the tool's answers: nobody where the document does not describe them."""
+        described, schemas = tool.output_schema, self.loaded.schemas
+        if described is None:
+            return None
+        self.drift.watch(self._shown(tool), lambda: promised(described, schemas))
+        return self.drift
 
     def _lacking(self, binding: HttpBinding, base: BaseUrl, *, at_home: bool) -> tuple[str, ...]:
         """What to set so that the next call is signed; optional credentials count, since one was refused without."""
@@ -139,6 +185,6 @@ class Answering:
             binding.servers if binding.own_servers or not self._chosen else self._chosen,
             own_servers=binding.own_servers,
             base_url_override=self.directions.base_url,
-            document_url=self.loaded.base_url,
+            document_url=self.loaded.base_url or self._near,
             variables=self.directions.variables,
         )

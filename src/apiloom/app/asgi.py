@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from apiloom.base import json
+from apiloom.wire.files import FilesHttp, behind_files
 from apiloom.wire.http import McpHttp
 
 Scope = MutableMapping[str, Any]
@@ -15,22 +16,25 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Front:
-    """Routes a request by its path: the MCP application at one path, health beside it.
+    """Routes a request by its path: the MCP application at one path, files and health beside it.
 
     ``ready`` says whether calls can be answered now.
     """
 
-    __slots__ = ("_mcp", "_path", "_ready", "_target")
+    __slots__ = ("_files", "_mcp", "_path", "_ready", "_target")
 
-    def __init__(self, mcp: McpHttp, *, path: str = "/mcp", ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, mcp: McpHttp, files: FilesHttp | None = None, *, path: str = "/mcp", ready: Callable[[], bool]
+    ) -> None:
         self._mcp = mcp
+        self._files = files
         self._path = path
         self._target = path.encode()
         self._ready = ready
 
-    def straight(self, target: bytes) -> McpHttp | None:
-        """Who answers a POST to a request target, if a server may hand it over without a scope."""
-        return self._mcp if target == self._target else None
+    def straight(self, path: bytes) -> McpHttp | None:
+        """Who answers a POST to a path, if a server may hand it over without a scope."""
+        return self._mcp if path == self._target else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope; only ``http`` is spoken."""
@@ -39,6 +43,8 @@ class Front:
         path = scope["path"]
         if path == self._path:
             await self._mcp(scope, receive, send)
+        elif self._files is not None and behind_files(path) is not None:
+            await self._files(scope, receive, send)
         elif path == "/healthz":
             await _say(send, 200, {"status": "ok"})
         elif path == "/readyz":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from apiloom import __version__
@@ -23,6 +23,9 @@ from apiloom.compile.cache import Cache, Compiled
 from apiloom.console.house import Options
 from apiloom.model.api import Schema, SecurityScheme
 
+if TYPE_CHECKING:
+    from apiloom.catalog.pins import Pin
+
 LONGEST_FETCH = 300.0
 """Seconds after which a document is given up, however long calls may take."""
 
@@ -31,8 +34,8 @@ LONGEST_FETCH = 300.0
 class Loaded:
     """A connector ready to be compiled into an endpoint. ``catalog`` is None when it came from the cache.
 
-    ``location`` is where its entry document stands. ``entries`` are the list entries by bare tool name; ``keep`` writes
-    the compiled cache and may take a second.
+    ``location`` is where its entry document stands. ``entries`` are the list entries by bare tool name, and ``listed``
+    renders them in another profile; ``keep`` writes the compiled cache. Both may take a second.
     """
 
     slug: str
@@ -48,17 +51,21 @@ class Loaded:
     entries: Mapping[str, bytes]
     reads: Mapping[str, str]
     catalog: Catalog | None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    listed: Callable[[str], Mapping[str, bytes]] = field(repr=False)
     keep: Callable[[], None] = field(repr=False)
 
 
 class Reading:
     """Sources as one command reads them: what was opened or shaped once is not opened or shaped again.
 
-    ``say`` is told what is going on.
+    ``say`` is told what is going on. ``published`` are names of tools to keep, by source: a connector built with them
+    is neither taken from the compiled cache nor kept there, since its names follow from more than its document.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], published: Mapping[str, Sequence[Pin]] | None = None) -> None:
         self._say = say
+        self._published = published or {}
         self._opened: dict[tuple[str, bool], Opened] = {}
         self._catalogs: dict[tuple[str, Options], Catalog] = {}
 
@@ -69,7 +76,8 @@ class Reading:
             DesignError: ``document.*`` when it cannot be read; ``catalog.empty`` when it names no operation at all.
         """
         opened = self._open(source, options)
-        return load_connector(source, opened, options, lambda: self.catalog(source, options))
+        cached = options.cache and not self._published.get(source)
+        return load_connector(source, opened, options, lambda: self.catalog(source, options), cached=cached)
 
     def catalog(self, source: str, options: Options) -> Catalog:
         """The catalog of a source.
@@ -80,7 +88,9 @@ class Reading:
         known = self._catalogs.get((source, options))
         if known is None:
             opened = self._open(source, options)
-            known = self._catalogs[source, options] = read_catalog(opened, options, self._say, source)
+            published = self._published.get(source, ())
+            known = read_catalog(opened, options, self._say, source, published)
+            self._catalogs[source, options] = known
         return known
 
     def _open(self, source: str, options: Options) -> Opened:
@@ -99,13 +109,15 @@ def fetching(source: str, options: Options) -> FetchUrl:
     return partial(fetch_url, seconds=min(options.timeout, LONGEST_FETCH), home=home)
 
 
-def load_connector(source: str, opened: Opened, options: Options, build: Callable[[], Catalog]) -> Loaded:
-    """The connector of an opened source, whose catalog is built only when the cache has none.
+def load_connector(
+    source: str, opened: Opened, options: Options, build: Callable[[], Catalog], *, cached: bool
+) -> Loaded:
+    """The connector of an opened source, whose catalog is built only when the cache, if it is used, has none.
 
     Raises:
         DesignError: ``catalog.empty`` when it names no operation at all.
     """
-    if not options.cache:
+    if not cached:
         return _built(source, opened, options, build(), keep=lambda _: None)
     chosen = {
         "profile": options.profile,
@@ -122,8 +134,12 @@ def load_connector(source: str, opened: Opened, options: Options, build: Callabl
     return _built(source, opened, options, build(), keep=lambda loaded: cache.put(key, _compiled(loaded)))
 
 
-def read_catalog(opened: Opened, options: Options, say: Callable[[str], None], source: str = "") -> Catalog:
+def read_catalog(
+    opened: Opened, options: Options, say: Callable[[str], None], source: str = "", published: Sequence[Pin] = ()
+) -> Catalog:
     """The catalog of an opened source, read afresh; ``source`` is as it was asked for, where that is known.
+
+    ``published`` are the names to keep.
 
     The rooms that read are loaded here: a cached start needs none.
     """
@@ -136,7 +152,7 @@ def read_catalog(opened: Opened, options: Options, say: Callable[[str], None], s
     )
     building = plugins.load("apiloom.catalog.build")
     chosen = building.CatalogOptions(require_descriptions=options.require_descriptions)
-    catalog: Catalog = building.build_catalog(model, chosen)
+    catalog: Catalog = building.build_catalog(model, chosen, published)
     return catalog
 
 
@@ -164,12 +180,21 @@ def _built(
         entries=entries,
         reads=dict(opened.reads),
         catalog=catalog,
+        aliases=catalog.aliases,
+        listed=partial(_listed, catalog.tools, catalog.schemas),
         keep=lambda: keep(loaded),
     )
     return loaded
 
 
+def _listed(tools: Mapping[str, Tool], schemas: Mapping[str, Schema], profile: str) -> Mapping[str, bytes]:
+    entries: Mapping[str, bytes] = plugins.load("apiloom.catalog.listing:render_entries")(tools, schemas, profile)
+    return entries
+
+
 def _from_cache(source: str, location: str, head: dict[str, Any], groups: Any) -> Loaded:
+    tools: Mapping[str, Tool] = groups.lazily("tools", tool_from_json)
+    schemas: Mapping[str, Schema] = groups.lazily("schemas", json.loads)
     return Loaded(
         slug=slug_of(head["title"], source),
         source=source,
@@ -179,11 +204,12 @@ def _from_cache(source: str, location: str, head: dict[str, Any], groups: Any) -
         description=head["description"],
         base_url=head["base_url"],
         schemes={name: scheme_from_json(value) for name, value in head["schemes"].items()},
-        tools=groups.lazily("tools", tool_from_json),
-        schemas=groups.lazily("schemas", json.loads),
+        tools=tools,
+        schemas=schemas,
         entries=groups.lazily("entries", bytes),
         reads=head["reads"],
         catalog=None,
+        listed=partial(_listed, tools, schemas),
         keep=lambda: None,
     )
 

@@ -15,6 +15,7 @@ from apiloom.catalog.hidden import Settled
 from apiloom.catalog.servers import resolve_origin
 from apiloom.console.house import Options
 from apiloom.model.api import Server
+from apiloom.model.security import place_of
 from apiloom.vault.signers import default_schemes
 
 _SLUG = re.compile(r"([a-z][a-z0-9]{0,11}):(?!//)(.*)", re.DOTALL)
@@ -52,15 +53,14 @@ def directions(options: Options, slug: str, slugs: Sequence[str]) -> Directions:
 
 def settled_by(options: Options, slug: str) -> Settled:
     """The parameters that no model is asked for, in the source of this slug before it is numbered among its like."""
-    found: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], str] = {}
     for text in options.headers:
         prefix, rest = _prefix(text)
         if not prefix or prefix.rstrip(_DIGITS) == slug.rstrip(_DIGITS):
-            found.add(("header", rest.partition("=")[0].strip().lower()))
+            found["header", rest.partition("=")[0].strip().lower()] = ""
     for scheme in default_schemes(options.auth).values() if options.auth else ():
-        name = scheme.name.lower() if scheme.place == "header" else scheme.name
-        found.add((scheme.place, name) if scheme.kind == "apiKey" else ("header", "authorization"))
-    return frozenset(found)
+        found[place_of(scheme)] = scheme.id
+    return found
 
 
 def _prefix(text: str) -> tuple[str, str]:

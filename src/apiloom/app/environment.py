@@ -77,7 +77,7 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
             found[scheme] = single_value(scheme, value)
         elif schemes[scheme].kind == "mutualTLS" and environment.get(CERTIFICATE):
             found[scheme] = Credential()
-    written, warnings = _from_file(slug, places)
+    written, warnings = _from_file(schemes, slug, places)
     found.update(written.by_scheme)
     warnings += [
         f"{places.file} names {scheme}, which is no security scheme of this API: {_there_are(schemes)}"
@@ -131,13 +131,20 @@ def _file_error(path: str, what: str, hint: str) -> DesignError:
     return DesignError(f"the credentials file {path} {what}", code="credentials.file", hint=hint)
 
 
-def _from_file(slug: str, places: CredentialPlaces) -> tuple[Credentials, list[str]]:
+def _from_file(
+    schemes: Mapping[str, SecurityScheme], slug: str, places: CredentialPlaces
+) -> tuple[Credentials, list[str]]:
     if not places.file:
         return Credentials(), []
     raw = read_credentials_file(places.file)
     by_source = {name: value for name, value in raw.items() if _is_group(value) and name in places.slugs}
-    flat = {name: value for name, value in raw.items() if name not in by_source}
+    # one file may hold what several sources want, of which only some are here
+    others = [name for name, value in raw.items() if _is_group(value) and name not in {*by_source, *schemes}]
+    flat = {name: value for name, value in raw.items() if name not in {*by_source, *others}}
     warnings = []
+    if others:
+        listed, here = ", ".join(sorted(others)[:20]), ", ".join(places.slugs[:20])
+        warnings.append(f"{places.file} speaks of sources that are not here: {listed}; there is {here}")
     if flat and not places.alone:
         flat = {}
         warnings.append(

@@ -8,7 +8,7 @@ app.mount("/mcp", api.asgi())
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -19,7 +19,7 @@ from apiloom.app.outbound import open_sender
 from apiloom.app.quick import Quick
 from apiloom.app.sources import Opened, open_source, opened_text
 from apiloom.base import json
-from apiloom.base.errors import ApiloomError
+from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.console.house import Options
 from apiloom.emit.definitions import emit_anthropic, emit_openai
@@ -28,6 +28,7 @@ from apiloom.identity.gate import BearerGate, OpenGate
 from apiloom.net.inprocess import InProcess
 from apiloom.vault.given import parse_credentials
 from apiloom.vault.signers import default_schemes
+from apiloom.wire.files import FilesHttp
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 
@@ -67,10 +68,11 @@ class Api:
         """
         endpoint = self.quick.directory.endpoints[""]
         call = Call(tool=tool, arguments=dict(arguments or {}), timeout=seconds)
-        endpoint.route(tool)
         try:
             return await endpoint.run(call)
         except ApiloomError as error:
+            if error.code == "call.unknown_tool":
+                raise
             return refusal(error)
 
     async def execute(self, tool_call: Any) -> dict[str, Any]:
@@ -91,6 +93,8 @@ class Api:
     ) -> AsgiApp:
         """An ASGI application that speaks MCP, to mount in a Starlette, FastAPI or any other ASGI service.
 
+        Below the path it is mounted at, ``/files`` takes uploads; see the page on files.
+
         Args:
             token: demand this bearer token; empty leaves recognising callers to the service around it.
             allowed_hosts: values of the Host header to answer beside loopback names; ``*`` answers any.
@@ -98,9 +102,12 @@ class Api:
         """
         gate = BearerGate(token) if token else OpenGate()
         settings = WireSettings(
-            allowed_hosts=(*LOOPBACK_HOSTS, *allowed_hosts), allowed_origins=(*LOOPBACK_ORIGINS, *allowed_origins)
+            allowed_hosts=(*LOOPBACK_HOSTS, *allowed_hosts),
+            allowed_origins=(*LOOPBACK_ORIGINS, *allowed_origins),
+            call_timeout=self.quick.options.timeout,
         )
-        return McpHttp(self.quick.directory, gate, settings)
+        files = FilesHttp(self.quick.keeper, gate, settings)
+        return McpHttp(self.quick.directory, gate, settings, files=files)
 
     async def aclose(self) -> None:
         """Close the pool of connections."""
@@ -131,13 +138,21 @@ def load(
         options: what the command line's options say, for those who need them.
 
     Raises:
-        DesignError: the document cannot be read, or does not say where its API answers.
+        DesignError: the document cannot be read, or does not say where its API answers; ``credentials.*`` for what
+            cannot be sent, or is for no scheme of the API.
     """
     chosen = options or Options()
     opened = _opened(source, chosen)
-    loaded = load_connector(opened.document.location, opened, chosen, lambda: read_catalog(opened, chosen, _silently))
+    loaded = load_connector(
+        opened.document.location,
+        opened,
+        chosen,
+        lambda: read_catalog(opened, chosen, _silently),
+        cached=chosen.cache,
+    )
     given = parse_credentials(_members(credentials or {}))
     defined = default_schemes(chosen.auth) if chosen.auth else {}
+    _check_known(given.by_scheme, {**loaded.schemes, **defined})
     homes: set[str] = set()
     quick = Quick(
         options=chosen,
@@ -148,6 +163,18 @@ def load(
     )
     quick.put([loaded])
     return Api(quick=quick, loaded=loaded)
+
+
+def _check_known(given: Iterable[str], schemes: Iterable[str]) -> None:
+    """A program hears no warnings: a credential for a scheme that is misspelt would leave calls unsigned in silence."""
+    known = sorted(schemes)
+    for name in given:
+        if name not in known:
+            raise DesignError(
+                f"the API has no security scheme {name[:60]!r}",
+                code="credentials.scheme",
+                hint=f"there are {', '.join(known[:20])}" if known else "define one with Options(auth=…)",
+            )
 
 
 def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options) -> Opened:

@@ -20,6 +20,7 @@ from apiloom.net.request import Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
 _LARGEST_FILE = 1024 * 1024
+_PROXIES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _USUAL = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -35,7 +36,7 @@ def open_sender(environment: Mapping[str, str], homes: Container[str]) -> Sender
         DesignError: ``net.settings``.
     """
     settings = NetSettings(
-        proxy=environment.get("APILOOM_PROXY", ""),
+        proxy=_proxy(environment.get("APILOOM_PROXY", "").strip()),
         ca_pem=_pem(environment, "APILOOM_CA_FILE"),
     )
     sender = _proxied(settings, environment)
@@ -44,6 +45,18 @@ def open_sender(environment: Mapping[str, str], homes: Container[str]) -> Sender
         return sender
     shown = _proxied(replace(settings, identity_pem=certificate), environment)
     return _Split(first=shown, second=sender, is_first=lambda origin: origin in homes)
+
+
+def _proxy(url: str) -> str:
+    """The proxy's URL. The client takes no notice of one it does not know, and would go out past it."""
+    scheme, mark, _ = url.partition("://")
+    if mark and scheme.lower() not in _PROXIES:
+        raise DesignError(
+            f"APILOOM_PROXY is of the kind {scheme[:20]!r}, which is none",
+            code="net.settings",
+            hint="write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT",
+        )
+    return url
 
 
 def _proxied(settings: NetSettings, environment: Mapping[str, str]) -> Sender:

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from apiloom.app.asgi import Front
 from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.listen import bind, run, serve_http
+from apiloom.app.published import Published
 from apiloom.app.quick import Quick, build_quick
 from apiloom.app.watch import Watched, outrun
 from apiloom.base.errors import ApiloomError
 from apiloom.console.house import Listen, Options, Served
 from apiloom.identity.gate import BearerGate, OpenGate
+from apiloom.wire.files import FilesHttp
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 from apiloom.wire.stdio import serve_standard
@@ -77,6 +79,7 @@ class _Serving:
     quick: Quick = field(init=False)
     loaded: list[Loaded] = field(init=False)
     watched: Watched = field(init=False)
+    published: Published = field(default_factory=Published, init=False)
 
     def start(self) -> None:
         with unhindered():
@@ -89,10 +92,15 @@ class _Serving:
         reading = Reading(_unheard)
         return [reading.connector(source, self.options) for source in self.sources]
 
+    def _load_anew(self) -> list[Loaded]:
+        """The sources as they are now, under the names that are served; one that did not change is not read again."""
+        reading = Reading(_unheard, self.published.after(self.loaded))
+        return [one if not outrun([one]) else reading.connector(one.source, self.options) for one in self.loaded]
+
     async def over_stdio(self) -> int:
         """Speak on standard input and output until the client closes it."""
         async with self._beside():
-            await serve_standard(self.quick.directory, WireSettings())
+            await serve_standard(self.quick.directory, WireSettings(call_timeout=self.options.timeout))
         return 0
 
     async def over_http(self, sock: socket.socket, listen: Listen) -> int:
@@ -102,10 +110,12 @@ class _Serving:
         token = secrets.token_urlsafe(32) if guarded else ""
         gate = BearerGate(token) if token else OpenGate()
         settings = WireSettings(
-            allowed_hosts=allowed_hosts(listen, host, guarded=guarded), allowed_origins=_origins(listen.public_url)
+            allowed_hosts=allowed_hosts(listen, host, guarded=guarded),
+            allowed_origins=_origins(listen.public_url),
+            call_timeout=self.options.timeout,
         )
         mcp = McpHttp(self.quick.directory, gate, settings)
-        front = Front(mcp, ready=lambda: True)
+        front = Front(mcp, FilesHttp(self.quick.keeper, gate, settings), ready=lambda: True)
         url = f"{(listen.public_url or _url(host, port)).rstrip('/').removesuffix('/mcp')}/mcp"
         everywhere = not listen.public_url and ipaddress.ip_address(host).is_unspecified
         async with self._beside():
@@ -144,7 +154,7 @@ class _Serving:
             if not (fresh and await asyncio.to_thread(outrun, self.loaded)):
                 await self.watched.changed()
             try:
-                loaded = await asyncio.to_thread(self._load)
+                loaded = await asyncio.to_thread(self._load_anew)
                 endpoint = self.quick.put(loaded)
             except (ApiloomError, OSError, ValueError, RuntimeError, MemoryError) as error:
                 fresh = False

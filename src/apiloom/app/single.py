@@ -9,7 +9,9 @@ from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.quick import Quick, build_quick
 from apiloom.base import json
 from apiloom.base.errors import CallerError
-from apiloom.calls.call import Call, Outcome, Text
+from apiloom.base.values import replace
+from apiloom.calls.call import Blob, Call, Content, Link, Outcome, Text
+from apiloom.calls.drift import DISCREPANCIES, PROPOSAL, proposal
 from apiloom.calls.endpoint import Endpoint
 from apiloom.console.house import Options
 
@@ -29,10 +31,20 @@ async def _answered(loaded: Loaded, options: Options, call: Call) -> Outcome:
     quick = _quick(options)
     try:
         outcome = await quick.put([loaded]).run(call)
+        await quick.drift.settle()
     finally:
         await quick.sender.close()
     loaded.keep()
-    return outcome
+    found = quick.drift.found(call.tool)
+    if found:
+        outcome.meta.update({DISCREPANCIES: quick.drift.known(call.tool), PROPOSAL: proposal(found)})
+    return replace(outcome, content=tuple(_at_hand(part, quick, call) for part in outcome.content))
+
+
+def _at_hand(part: Content, quick: Quick, call: Call) -> Content:
+    """What was only linked to: nobody could follow a link into a process that has ended."""
+    kept = quick.keeper.open(call.principal, part.uri) if isinstance(part, Link) else None
+    return part if kept is None else Blob(kept.read(0, kept.size), kept.mime_type, kept.name)
 
 
 def preview_tool(

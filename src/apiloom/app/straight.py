@@ -19,7 +19,7 @@ from apiloom.wire.door import Pairs, Reply, Visitor
 from apiloom.wire.http import McpHttp
 
 Find = Callable[[bytes], McpHttp | None]
-"""Who answers a POST to a request target, if it is one that may come by this road."""
+"""Who answers a POST to a path, if it is one that may come by this road."""
 
 MOST_KNOWN = 1024
 """Heads that are remembered."""
@@ -89,8 +89,11 @@ def banner(status: int, headers: Pairs, framing: bytes) -> bytes:
 def recognise(head: bytes, find: Find) -> Known | None:
     """Read a head, blank line included; None for one that is not plainly that of a POST with a body of known length."""
     start = _START(head)
-    mcp = find(start[1]) if start is not None else None
-    if start is None or mcp is None or _EMPTY_FIELD(head):
+    if start is None:
+        return None
+    path, _, query = start[1].partition(b"?")
+    mcp = find(path)
+    if mcp is None or _EMPTY_FIELD(head):
         return None
     found = _FIELD(head, start.end())
     if len(found) + 2 != head.count(b"\n"):
@@ -102,7 +105,7 @@ def recognise(head: bytes, find: Find) -> Known | None:
         return None
     if unusual and [value.lower() for value in unusual] != [b"keep-alive"]:
         return None
-    visitor = mcp.look(fields, int(length[0]))
+    visitor = mcp.look(fields, int(length[0]), query)
     return None if visitor is None else Known(mcp, visitor, int(length[0]))
 
 

@@ -10,10 +10,15 @@ from typing import Any
 
 import msgspec
 
+Part = bytes | memoryview | msgspec.Raw
+"""A JSON text, or a part of one that was never copied out of it; ``memoryview(part)`` shows its bytes."""
+
 _plain = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder()
 _raw = msgspec.json.Decoder(msgspec.Raw)
+_items: Any = msgspec.json.Decoder(list[msgspec.Raw])
+_members: Any = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def loads(text: bytes | str) -> Any:
@@ -60,6 +65,23 @@ def one_line(text: bytes) -> bytes:
     if b"\n" in text or b"\r" in text:
         return text.translate(None, b"\r\n")
     return text
+
+
+def items(text: Part) -> list[Part]:
+    """The items of a well-formed JSON array as they stand in it, unread."""
+    found: list[Part] = _items.decode(text)
+    return found
+
+
+def members(text: Part) -> dict[str, Part]:
+    """The members of a well-formed JSON object as they stand in it, unread; of equal names the last."""
+    found: dict[str, Part] = _members.decode(text)
+    return found
+
+
+def compact(text: bytes) -> bytes:
+    """Well-formed JSON without white space between its tokens."""
+    return msgspec.json.format(text, indent=-1)
 
 
 def quoted(text: str) -> bytes:

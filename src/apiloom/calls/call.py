@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from apiloom.base.errors import ApiloomError
+from apiloom.base.values import Value, field
 from apiloom.identity.principal import ANYONE, Principal
 
 Progress = Callable[[float, float | None, str], None]
@@ -17,8 +17,7 @@ def _silent(done: float, total: float | None, message: str) -> None:
     """Nobody asked to be told."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(Value, kw_only=True):
     """One request for work by one principal. ``timeout`` is in seconds from now; ``meta`` the request's ``_meta``."""
 
     tool: str
@@ -30,15 +29,13 @@ class Call:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value, frozen=True):
     """Text for the model."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Value, frozen=True):
     """Bytes for the model: ``image/*`` and ``audio/*`` have content types of their own, others are resources."""
 
     data: bytes
@@ -46,8 +43,7 @@ class Blob:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Value, frozen=True, kw_only=True):
     """A resource that the same principal can read: what is too large for a result. ``size`` is in bytes."""
 
     uri: str
@@ -60,8 +56,7 @@ class Link:
 Content = Text | Blob | Link
 
 
-@dataclass(slots=True, kw_only=True)
-class Outcome:
+class Outcome(Value, kw_only=True):
     """What came of a call.
 
     ``structured`` is one JSON object as encoded bytes without line breaks, or None. ``failed`` says that the model

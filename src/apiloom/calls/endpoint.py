@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import difflib
 import heapq
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError
 from apiloom.calls.call import Call, Outcome
-from apiloom.calls.ports import Backend, Policy, Proceed
+from apiloom.calls.ports import Backend, Keeper, Policy, Proceed
 from apiloom.protocol.mirror import Mirror
 
 
@@ -43,7 +43,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Everything one MCP server needs to answer. Nothing here changes after it is built."""
+    """Everything one MCP server needs to answer. Nothing here changes after it is built.
+
+    ``keeper`` holds what was too large for results of ``result_tokens`` (0: any size).
+    ``profile`` names the one that ``listing`` is rendered in. ``listed`` renders it in another, which may take a second
+    and is safe in any thread; calls depend on no profile.
+    """
 
     name: str
     title: str
@@ -51,6 +56,10 @@ class Endpoint:
     instructions: str
     listing: Listing
     routes: Mapping[str, Route]
+    keeper: Keeper | None = None
+    result_tokens: int = 0
+    profile: str = ""
+    listed: Callable[[str], Listing] | None = None
 
     def run(self, call: Call) -> Awaitable[Outcome]:
         """Answer one call through the whole chain.
@@ -66,12 +75,12 @@ class Endpoint:
         Raises:
             CallerError: ``call.unknown_tool``, with the nearest names as hint.
         """
-        found = self.routes.get(tool)
-        if found is None:
+        try:
+            return self.routes[tool]
+        except KeyError:
             raise CallerError(
                 f"there is no tool named {tool[:80]!r}", code="call.unknown_tool", hint=_nearest(tool, self.routes)
-            )
-        return found
+            ) from None
 
 
 _COMPARED = 64

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from apiloom.calls.call import Call, Link, Outcome
 from apiloom.identity.principal import Principal
@@ -29,9 +29,16 @@ class Backend(Protocol):
     def preview(self, call: Call) -> dict[str, Any]: ...
 
 
+Shelf = Literal["results", "uploads"]
+"""Where something is kept: answers, or files on their way to an API. It is the host of the URI."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a :class:`Keeper` holds. ``read(start, length)`` gives bytes; ``expires_at`` is seconds since the epoch."""
+    """What a :class:`Keeper` holds. ``read(start, length)`` gives bytes; ``expires_at`` is seconds since the epoch.
+
+    ``seal`` is a hash of the content where it lies on disk, empty where it lies in memory.
+    """
 
     uri: str
     name: str
@@ -39,6 +46,20 @@ class Kept:
     size: int
     expires_at: float
     read: Callable[[int, int], bytes]
+    seal: bytes = b""
+
+
+class Draft(Protocol):
+    """Content on its way into a :class:`Keeper`: written in pieces, then kept, or dropped without a trace."""
+
+    def write(self, piece: bytes) -> bool:
+        """Take a piece. False: there is no room for it; what was written is of no more use."""
+
+    def keep(self, *, mime_type: str, name: str = "") -> Kept:
+        """End the content and keep it."""
+
+    def drop(self) -> None:
+        """Forget it, if it was not kept."""
 
 
 class Keeper(Protocol):
@@ -52,12 +73,21 @@ class Keeper(Protocol):
 
     def open(self, principal: Principal, uri: str) -> Kept | None: ...
 
+    def listing(self, principal: Principal) -> Sequence[Kept]:
+        """All that is kept for a principal, oldest first."""
+
+    def begin(self, principal: Principal, shelf: Shelf = "results") -> Draft | None:
+        """Content of unknown size, to be written in pieces; None where there is no room to begin."""
+
 
 class Observer(Protocol):
     """Told of answers after they were given; it never changes or delays one."""
 
-    def seen(self, tool: str, answer: bytes) -> None:
-        """A good JSON answer as the upstream gave it. Cheap: most are not looked at, and none before it is sent."""
+    def seen(self, tool: str, answer: bytes) -> list[dict[str, Any]] | None:
+        """A good JSON answer as the upstream gave it. Cheap: most are not looked at, and none before it is sent.
 
-    def known(self, tool: str) -> list[dict[str, str]] | None:
-        """What earlier answers of this tool were found to break: pointer, what was promised, what was seen."""
+        What comes back is :meth:`known`.
+        """
+
+    def known(self, tool: str) -> list[dict[str, Any]] | None:
+        """What earlier answers of this tool were found to break: pointer, promise, what was seen, how often."""

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -81,14 +82,18 @@ def assign(wanted: Sequence[Wanted], published: Mapping[str, str] | None = None)
             held.add(name)
     taken = bare | held
     for index in losers:
-        name = _free(f"{plain(wanted[index].name)}_{wanted[index].place}", taken)
+        name = free(f"{plain(wanted[index].name)}_{wanted[index].place}", taken)
         names[index] = name
         taken.add(name)
     return [names[index] for index in range(len(wanted))]
 
 
 def _kept(wanted: Sequence[Wanted], published: Mapping[str, str]) -> dict[int, str]:
-    """Names of arguments that were there before, also of those that only moved from one place to another."""
+    """Names of arguments that were there before, also of those that only moved from one place to another.
+
+    Our own (``control:…``) are added later and stand for nothing that could have moved.
+    """
+    published = {what: name for what, name in published.items() if not what.startswith("control:")}
     names = {index: published[want.id] for index, want in enumerate(wanted) if want.id in published}
     if len(names) == len(published):
         return names
@@ -113,7 +118,8 @@ def _precedence(want: Wanted) -> tuple[int, bool, str]:
     return _RANK[want.place], plain(want.name) != want.name, want.name
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: AbstractSet[str]) -> str:
+    """The name, with a number behind it where it is taken or too long."""
     if len(name) <= LIMIT and name not in taken:
         return name
     number = 2

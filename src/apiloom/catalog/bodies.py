@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from apiloom.base import json
-from apiloom.base.errors import DesignError
+from apiloom.base.errors import CallerError, DesignError
+from apiloom.base.pieces import Body, joined
 from apiloom.catalog.content import (
     FORM,
     charset,
@@ -26,12 +27,12 @@ from apiloom.catalog.media import essence, is_json, is_xml, is_yaml, writing
 from apiloom.catalog.multipart import assemble, file_type, part_writer
 from apiloom.catalog.styles import IN_QUERY, PairWriter, Spelling, escape_query_name, form_spelling, reserved, spell
 from apiloom.catalog.tool import BoundBody, BoundField, FieldKind
-from apiloom.catalog.values import escape, escape_except, read_file, refuse
+from apiloom.catalog.values import empty_inside, escape, escape_except, is_file, read_file, refuse
 from apiloom.catalog.xml_text import xml_writer
 from apiloom.model.api import Encoding
 
 Arguments = Mapping[str, Any]
-Payload = tuple[str, bytes]
+Payload = tuple[str, Body]
 """Content-Type and body."""
 
 BodyWriter = Callable[[Arguments], Payload | None]
@@ -138,7 +139,7 @@ def _binary(body: BoundBody, media_type: str) -> BodyWriter:
 
     def write(value: Any) -> Payload:
         file = read_file(value, body.whole)
-        return file_type(file, (media_type,), body.whole), file.content
+        return file_type(file, (media_type,), body.whole), joined([file.content])
 
     return _whole(body, write)
 
@@ -170,9 +171,26 @@ def _structured(body: BoundBody, media_type: str) -> BodyWriter:
 
 def _xml_bytes(body: BoundBody, media_type: str) -> Callable[[Any], bytes]:
     """XML without declaration, since the Content-Type names any encoding that is not UTF-8 (RFC 7303 section 3)."""
-    encoding, argument = charset(media_type), body.whole or "body"
-    write = xml_writer(body.xml, argument)
-    return lambda value: encoded(write(value), argument, encoding)
+    encoding = charset(media_type)
+
+    def writer(argument: str) -> Callable[[Any], bytes]:
+        write = xml_writer(body.xml, argument)
+        return lambda value: encoded(write(value), argument, encoding)
+
+    if body.whole:
+        return writer(body.whole)
+    together, named = writer(body.rest or "body"), {field.name: field.argument for field in body.fields}
+
+    def dumped(document: dict[str, Any]) -> bytes:
+        try:
+            return together(document)
+        except CallerError:
+            # Written member by member, the one that cannot be written names its own argument.
+            for name, value in document.items():
+                writer(named.get(name, body.rest))({name: value})
+            raise
+
+    return dumped
 
 
 def _as_text(value: Any, argument: str) -> Any:
@@ -224,9 +242,9 @@ def _kind_of(value: Any) -> FieldKind:
     """What a member without a field of its own is: an object that says only data, filename and type is a file."""
     if isinstance(value, list | tuple) and value and all(_kind_of(item) == "binary" for item in value):
         return "binaries"
-    if isinstance(value, dict) and isinstance(value.get("data"), str) and len(value) > 1:
-        return "binary" if value.keys() <= {"data", "filename", "type"} else "json"
-    return "value"
+    if is_file(value):
+        return "binary"
+    return "json" if isinstance(value, dict) and isinstance(value.get("data"), str) and len(value) > 1 else "value"
 
 
 def _form(body: BoundBody) -> BodyWriter:
@@ -265,6 +283,8 @@ def form_text(value: Any, argument: str, encodings: Mapping[str, Encoding]) -> s
     """
     pairs: list[tuple[str, str]] = []
     for name, member in _members(value, argument, frozenset()).items():
+        if member in ([], {}):
+            raise empty_inside(argument)
         pairs += form_writer(BoundField(argument=argument, name=name, encoding=encodings.get(name)))(member)
     return _pairs_text(pairs)
 

@@ -7,19 +7,23 @@ and no other; schemas of answers are not touched here. Views, listings and repor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from apiloom.base.errors import ApiloomError
+from apiloom.catalog.controls import add_controls
 from apiloom.catalog.describe import description_of, is_described, title_of
 from apiloom.catalog.inputs import Inputs, Surroundings, build_inputs, undescribed
 from apiloom.catalog.media import accept
 from apiloom.catalog.names import full_path, resolve_names
+from apiloom.catalog.paging import find_paging
+from apiloom.catalog.paging_stated import OURS
 from apiloom.catalog.pins import Pin, resolve_published
 from apiloom.catalog.planner import compile_planner
 from apiloom.catalog.responses import output_schema
 from apiloom.catalog.semantics import class_of, hints_of, is_disguised
 from apiloom.catalog.servers import BaseUrl
-from apiloom.catalog.tool import Catalog, HttpBinding, LedgerLine, Tool
+from apiloom.catalog.tool import Catalog, HttpBinding, LedgerLine, Paging, Tool
 from apiloom.model.api import ApiModel, Operation
 from apiloom.model.findings import Finding
 
@@ -29,9 +33,13 @@ _ANYWHERE = BaseUrl(origin="https://api.invalid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogOptions:
-    """``require_descriptions`` is the documentation gate: operations that no human described are gated."""
+    """``require_descriptions`` is the documentation gate: operations that no human described are gated.
+
+    ``pagination`` says of operations, by their keys, how they are paged, as ``x-apiloom-pagination`` would.
+    """
 
     require_descriptions: bool = False
+    pagination: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ def build_catalog(model: ApiModel, options: CatalogOptions | None = None, pinned
         _line(one.key, one.method, one.path, "quarantined", reason=one.reason) for one in model.unreadable
     ]
     findings: list[Finding] = list(published.findings) if published is not None else []
-    around = Surroundings(model.schemas, model.schemes)
+    linked = any("link" in answer.headers for each in model.operations for answer in each.shape.responses)
+    around = Surroundings(model.schemas, model.schemes, linked=linked)
     for operation in model.operations:
         naming = _Naming(names[operation.key], published.arguments(operation.key) if published is not None else {})
         line, tool = _shaped(operation, naming, around, chosen, findings)
@@ -91,11 +100,15 @@ def _shaped(
     operation: Operation, naming: _Naming, around: Surroundings, options: CatalogOptions, findings: list[Finding]
 ) -> tuple[LedgerLine, Tool | None]:
     method, path = operation.shape.method, full_path(operation)
+    if operation.key in options.pagination:
+        chosen = {**operation.extensions, OURS: options.pagination[operation.key]}
+        operation = replace(operation, extensions=chosen)
     if options.require_descriptions and not is_described(operation):
         return _line(operation.key, method, path, "gated", reason="the document does not describe what it does"), None
     try:
         inputs = build_inputs(operation, around, naming.arguments)
-        tool = _tool(operation, naming.tool, inputs)
+        said = find_paging(operation, inputs.arguments, inputs.schema["properties"], around.pool, linked=around.linked)
+        tool = _controlled(_tool(operation, naming.tool, inputs), inputs, said.paging, around, naming)
         compile_planner(tool.binding, _ANYWHERE)
     except ApiloomError as error:
         findings.append(_loss(operation, error.code, error.message))
@@ -106,6 +119,9 @@ def _shaped(
         return _line(operation.key, method, path, "quarantined", reason=reason), None
     findings += inputs.findings
     findings += _remarks(operation, inputs, around)
+    if said.problem:
+        message = f"{operation.key} is not paged as the document says: {said.problem}"
+        findings.append(Finding(level="warning", code="catalog.pagination", message=message, pointer=operation.pointer))
     return _line(operation.key, method, path, "exposed", tool=naming.tool), tool
 
 
@@ -134,7 +150,17 @@ def _tool(operation: Operation, name: str, inputs: Inputs) -> Tool:
         operation=operation.key,
         arguments=inputs.arguments,
         binding=binding,
+        called=operation.name or "",
     )
+
+
+def _controlled(tool: Tool, inputs: Inputs, paging: Paging | None, around: Surroundings, naming: _Naming) -> Tool:
+    """The tool with the arguments that are ours. The planner never sees them, so the binding is complete without."""
+    read = tool.output_schema if tool.kind == "read" or paging is not None else None
+    whole, controls = add_controls(inputs, paging, read, around.pool, naming.arguments)
+    if paging is None and whole is inputs:
+        return tool
+    return replace(tool, input_schema=whole.schema, arguments=whole.arguments, controls=controls, paging=paging)
 
 
 def _loss(operation: Operation, code: str, reason: str) -> Finding:

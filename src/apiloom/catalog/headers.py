@@ -110,12 +110,13 @@ def header_writer(parameter: BoundParameter) -> HeaderWriter:
             code="parameter.style",
             hint="a header value is simple",
         )
-    argument, between = parameter.argument, "=" if parameter.explode else ","
+    argument, sign = parameter.argument, "=" if parameter.explode else ""
+    between = sign or ","
 
     def write(value: Any) -> str | None:
         if isinstance(value, dict):
             text = ",".join(
-                [f"{_item(key, argument, '=')}{between}{_item(item, argument)}" for key, item in value.items()]
+                [f"{_item(key, argument, sign)}{between}{_item(item, argument)}" for key, item in value.items()]
             )
         elif isinstance(value, list | tuple):
             text = ",".join([_item(item, argument) for item in value])
@@ -131,6 +132,7 @@ def header_writer(parameter: BoundParameter) -> HeaderWriter:
 
 
 def _item(value: Any, argument: str, also: str = "") -> str:
+    """One text of a list. ``also`` is what else would end it: the sign between a name and its value."""
     text = plain(value, argument)
     if ("," in text and not _quoted(text)) or (also and also in text):
         raise refuse(

@@ -66,11 +66,12 @@ class Surroundings:
     """What all operations of an API share while their arguments are shaped.
 
     ``schema_of`` gives one schema object for one parameter however many operations take it, so that what is made of
-    it later is made once.
+    it later is made once. ``linked`` says that some answer of the API tells of a Link header.
     """
 
-    def __init__(self, pool: Pool, schemes: Mapping[str, SecurityScheme]) -> None:
+    def __init__(self, pool: Pool, schemes: Mapping[str, SecurityScheme], *, linked: bool = False) -> None:
         self.pool = pool
+        self.linked = linked
         self.keys = frozenset(
             (scheme.place, scheme.name.lower()) for scheme in schemes.values() if scheme.kind == "apiKey"
         )

@@ -1,6 +1,7 @@
-"""Every tool of a catalog as it stands in ``tools/list``, rendered once for each profile, and what that costs a model.
+"""Every tool of a catalog as it stands in ``tools/list`` in a profile, and what that costs a model.
 
-Long lists say less of each tool: nothing about its answer, and its title once.
+Long lists say less of each tool: nothing about its answer, its title once, less of each argument, and no hint that
+says what its absence says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base import json
+from apiloom.catalog.profiles import DEFAULT
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog, Tool
 from apiloom.catalog.views import Views
 from apiloom.model.api import Schema
@@ -23,34 +25,7 @@ class Tokens:
     largest: int
 
 
-class Listings:
-    """The list entries of one catalog by profile: rendered when a profile is first asked for, and kept.
-
-    ``known`` are entries rendered before, such as those of a compiled cache.
-    """
-
-    def __init__(
-        self,
-        tools: Mapping[str, Tool],
-        schemas: Mapping[str, Schema],
-        known: Mapping[str, Mapping[str, bytes]] | None = None,
-    ) -> None:
-        self._tools = tools
-        self._schemas = schemas
-        self._known = dict(known or {})
-
-    def entries(self, profile: str) -> Mapping[str, bytes]:
-        """The entry of every tool as JSON, by name.
-
-        Raises:
-            CallerError: ``view.profile_unknown``.
-        """
-        if profile not in self._known:
-            self._known[profile] = render_entries(self._tools, self._schemas, profile)
-        return self._known[profile]
-
-
-def render_listing(catalog: Catalog, profile: str = "intersection") -> dict[str, bytes]:
+def render_listing(catalog: Catalog, profile: str = DEFAULT) -> dict[str, bytes]:
     """The list entry of every tool as JSON, by name and sorted by it.
 
     Raises:
@@ -65,8 +40,8 @@ def render_entries(tools: Mapping[str, Tool], schemas: Mapping[str, Schema], pro
     Raises:
         CallerError: ``view.profile_unknown``.
     """
-    views = Views(schemas, profile)
     is_long = len(tools) > MOST_WITH_OUTPUT
+    views = Views(schemas, profile, is_long=is_long)
     return {name: entry_of(views.render(tools[name], with_output=not is_long), is_long=is_long) for name in tools}
 
 
@@ -76,6 +51,9 @@ def entry_of(view: Mapping[str, Any], *, is_long: bool) -> bytes:
         return json.dumps(view)
     kept = {key: value for key, value in view.items() if key != "outputSchema"}
     hints = {key: value for key, value in view["annotations"].items() if key != "title"}
+    if not hints["idempotentHint"]:
+        # The others are asked for by directories of tools; this one is false where it is not there (ToolAnnotations).
+        del hints["idempotentHint"]
     return json.dumps({**kept, "annotations": hints})
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base import json
+from apiloom.base.pieces import Body, Content, Stored, joined
 from apiloom.catalog.content import charset, encoded, is_wildcard, json_writer, matches, text_bytes
 from apiloom.catalog.media import essence, is_json
 from apiloom.catalog.styles import form_spelling, spell
@@ -32,7 +33,7 @@ class Part:
     """
 
     name: str
-    content: bytes
+    content: Content
     type: str = ""
     filename: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -132,16 +133,16 @@ def file_type(file: FileContent, allowed: tuple[str, ...], argument: str) -> str
     return concrete[0] if concrete else "application/octet-stream"
 
 
-def assemble(media_type: str, parts: list[Part]) -> tuple[str, bytes]:
-    """Content-Type and body. A boundary the document wrote is replaced by ours."""
+def assemble(media_type: str, parts: list[Part]) -> tuple[str, Body]:
+    """Content-Type and body, in pieces where a part lies elsewhere; a boundary that the document wrote gives way."""
     boundary = _fresh_boundary(parts)
-    lines: list[bytes] = []
+    lines: list[Content] = []
     for part in parts:
         lines.append(f"--{boundary}\r\n{_heading(part)}\r\n".encode())
         lines.append(part.content)
         lines.append(b"\r\n")
     lines.append(f"--{boundary}--\r\n".encode())
-    return f"{_boundary.sub('', media_type)}; boundary={boundary}", b"".join(lines)
+    return f"{_boundary.sub('', media_type)}; boundary={boundary}", joined(lines)
 
 
 def _heading(part: Part) -> str:
@@ -158,14 +159,20 @@ def _heading(part: Part) -> str:
 
 
 def _fresh_boundary(parts: list[Part]) -> str:
-    """A boundary from a hash of the content, so that it is the same every time, and found in none of it."""
+    """A boundary from a hash of the content, so that it is the same every time, and found in none of it.
+
+    What lies elsewhere is not searched: a file that held a boundary made from its own hash could not be found in the
+    lifetime of the universe, neither by chance nor on purpose.
+    """
     content = hashlib.sha256()
     for part in parts:
-        for piece in (part.name.encode(), (part.filename or "").encode(), part.type.encode(), part.content):
+        seal = part.content.seal if isinstance(part.content, Stored) else hashlib.sha256(part.content).digest()
+        for piece in (part.name.encode(), (part.filename or "").encode(), part.type.encode(), seal):
             content.update(len(piece).to_bytes(8, "big"))
             content.update(piece)
+    at_hand = [part.content for part in parts if isinstance(part.content, bytes)]
     while True:
         boundary = f"apiloom-{content.hexdigest()[:40]}"
-        if not any(boundary.encode() in part.content for part in parts):
+        if not any(boundary.encode() in piece for piece in at_hand):
             return boundary
         content.update(b"again")

@@ -57,12 +57,20 @@ class _Look:
     def __init__(self, pool: Pool, leaves_out: Side) -> None:
         self._pool = pool
         self._leaves_out = leaves_out
+        self._flat: dict[int, tuple[Schema, dict[str, Any]]] = {}
+
+    def _shape(self, schema: Schema) -> dict[str, Any]:
+        """Every member is compared with every other, so each is flattened once."""
+        kept = self._flat.get(id(schema))
+        if kept is None:
+            kept = self._flat[id(schema)] = (schema, flat(schema, self._pool))
+        return kept[1]
 
     def covers(self, wide: Schema, narrow: Schema, depth: int) -> bool:
         """Whether every ordinary value of ``narrow`` is surely one of ``wide``."""
         if depth <= 0:
             return True
-        one, other = flat(wide, self._pool), flat(narrow, self._pool)
+        one, other = self._shape(wide), self._shape(narrow)
         if inner := unions(other):
             return all(self.covers(wide, member, depth - 1) for member in inner)
         if not self._is_comparable(one, other):

@@ -25,16 +25,18 @@ FILE: dict[str, Any] = {
             "type": "object",
             "properties": {
                 "data": {"type": "string", "contentEncoding": "base64"},
+                "uri": {"type": "string"},
                 "filename": {"type": "string"},
                 "type": {"type": "string"},
             },
-            "required": ["data"],
+            "oneOf": [{"required": ["data"]}, {"required": ["uri"]}],
             "additionalProperties": False,
         },
     ],
 }
-"""File content as an argument: base64, alone or with a name and a media type."""
+"""A file as an argument: base64 or a handle, alone or with a name and a media type."""
 
+_ANY_BYTES = "application/octet-stream"
 _TRANSFERS = frozenset({"base64", "quoted-printable"})
 _NEVER_FILES = ("application/json", "application/xml", "application/x-www-form-urlencoded")
 
@@ -114,8 +116,9 @@ def _part_xml(schema: Schema, encoding: Encoding | None, name: str, pool: Pool) 
 def _part_encoding(schema: Schema, encoding: Encoding | None, kind: FieldKind, pool: Pool) -> Encoding | None:
     """What the schema of a part adds to its encoding.
 
-    A file is of the schema's ``contentMediaType`` unless the encoding says otherwise; text that stands for bytes says
-    so itself (OpenAPI 3.2, "Content-Transfer-Encoding and contentEncoding").
+    A file is of the schema's ``contentMediaType`` unless the encoding says otherwise; ``application/octet-stream``
+    there only says that it is a file, and what the caller says of it goes before. Text that stands for bytes says so
+    itself (OpenAPI 3.2, "Content-Transfer-Encoding and contentEncoding").
     """
     node = flat(schema, pool)
     inner = node.get("items")
@@ -124,8 +127,8 @@ def _part_encoding(schema: Schema, encoding: Encoding | None, kind: FieldKind, p
     known = encoding or Encoding()
     media_type, transfer = node.get("contentMediaType"), node.get("contentEncoding")
     if kind in ("binary", "binaries"):
-        stated = isinstance(media_type, str) and is_well_formed(media_type) and not known.content_type
-        return replace(known, content_type=media_type) if stated else encoding
+        stated = isinstance(media_type, str) and is_well_formed(media_type) and essence(media_type) != _ANY_BYTES
+        return replace(known, content_type=media_type) if stated and not known.content_type else encoding
     if transfer not in _TRANSFERS or known.style is not None or known.explode is not None:
         return encoding
     said = any(name.lower() == "content-transfer-encoding" for name, _ in known.headers)

@@ -24,8 +24,8 @@ from typing import TypeVar
 
 from apiloom.catalog.names import resolve_names
 from apiloom.catalog.semantics import SAFE
-from apiloom.catalog.tool import Argument, BoundBody, Catalog, Tool
-from apiloom.model.api import ApiModel, Operation
+from apiloom.catalog.tool import Argument, BoundBody, Tool
+from apiloom.model.api import Operation
 from apiloom.model.findings import Finding
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -99,22 +99,29 @@ def resolve_published(operations: Sequence[Operation], pins: Sequence[Pin]) -> P
     return Published(names=names, kept=kept, gone=tuple(gone), findings=tuple(findings))
 
 
-def pins_of(model: ApiModel, catalog: Catalog, pinned: Sequence[Pin] = ()) -> tuple[Pin, ...]:
-    """What is to be kept from now on: the tools of a catalog, and every pin it was built with, sorted by name."""
-    before = resolve_published(model.operations, pinned)
-    pins = {pin.name: pin for pin in (*before.gone, *before.kept.values())}
-    called = {operation.key: operation.name or "" for operation in model.operations}
-    for tool in catalog.tools.values():
+def pins_of(
+    tools: Mapping[str, Tool], aliases: Mapping[str, str] | None = None, pinned: Sequence[Pin] = ()
+) -> tuple[Pin, ...]:
+    """What is to be kept from now on: the tools of a catalog, and every pin it was built with, sorted by name.
+
+    ``aliases`` are the catalog's own (see ``Catalog.aliases``).
+    """
+    pins = {pin.name: pin for pin in pinned}
+    further: dict[str, list[str]] = {}
+    for alias, name in (aliases or {}).items():
+        pins.pop(alias, None)
+        further.setdefault(name, []).append(alias)
+    for tool in tools.values():
         now = argument_ids(tool)
         held = set(now.values())
-        earlier = {what: name for what, name in before.arguments(tool.operation).items() if name not in held}
         known = pins.get(tool.name)
+        before = known.arguments if known is not None else {}
         pins[tool.name] = Pin(
             name=tool.name,
             operation=tool.operation,
-            called=called[tool.operation],
-            arguments={**earlier, **now},
-            aliases=known.aliases if known is not None else (),
+            called=tool.called,
+            arguments={**{what: name for what, name in before.items() if name not in held}, **now},
+            aliases=tuple(sorted(further.get(tool.name, ()))),
         )
     return tuple(pins[name] for name in sorted(pins))
 

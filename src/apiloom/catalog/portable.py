@@ -44,7 +44,7 @@ CIRCULAR_DEPTH = 2
 
 _SAID_ONCE = frozenset({"default", "deprecated", "description", "title"})
 _KEPT = ("deprecated", "description", "nullable", "title")
-_FILE = "File content as base64."
+_FILE = "File content as base64, or an apiloom:// handle."
 _OR_NULL = "Or null."
 _ONLY_ONE = "Exactly one of these forms."
 _ANY: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}]
@@ -65,6 +65,7 @@ class Portable:
         self._families = Families(pool)
         self._made: dict[tuple[int, int, int, bool], tuple[Schema, Node, int]] = {}
         self._shapes: dict[int, tuple[Schema, dict[str, Any]]] = {}
+        self._apart: dict[int, tuple[Mapping[str, Any], bool]] = {}
         self._sent: dict[int, tuple[object, dict[str, Schema]]] = {}
 
     def node(self, schema: Schema, depth: int, words: int = NESTED_LIMIT, *, null: bool = True) -> Sized:
@@ -247,10 +248,17 @@ class Portable:
             return with_words(dict(node), own if own.startswith(told) else joined(told, own)), size + len(told)
         objects = [one for one in shapes if "object" in types(one)]
         is_choice = "oneOf" in shape and "discriminator" not in shape and len(objects) > 1
-        if is_choice and tells_apart(members, self._pool, is_read_only):
+        if is_choice and self._tells_apart(shape, members):
             told = joined(told, _ONLY_ONE)
         total = sum(size for _, size in found.values())
         return self._told({"anyOf": [node for node, _ in found.values()]}, total + 12 + len(found), told)
+
+    def _tells_apart(self, shape: Mapping[str, Any], members: Sequence[Schema]) -> bool:
+        """Asked at every depth of a union; comparing its members is most of the work on it, so it is done once."""
+        kept = self._apart.get(id(shape))
+        if kept is None:
+            kept = self._apart[id(shape)] = (shape, tells_apart(members, self._pool, is_read_only))
+        return kept[1]
 
     def _told(self, union: Node, size: int, text: str) -> Sized:
         """A union with a text: some providers take nothing beside ``anyOf``, so there its first member says it."""

@@ -7,7 +7,9 @@ which client wants which row and why. How a schema is written within a row is no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
+
+from apiloom.base.errors import CallerError
 
 Null = Literal["said", "type", "keyword"]
 """How null is offered beside another type: in words, as one of several types, or by ``nullable`` of OpenAPI 3.0."""
@@ -75,5 +77,32 @@ PROFILES: dict[str, Profile] = {
 }
 """Profiles by name. ``full`` is none of them: it is the canonical schema."""
 
-FULL = "full"
-NAMES = (*PROFILES, FULL)
+DEFAULT: Final = "intersection"
+FULL: Final = "full"
+NAMES: Final = (*PROFILES, FULL)
+
+_CLIENTS = (("claude-ai", "anthropic"), ("gemini-cli", "gemini"), ("openai-mcp", "openai"))
+"""Clients that speak to the models of one provider alone, by what the name they give begins with. Editors and coding
+agents are missing on purpose: which model stands behind them is their user's choice."""
+
+
+def check_profile(profile: str) -> str:
+    """The profile named, if there is one.
+
+    Raises:
+        CallerError: ``view.profile_unknown``.
+    """
+    if profile not in NAMES:
+        raise CallerError(
+            f"there is no profile named {profile[:40]!r}",
+            code="view.profile_unknown",
+            hint=f"there are {', '.join(NAMES[:-1])} and {NAMES[-1]}",
+        )
+    return profile
+
+
+def profile_of_client(name: Any) -> str:
+    """The profile for a client by the name it gives itself; empty where none is plainly right."""
+    if not isinstance(name, str):
+        return ""
+    return next((profile for start, profile in _CLIENTS if name == start or name.startswith(f"{start}-")), "")

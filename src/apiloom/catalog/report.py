@@ -7,31 +7,37 @@ reading is in it, and looks at what is only seen when tools are viewed (patterns
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from apiloom.catalog.arguments import plain
 from apiloom.catalog.build import in_order
 from apiloom.catalog.listing import entry_of, tokens_of
 from apiloom.catalog.patterns import checks_of, for_checking, for_showing
+from apiloom.catalog.profiles import DEFAULT
 from apiloom.catalog.score import build_score
-from apiloom.catalog.tool import MOST_WITH_OUTPUT, Argument, Catalog, LedgerLine, Tool
+from apiloom.catalog.tool import MOST_WITH_OUTPUT, Argument, Catalog, LedgerLine, Paging, Tool
 from apiloom.catalog.views import Views
 from apiloom.model.api import Schema
 from apiloom.model.findings import Finding
 from apiloom.model.schema import subschemas
 
+MOST_COSTLY = 10
+"""Tools whose cost is told beside the list's."""
 
-def build_report(catalog: Catalog, profile: str = "intersection") -> dict[str, Any]:
+
+def build_report(catalog: Catalog, profile: str = DEFAULT) -> dict[str, Any]:
     """The report of a catalog; equal catalogs give equal reports.
 
     Raises:
         CallerError: ``view.profile_unknown``.
     """
     findings = every_finding(catalog)
-    views = Views(catalog.schemas, profile)
+    is_long = len(catalog.tools) > MOST_WITH_OUTPUT
+    views = Views(catalog.schemas, profile, is_long=is_long)
     rendered = [views.render(tool, with_output=True) for tool in catalog.tools.values()]
-    listed = [entry_of(view, is_long=len(rendered) > MOST_WITH_OUTPUT) for view in rendered]
+    listed = [entry_of(view, is_long=is_long) for view in rendered]
     cost = tokens_of(listed)
     weighed = [{**view, "tokens": tokens_of([entry]).largest} for view, entry in zip(rendered, listed, strict=True)]
     lines = {line.key: line for line in catalog.ledger}
@@ -44,7 +50,7 @@ def build_report(catalog: Catalog, profile: str = "intersection") -> dict[str, A
             for view, tool in zip(weighed, catalog.tools.values(), strict=True)
         ],
         "findings": [_finding(one) for one in findings],
-        "tokens": {"list": cost.list, "largest": cost.largest},
+        "tokens": {"list": cost.list, "largest": cost.largest, "costliest": _costliest(weighed)},
         "score": build_score(catalog, weighed, findings),
     }
 
@@ -106,6 +112,12 @@ def _about_pattern(pattern: str, where: str) -> Iterator[Finding]:
         yield Finding(level="note", code="catalog.pattern_unshown", message=message)
 
 
+def _costliest(views: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tools that cost most, first the one that costs most of all."""
+    ordered = sorted(views, key=lambda view: (-view["tokens"], view["name"]))
+    return [{"tool": view["name"], "tokens": view["tokens"]} for view in ordered[:MOST_COSTLY]]
+
+
 def _ledger(lines: Iterable[LedgerLine]) -> dict[str, int]:
     count = Counter(line.status for line in lines)
     return {
@@ -134,7 +146,14 @@ def _facts(tool: Tool, line: LedgerLine) -> dict[str, Any]:
         "method": line.method,
         "path": line.path,
         "arguments": {argument.name: _way_back(argument, tool) for argument in tool.arguments},
+        **({"pagination": _pagination(tool.paging)} if tool.paging is not None else {}),
     }
+
+
+def _pagination(paging: Paging) -> dict[str, Any]:
+    """How a tool is paged: only what is known of it; an empty ``items`` means that the answer is the list."""
+    told = {field.name: getattr(paging, field.name) for field in fields(paging)}
+    return {name: value for name, value in told.items() if value or (name == "items" and value is not None)}
 
 
 def _way_back(argument: Argument, tool: Tool) -> dict[str, Any]:

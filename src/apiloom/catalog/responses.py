@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from apiloom.base import json
 from apiloom.catalog.media import essence, is_json, successes
+from apiloom.catalog.shapes import Pool
+from apiloom.catalog.validation import answer_schema
 from apiloom.model.api import Media, Response, Schema
 
 EMPTY: Schema = {"type": "object", "maxProperties": 0}
@@ -39,6 +41,14 @@ def without_empty(schema: Schema) -> tuple[Schema, bool]:
         return schema, False
     others = [member for member in members if member != EMPTY]
     return (others[0] if len(others) == 1 else {"anyOf": others}), True
+
+
+def promised(schema: Schema, pool: Pool) -> Schema:
+    """What JSON answers are judged by: the strict schema, closed, of bounded size; what it leaves out admits anything.
+
+    That there may be no answer at all is no form of one that is there.
+    """
+    return answer_schema(without_empty(schema)[0], pool, shown=True)
 
 
 def _described_json(media: Sequence[Media]) -> Media | None:

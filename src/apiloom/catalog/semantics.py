@@ -38,6 +38,7 @@ _ASKING = frozenset(
     """
     )
 )
+_LISTING = frozenset({"describe", "fetch", "filter", "find", "get", "list", "lookup", "query", "scan", "search"})
 _NEVER_VERBS = frozenset({"complete", "completions", "export", "post", "report", "score", "test", "query", "match"})
 """Words that name things as often as actions: alone at the end of a path they do not make it verb-like."""
 
@@ -76,6 +77,16 @@ def hints_of(operation: Operation) -> Hints:
     idempotent = method in {"PUT", "DELETE"}
     additive = method == "POST" and (_creates(operation, kind) or _asks(operation))
     return Hints(read_only=False, destructive=not additive, idempotent=idempotent)
+
+
+def asks(operation: Operation) -> bool:
+    """Whether a POST is a question: by the action its path ends in, or by what the document calls it."""
+    if _asks(operation):
+        return True
+    named = words(operation.name) if operation.name else ()
+    if named and named[0] == "post":
+        named = named[1:]
+    return bool(named) and named[0] in _LISTING and not _CHANGING.intersection(named)
 
 
 def _creates(operation: Operation, kind: ToolClass) -> bool:

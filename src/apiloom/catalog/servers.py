@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from apiloom.base.errors import DesignError
@@ -24,7 +25,8 @@ _numeric = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?").fullmatch
 _bracketed = re.compile(r"\[[0-9A-Fa-f:.]+\](?::\d*)?").fullmatch
 _scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 _path_text = escape_except("!$&'()*+,;=:@/", triplets=True)
-_dot_segment = re.compile(r"(?:^|/)(?:\.|%2[eE]){1,2}(?:[/;]|$)").search
+_dot_segment = re.compile(r"(?:^|[/\\]|%2[fF]|%5[cC])(?:\.|%2[eE]){1,2}(?:[/;\\]|$|%2[fF]|%5[cC]|%3[bB])").search
+"""Many servers undo escapes before they look at where a path leads, so escaped slashes count as slashes."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_BASE = "say where the API answers with --base-url"
@@ -35,6 +37,8 @@ _STAND_IN = re.compile(
     r"example|host(?:name)?|instance|none|null|org|organi[sz]ation|placeholder|site|store|tenant|undefined|workspace"
 ).fullmatch
 """Defaults that stand for a name still to be told. A host of that name is somebody else's."""
+_left_to_fill = re.compile(r"your[-_].*|(?:change|replace)-?_?me").fullmatch
+"""Labels of hosts that are written out and stand for a name still to be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +150,10 @@ def _value(server: Server, name: str, variables: Mapping[str, str], *, in_host: 
             allowed = ", ".join(declared.enum)
             raise _bad_variable(name, f"cannot be {value[:60]!r}", f"it is one of {allowed[:300]}")
         return value
-    wanted = f"give it with --variable {name[:60]}=VALUE"
+    wanted = f"give it with --variable {quote(f'{name[:60]}=VALUE')}"
     told = " ".join(declared.description.split())[:120] if declared is not None else ""
-    hint = (f"{told}; " if told else "") + wanted
+    listed = f"it is one of {', '.join(declared.enum)}"[:300] if declared is not None and declared.enum else ""
+    hint = "; ".join(filter(None, (told, listed, wanted)))
     if declared is None or declared.default is None:
         raise _bad_variable(name, "has no value", f"{hint}, or {NO_BASE}", wanted=True)
     if in_host and not declared.enum and (_STAND_IN(declared.default.strip()) or declared.default == name):
@@ -223,6 +228,8 @@ def _ascii_host(url: SplitResult, written: str) -> str:
         raise _invalid(written, "has a host name that is none") from None
     if not _host(name) or len(name) > 253 or any(len(label) > 63 for label in name.split(".")):
         raise _invalid(written, "has a host name that is none" if name else "has no host")
+    if any(_left_to_fill(label) for label in name.split(".")):
+        raise _invalid(written, "has a host name with a part that you are to fill in")
     if _numeric(name):
         try:
             return str(ipaddress.IPv4Address(name))
@@ -232,7 +239,12 @@ def _ascii_host(url: SplitResult, written: str) -> str:
 
 
 def _label(label: str) -> str:
-    return label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
+    if label.isascii():
+        return label
+    # what shows as nothing would make another host of a name that reads the same
+    if not all(sign in "-_" or sign.isalnum() or unicodedata.category(sign) in ("Mn", "Mc") for sign in label):
+        raise UnicodeError
+    return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def _shortest(address: ipaddress.IPv6Address) -> str:
@@ -257,8 +269,8 @@ def _invalid(url: str, why: str) -> DesignError:
 
 
 def _shown(url: str) -> str:
-    """A URL fit to show: what stands before an ``@`` in its host may be a password."""
-    return re.sub(r"//[^/?#]*@", "//***@", url)[:120]
+    """A URL fit to show: what stands before an ``@`` in its host may be a password, and a query may hold a key."""
+    return re.sub(r"[?#].*", "?***", re.sub(r"//[^/?#]*@", "//***@", url), flags=re.DOTALL)[:120]
 
 
 def _bad_variable(name: str, why: str, hint: str, *, wanted: bool = False) -> DesignError:

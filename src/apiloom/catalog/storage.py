@@ -14,8 +14,10 @@ from apiloom.catalog.tool import (
     BoundBody,
     BoundField,
     BoundParameter,
+    Controls,
     Hints,
     HttpBinding,
+    Paging,
     Tool,
     XmlNode,
 )
@@ -27,6 +29,22 @@ _PARAMETER = ("argument", "name", "place", "style", "explode")
 _PARAMETER_EXTRAS = ("required", "allow_reserved", "allow_empty", "slashes", "nesting", "media_type")
 _ENCODING = ("content_type", "style", "explode", "allow_reserved", "nesting", "headers")
 _XML = ("type", "name", "prefix", "namespace", "members", "further", "first", "items")
+_CONTROLS = ("cursor", "max_items", "fields")
+_PAGING = (
+    "style",
+    "argument",
+    "size",
+    "next",
+    "items",
+    "more",
+    "total",
+    "pages",
+    "first",
+    "usual",
+    "most",
+    "rule",
+)
+_NONE = Controls()
 _HINTS = ("read_only", "destructive", "idempotent", "open_world")
 _SCHEME = ("id", "kind", "place", "name", "scheme", "description")
 
@@ -43,9 +61,14 @@ def tool_to_json(tool: Tool) -> bytes:
         "tags": tool.tags,
         "kind": tool.kind,
         "operation": tool.operation,
+        "called": tool.called,
         "arguments": [[one.name, one.place, one.original] for one in tool.arguments],
         "binding": _binding_out(tool.binding),
     }
+    if tool.controls != _NONE:
+        plain["controls"] = _row(tool.controls, _CONTROLS)
+    if tool.paging is not None:
+        plain["paging"] = _row(tool.paging, _PAGING)
     return json.dumps(plain)
 
 
@@ -66,8 +89,11 @@ def tool_from_json(text: bytes) -> Tool:
         tags=tuple(plain["tags"]),
         kind=plain["kind"],
         operation=plain["operation"],
+        called=plain["called"],
         arguments=tuple(Argument(name=row[0], place=row[1], original=row[2]) for row in plain["arguments"]),
         binding=_binding_in(plain["binding"]),
+        controls=Controls(**dict(zip(_CONTROLS, plain.get("controls", ()), strict=False))),
+        paging=Paging(**dict(zip(_PAGING, plain["paging"], strict=True))) if "paging" in plain else None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from apiloom.base.errors import DesignError
 from apiloom.catalog.tool import BoundParameter
-from apiloom.catalog.values import Escape, bare, escape, escape_except, nested, plain, refuse
+from apiloom.catalog.values import Escape, bare, empty_inside, escape, escape_except, nested, plain, refuse
 from apiloom.model.api import Nesting
 
 Pairs = list[tuple[str, str]]
@@ -83,6 +83,8 @@ def _spell_object(spelling: Spelling, value: dict[str, Any]) -> Pairs:
         pairs: Pairs = []
         for key, item in value.items():
             if isinstance(item, dict | list | tuple):
+                if not item:
+                    raise empty_inside(argument)
                 pairs += _nested(spelling, key, item)
             else:
                 pairs.append((label(key), text(plain(item, argument))))

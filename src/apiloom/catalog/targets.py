@@ -91,7 +91,7 @@ def _path_step(binding: HttpBinding, name: str) -> tuple[str, Writer]:
 
 
 def _leads_elsewhere(arguments: Arguments, steps: list[tuple[str, Writer]]) -> CallerError:
-    dotted = re.compile(r"(?:\.|%2[eE])+").fullmatch
+    dotted = re.compile(r"(?:\.|%2[eE]){1,2}").fullmatch
     written = [(argument, write(arguments[argument])) for argument, write in steps]
     guilty = [argument for argument, text in written if dotted(text) or _climbs(f"/{text}/")]
     return refuse(

@@ -142,22 +142,27 @@ PagingStyle = Literal["cursor", "url", "link", "offset", "page", "last_item"]
 class Paging:
     """How an operation gives its answers page by page.
 
-    ``argument`` is the tool's own argument that says where a page begins (empty for ``url`` and ``link``), ``size`` the
-    one that says how long a page is (or empty). ``next`` is a JSON Pointer to the next cursor or URL in an answer, or
-    to the item's member whose value follows on (``last_item``). ``items`` points to the list in an answer; empty: the
-    answer is the list. ``more`` and ``total`` point to the flag that says whether there is more and to the number of
-    all items, or name a header as ``header:x-total-count``. ``first`` is the number of the first page or item.
-    ``rule`` names how it was detected, for people.
+    ``argument`` is the tool's own argument that says where a page begins (empty for ``link``, often for ``url``),
+    ``size`` the one that says how long a page is (or empty). ``next`` is a JSON Pointer to the next cursor or URL
+    in an answer, or to the item's member whose value follows on (``last_item``). ``items`` points to the list in an
+    answer; empty: the answer is the list; None: nobody knows where it is. ``more``, ``total`` and ``pages`` point
+    to the flag that says whether there is more (behind ``!``: that there is none), to the number of all items and
+    to that of all pages; the numbers may be headers, as ``header:x-total-count``. ``first`` is the number of the
+    first page or item, ``usual`` and ``most`` are how many items a page has where nothing is said and at most (0:
+    not known). ``rule`` names how it was detected, for people.
     """
 
     style: PagingStyle
     argument: str = ""
     size: str = ""
     next: str = ""
-    items: str = ""
+    items: str | None = ""
     more: str = ""
     total: str = ""
+    pages: str = ""
     first: int = 0
+    usual: int = 0
+    most: int = 0
     rule: str = ""
 
 
@@ -190,7 +195,8 @@ class Tool:
     ``input_schema`` and ``output_schema`` are canonical JSON Schema 2020-12 whose references point into
     :attr:`Catalog.schemas`; ``model.schema.closed`` makes one self-contained. ``output_schema`` describes the answer
     as the API gives it, whatever its type, and is only looked into when a view is made; in ``structuredContent`` an
-    answer that is no object stands under ``result``, and views say so.
+    answer that is no object stands under ``result``, and views say so. ``called`` is the document's own name for the
+    operation, if it has one.
     """
 
     name: str
@@ -204,6 +210,7 @@ class Tool:
     operation: str
     arguments: tuple[Argument, ...]
     binding: HttpBinding
+    called: str = ""
     controls: Controls = Controls()
     paging: Paging | None = None
 

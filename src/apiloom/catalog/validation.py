@@ -119,6 +119,7 @@ class _Closing:
         self._families = Families(pool)
         self._waiting: list[str] = []
         self._met: set[str] = set()
+        self._copies: dict[str, tuple[str, frozenset[str]]] = {}
 
     def close(self, schema: Schema, *, all_sent: bool = False) -> Schema:
         root = self._node(schema, _Spot(all_sent=all_sent))
@@ -137,7 +138,8 @@ class _Closing:
                 if size > MOST_SHOWN:
                     defs[name] = _NOT_SHOWN
                     continue
-                defs[name] = self._node(self._pool[name], _Spot(within=name))
+                source, left_out = self._copies.get(name, (name, frozenset()))
+                defs[name] = self._node(self._pool[source], _Spot(within=source, left_out=left_out))
                 size += len(json.dumps(defs[name])) if self._shown else 0
         return defs
 
@@ -195,7 +197,7 @@ class _Closing:
 
     def _keyword(self, keyword: str, value: Any, spot: _Spot, out: dict[str, Any]) -> None:
         if keyword == "$ref":
-            self._ref(value, out)
+            self._ref(value, spot, out)
         elif keyword in IN_MAP and keyword != "$defs":
             if isinstance(value, dict):
                 self._map(keyword, value, spot, out)
@@ -216,17 +218,33 @@ class _Closing:
     def _place(self, keyword: str, spot: _Spot) -> _Spot:
         return spot.beside(is_part=True) if keyword in ("not", "if", "then", "else") else spot.inside()
 
-    def _ref(self, value: Any, out: dict[str, Any]) -> None:
+    def _ref(self, value: Any, spot: _Spot, out: dict[str, Any]) -> None:
         """A reference to what the document does not hold admits anything; reading has reported it."""
         if not isinstance(value, str) or not value.startswith(DEFS):
             return
         name = unescape(value[len(DEFS) :])
         if name not in self._pool:
             return
+        if spot.left_out:
+            name = self._without(name, spot.left_out)
         out["$ref"] = DEFS + _as_fragment(escape(name))
         if name not in self._met:
             self._met.add(name)
             self._waiting.append(name)
+
+    def _without(self, name: str, left_out: frozenset[str]) -> str:
+        """The name under which a definition stands that must not require what the schema around it leaves out."""
+        inside = flat({"$ref": DEFS + escape(name)}, self._pool)
+        required: Any = inside.get("required")
+        demanded = left_out.intersection(filter(_is_text, required if isinstance(required, list) else ()))
+        demanded -= self._left_out(inside) if demanded else frozenset()
+        if not demanded:
+            return name
+        copy = f"{name} without {', '.join(sorted(demanded))}"
+        while copy in self._pool:
+            copy += "_"
+        self._copies[copy] = (name, demanded)
+        return copy
 
     def _map(self, keyword: str, value: Mapping[str, Any], spot: _Spot, out: dict[str, Any]) -> None:
         if keyword == "patternProperties":
@@ -259,6 +277,10 @@ class _Closing:
             out.setdefault("allOf", []).append({"anyOf": nodes})
         else:
             out["anyOf"] = nodes
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _required(value: Any, left_out: frozenset[str], out: dict[str, Any]) -> None:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from apiloom.base import json
 from apiloom.base.errors import CallerError
+from apiloom.base.pieces import Content
 from apiloom.model.api import Nesting
 
 Escape = Callable[[str], str]
@@ -36,6 +38,11 @@ _to_standard = str.maketrans("-_", "+/", " \t\r\n\f\v")
 def refuse(argument: str, why: str, hint: str = "") -> CallerError:
     """The error for a value that cannot be sent as it is. ``why`` continues a sentence that starts with the name."""
     return CallerError(f"argument {argument!r} {why}", code="call.argument", hint=hint, argument=argument)
+
+
+def empty_inside(argument: str) -> CallerError:
+    """The error for what would be missing on the other side, where only its being there says anything."""
+    return refuse(argument, "holds an empty object or list inside, which has no form here", "leave it out instead")
 
 
 def plain(value: Any, argument: str) -> str:
@@ -137,7 +144,7 @@ def nested(name: str, value: Any, argument: str, nesting: Nesting = "", depth: i
         yield name, plain(value, argument)
         return
     if depth and not value:
-        raise refuse(argument, "holds an empty object or list inside, which has no form here", "leave it out instead")
+        raise empty_inside(argument)
     if isinstance(value, dict):
         for key, item in value.items():
             if any(sign in key for sign in ("." if nesting == "dots" else "[]")):
@@ -158,35 +165,105 @@ def nested(name: str, value: Any, argument: str, nesting: Nesting = "", depth: i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContent:
-    """The bytes of a file, and what the caller said of its name and media type (empty: nothing)."""
+    """A file, and what is known of its name and media type (empty: nothing)."""
 
-    content: bytes
+    content: Content
     filename: str = ""
     type: str = ""
 
 
-def read_file(value: Any, argument: str) -> FileContent:
-    """File content from an argument: base64 text, a ``data:`` URL, or ``{"data", "filename", "type"}`` with either.
+HANDLE = "apiloom://"
+"""How the URI of a file starts that was uploaded, or kept of an earlier answer."""
 
-    Both alphabets of RFC 4648 are taken, white space and missing padding are forgiven, anything else is not.
+_MEMBERS = frozenset({"data", "uri", "filename", "type"})
+
+
+def is_file(value: Any) -> bool:
+    """Whether a value of no declared kind is a file: an object that says nothing but where it is and what it is called,
+    or one that was found already.
+    """
+    if isinstance(value, FileContent):
+        return True
+    if not isinstance(value, dict) or not value.keys() <= _MEMBERS:
+        return False
+    if isinstance(value.get("uri"), str):
+        return "data" not in value and value["uri"].startswith((HANDLE, "data:"))
+    return isinstance(value.get("data"), str) and len(value) > 1
+
+
+def handle_of(value: Any) -> str:
+    """The URI that a value gives in place of a file's content; empty for a value that holds the content itself."""
+    value = _unwrapped(value)
+    place = value.get("uri") if isinstance(value, dict) and "data" not in value else value
+    return place if isinstance(place, str) and place.startswith(HANDLE) else ""
+
+
+def read_file(value: Any, argument: str) -> FileContent:
+    """A file from an argument: base64 text, a ``data:`` URL, or ``{"data", "filename", "type"}`` with either.
+
+    ``{"uri"}`` takes a ``data:`` URL too; handles were exchanged for what they stand for before. Both alphabets of
+    RFC 4648 are taken, white space and missing padding are forgiven, anything else is not.
 
     Raises:
         CallerError: no such value, or not base64.
     """
-    filename, media_type = "", ""
+    if isinstance(value, FileContent):
+        return value
+    value = _unwrapped(value)
+    filename, media_type = said_of_file(value, argument)
     if isinstance(value, dict):
-        if "data" not in value:
+        if ("data" in value) == ("uri" in value):
             raise refuse(argument, "holds no file content", 'give {"data": BASE64, "filename": …, "type": …}')
-        filename, media_type = _said(value, "filename", argument), _said(value, "type", argument)
-        value = value["data"]
+        place, value = value.get("uri"), value.get("data", value.get("uri"))
+        if isinstance(place, str) and not _data_url(place):
+            raise _unreachable(argument, place)
     if not isinstance(value, str):
         raise refuse(argument, "holds no file content", "give it as base64 text")
+    if value.startswith(HANDLE):
+        raise _unreachable(argument, value)
     prefix = _data_url(value)
     if prefix:
         media_type, value = media_type or prefix[1], value[prefix.end() :]
-    if media_type and not _media_type(media_type):
-        raise refuse(argument, "names a media type that is none", "write it as type/subtype")
+        if media_type and not _media_type(media_type):
+            raise _no_type(argument)
     return FileContent(content=_from_base64(value, argument), filename=filename, type=media_type)
+
+
+def said_of_file(value: Any, argument: str) -> tuple[str, str]:
+    """The file name and the media type that an argument states; empty for none.
+
+    Raises:
+        CallerError: one of them cannot stand in a request.
+    """
+    value = _unwrapped(value)
+    if not isinstance(value, dict):
+        return "", ""
+    filename, media_type = _said(value, "filename", argument), _said(value, "type", argument)
+    if media_type and not _media_type(media_type):
+        raise _no_type(argument)
+    return filename, media_type
+
+
+def _unwrapped(value: Any) -> Any:
+    """An object that was written as text; no base64 and no URI starts like one."""
+    if isinstance(value, str) and value[:1] == "{":
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        return found if isinstance(found, dict) else value
+    return value
+
+
+def _no_type(argument: str) -> CallerError:
+    return refuse(argument, "names a media type that is none", "write it as type/subtype")
+
+
+def _unreachable(argument: str, place: str) -> CallerError:
+    if place.startswith(HANDLE):
+        return refuse(argument, "names a kept file, and none are kept here", "give the content as base64 text")
+    hint = f"give a handle ({HANDLE}…), a data: URI or base64"
+    return refuse(argument, "names a file by a URI that is not read from here", hint)
 
 
 def _said(value: dict[str, Any], key: str, argument: str) -> str:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiloom.base.errors import CallerError
 from apiloom.catalog.describe import ARGUMENT_LIMIT, NESTED_LIMIT
 from apiloom.catalog.outline import Outlines
 from apiloom.catalog.portable import Portable, Sized
-from apiloom.catalog.profiles import FULL, NAMES, PROFILES
+from apiloom.catalog.profiles import DEFAULT, FULL, PROFILES, check_profile
 from apiloom.catalog.responses import without_empty
 from apiloom.catalog.shapes import Pool
 from apiloom.catalog.tool import Tool
@@ -27,7 +26,10 @@ DEPTH = 6
 BUDGET = 8_000
 """Bytes of a tool's input schema in the default view, about 2,000 tokens."""
 
-_WORDS = (ARGUMENT_LIMIT, NESTED_LIMIT, NESTED_LIMIT // 2)
+LONG_LIST_WORDS = 240
+"""Characters told of an argument where many tools stand beside its own: :data:`ARGUMENT_LIMIT` is for few."""
+
+_FEWER_WORDS = (NESTED_LIMIT, NESTED_LIMIT // 2)
 _STEADY = 1
 """Levels that may add nothing, such as a list of lists, before an argument counts as shown whole."""
 _LEAVES = frozenset({"string", "number", "integer", "boolean"})
@@ -36,16 +38,19 @@ _LEAVES = frozenset({"string", "number", "integer", "boolean"})
 class Views:
     """Renders the tools of one catalog in one profile; what their schemas share is rendered once.
 
+    ``is_long`` says that they stand in a long list, where less is told of each argument.
+
     Raises:
         CallerError: ``view.profile_unknown``.
     """
 
-    def __init__(self, schemas: Pool, profile: str = "intersection") -> None:
+    def __init__(self, schemas: Pool, profile: str = DEFAULT, *, is_long: bool = False) -> None:
         check_profile(profile)
         self._schemas = schemas
         self._is_full = profile == FULL
-        self._inputs = Portable(schemas, PROFILES.get(profile, PROFILES["intersection"]))
+        self._inputs = Portable(schemas, PROFILES.get(profile, PROFILES[DEFAULT]))
         self._outputs = Outlines(schemas)
+        self._words = LONG_LIST_WORDS if is_long else ARGUMENT_LIMIT
 
     def render(self, tool: Tool, *, with_output: bool) -> dict[str, Any]:
         """One tool: name, title, description, inputSchema, outputSchema where there is one, annotations."""
@@ -56,7 +61,8 @@ class Views:
             "inputSchema": self._input(tool),
         }
         if with_output and tool.output_schema is not None:
-            view["outputSchema"] = self._output(tool.output_schema)
+            made = self._output(tool.output_schema)
+            view["outputSchema"] = made if tool.paging is None else _paged(made, tool.controls.cursor)
         view["annotations"] = {
             "title": tool.title,
             "readOnlyHint": tool.hints.read_only,
@@ -67,27 +73,22 @@ class Views:
         return view
 
     def _input(self, tool: Tool) -> Schema:
-        return input_validator_schema(tool, self._schemas, shown=True) if self._is_full else fitted(tool, self._inputs)
+        if self._is_full:
+            return input_validator_schema(tool, self._schemas, shown=True)
+        return fitted(tool, self._inputs, self._words)
 
     def _output(self, schema: Schema) -> Schema:
         return _object_rooted(schema, self._schemas) if self._is_full else self._outputs.render(schema)
 
 
-def check_profile(profile: str) -> None:
-    """Refuse a profile that is not there.
-
-    Raises:
-        CallerError: ``view.profile_unknown``.
-    """
-    if profile not in NAMES:
-        raise CallerError(
-            f"there is no profile named {profile[:40]!r}",
-            code="view.profile_unknown",
-            hint=f"there are {', '.join(NAMES[:-1])} and {NAMES[-1]}",
-        )
+def _paged(output: Schema, cursor: str) -> Schema:
+    """The schema of an answer with the member that is ours."""
+    root = output if isinstance(output, dict) else {}
+    told = {"description": f"Where the next page begins: pass it back as {cursor}. Absent on the last page."}
+    return {**root, "properties": {**root.get("properties", {}), "next_cursor": told}}
 
 
-def render_tool(tool: Tool, schemas: Pool, *, profile: str = "intersection", with_output: bool) -> dict[str, Any]:
+def render_tool(tool: Tool, schemas: Pool, *, profile: str = DEFAULT, with_output: bool) -> dict[str, Any]:
     """One tool in MCP's JSON shape.
 
     Raises:
@@ -96,17 +97,20 @@ def render_tool(tool: Tool, schemas: Pool, *, profile: str = "intersection", wit
     return Views(schemas, profile).render(tool, with_output=with_output)
 
 
-def fitted(tool: Tool, portable: Portable) -> dict[str, Any]:
-    """A tool's input schema in the default view, within :data:`BUDGET` as far as its arguments allow."""
+def fitted(tool: Tool, portable: Portable, most: int = ARGUMENT_LIMIT) -> dict[str, Any]:
+    """A tool's input schema in the default view, within :data:`BUDGET` as far as its arguments allow.
+
+    Of an argument at most ``most`` characters are told.
+    """
     schema = tool.input_schema
     root: Mapping[str, Any] = schema if isinstance(schema, dict) else {}
     parts: Mapping[str, Schema] = root.get("properties", {})
     null = {argument.name: argument.place == "body" for argument in tool.arguments}
     made: dict[str, Sized] = {}
-    for words in _WORDS:
+    for words in (most, *_FEWER_WORDS):
         made = {name: portable.node(part, 0, words, null=null[name]) for name, part in parts.items()}
         if sum(size for _, size in made.values()) <= BUDGET:
-            _deepen(made, lambda name, depth: portable.node(parts[name], depth, ARGUMENT_LIMIT, null=null[name]))
+            _deepen(made, lambda name, depth: portable.node(parts[name], depth, most, null=null[name]))
             break
     view: dict[str, Any] = {"type": "object", "properties": {name: node for name, (node, _) in made.items()}}
     if "required" in root:

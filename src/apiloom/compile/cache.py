@@ -24,7 +24,7 @@ from apiloom.base import json
 
 Value = TypeVar("Value")
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised whenever the meaning of a file changes."""
 
 MOST_FILES = 64

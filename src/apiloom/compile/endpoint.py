@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apiloom.base import json
 from apiloom.calls.endpoint import Endpoint, Listing, Route, build_route
 from apiloom.calls.order import ORDER
 from apiloom.calls.policies.arguments import check_arguments
+from apiloom.calls.policies.results import Budget, fit_results
 from apiloom.calls.ports import Backend, Policy
+from apiloom.catalog.profiles import DEFAULT
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Tool
 from apiloom.catalog.validation import input_validator_schema
 from apiloom.compile.routes import Routes
@@ -31,7 +33,9 @@ PAGE_BYTES = 1_000_000
 class Part:
     """One connector's share of an endpoint.
 
-    ``entries`` are its list entries as JSON by bare tool name; ``backend`` makes the answering side of one tool.
+    ``entries`` are its list entries as JSON by bare tool name, in the server's own profile; ``listed`` renders them in
+    another. ``aliases`` are further bare names that tools answer to, and are not listed under. ``backend`` makes the
+    answering side of one tool.
     """
 
     slug: str
@@ -41,48 +45,75 @@ class Part:
     tools: Mapping[str, Tool]
     schemas: Mapping[str, Schema]
     entries: Mapping[str, bytes]
+    listed: Callable[[str], Mapping[str, bytes]]
     backend: Callable[[Tool], Backend]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
-def build_endpoint(name: str, parts: Sequence[Part]) -> Endpoint:
-    """Compile parts into one endpoint; routes are compiled on their first call."""
+UNBOUNDED = Budget()
+
+
+def build_endpoint(name: str, parts: Sequence[Part], profile: str = DEFAULT, budget: Budget = UNBOUNDED) -> Endpoint:
+    """Compile parts, listed in a profile, into one endpoint; routes are compiled on their first call."""
     single = len(parts) == 1
-    with_output = sum(len(part.entries) for part in parts) <= MOST_WITH_OUTPUT
-    places: dict[str, tuple[Part, str]] = {}
-    entries: list[tuple[str, bytes]] = []
-    for part in parts:
-        for bare, entry in part.entries.items():
-            shown = bare if single else f"{part.slug}_{bare}"
-            places[shown] = (part, bare)
-            entries.append((shown, entry if single else _renamed(entry, shown, with_output=with_output)))
-    entries.sort(key=lambda pair: pair[0])
+    named = [(part, bare, bare) for part in parts for bare in part.entries]
+    named += [(part, alias, bare) for part in parts for alias, bare in part.aliases.items()]
+    places = {_shown(part, name, single=single): (part, bare) for part, name, bare in named}
 
     def compile_route(shown: str) -> Route:
         part, bare = places[shown]
-        return compile_tool(shown, part, part.tools[bare])
+        return compile_tool(shown, part, part.tools[bare], budget)
 
     return Endpoint(
         name=name,
         title=parts[0].title if single else name,
         version=parts[0].version if single else "",
         instructions=_instructions(parts),
-        listing=build_listing(entry for _, entry in entries),
+        listing=_listing(parts, lambda part: part.entries),
+        keeper=budget.keeper,
+        result_tokens=budget.tokens,
+        profile=profile,
+        listed=lambda other: _listing(parts, lambda part: part.listed(other)),
         routes=Routes(places, compile_route),
     )
 
 
-def compile_tool(shown: str, part: Part, tool: Tool) -> Route:
+def _shown(part: Part, bare: str, *, single: bool) -> str:
+    return bare if single else f"{part.slug}_{bare}"
+
+
+def _listing(parts: Sequence[Part], entries_of: Callable[[Part], Mapping[str, bytes]]) -> Listing:
+    """The entries of all parts in one list, sorted by the names they are shown under."""
+    single = len(parts) == 1
+    with_output = sum(len(part.entries) for part in parts) <= MOST_WITH_OUTPUT
+    entries: list[tuple[str, bytes]] = []
+    for part in parts:
+        for bare, entry in entries_of(part).items():
+            shown = _shown(part, bare, single=single)
+            entries.append((shown, entry if single else _renamed(entry, shown, with_output=with_output)))
+    entries.sort(key=lambda pair: pair[0])
+    return build_listing(entry for _, entry in entries)
+
+
+def compile_tool(shown: str, part: Part, tool: Tool, budget: Budget = UNBOUNDED) -> Route:
     """One tool with the default policies around its backend, in the order of ``calls/order.py``."""
-    policies = [_POLICIES[name](shown, part, tool) for name, _ in ORDER]
+    policies = [_POLICIES[name](shown, part, tool, budget) for name, _ in ORDER]
     return build_route(policies, part.backend(tool))
 
 
-def _arguments(shown: str, part: Part, tool: Tool) -> Policy:
+def _results(_shown: str, _part: Part, tool: Tool, budget: Budget) -> Policy:
+    return fit_results(budget, tool.controls.fields)
+
+
+def _arguments(shown: str, part: Part, tool: Tool, _budget: Budget) -> Policy:
     accepted = [argument.name for argument in tool.arguments]
     return check_arguments(shown, lambda: input_validator_schema(tool, part.schemas), accepted)
 
 
-_POLICIES: Mapping[str, Callable[[str, Part, Tool], Policy]] = {"policy.arguments": _arguments}
+_POLICIES: Mapping[str, Callable[[str, Part, Tool, Budget], Policy]] = {
+    "policy.results": _results,
+    "policy.arguments": _arguments,
+}
 
 
 def build_listing(entries: Iterable[bytes]) -> Listing:

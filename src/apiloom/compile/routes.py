@@ -7,34 +7,33 @@ from collections.abc import Callable, Iterator, Mapping
 from apiloom.calls.endpoint import Route
 
 
-class Routes(Mapping[str, Route]):
+class Routes(dict[str, Route]):
     """The routes of an endpoint by tool name.
 
     ``compile_route`` is called once for each name at most; the mapping never changes in what it answers. Runs on the
-    event loop only, so that two callers can never compile the same route twice.
+    event loop only, so that two callers can never compile the same route twice. A dictionary, so that a route that is
+    there is found by ``routes[name]`` without a step of ours.
     """
 
-    __slots__ = ("_compile", "_names", "_ready")
+    __slots__ = ("_compile", "_names")
 
     def __init__(self, names: Mapping[str, object], compile_route: Callable[[str], Route]) -> None:
+        super().__init__()
         self._names = names
         self._compile = compile_route
-        self._ready: dict[str, Route] = {}
 
-    def __getitem__(self, name: str) -> Route:
-        ready = self._ready.get(name)
-        if ready is None:
-            if name not in self._names:
-                raise KeyError(name)
-            ready = self._ready[name] = self._compile(name)
+    def __missing__(self, name: str) -> Route:
+        if name not in self._names:
+            raise KeyError(name)
+        ready = self[name] = self._compile(name)
         return ready
 
     def get(self, name: str, default: Route | None = None) -> Route | None:  # type: ignore[override]
-        """As ``Mapping.get``, without an exception on the way of every call."""
-        ready = self._ready.get(name)
-        if ready is None and name in self._names:
-            ready = self._ready[name] = self._compile(name)
-        return ready if ready is not None else default
+        """As ``Mapping.get``."""
+        return self[name] if name in self._names else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

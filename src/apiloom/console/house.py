@@ -11,6 +11,12 @@ from typing import Any, Protocol
 from apiloom.calls.call import Outcome
 from apiloom.catalog.tool import Catalog
 
+RESULT_TOKENS = 25_000
+"""Tokens of an answer that a server shows where nobody says otherwise."""
+
+LEAST_TOKENS = 100
+"""The smallest limit that leaves room to say what was cut."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -19,7 +25,7 @@ class Options:
     ``auth`` is the ``--auth`` value for documents without schemes; ``credentials`` the path of a 0600 file.
     ``require_descriptions`` switches the documentation gate on; ``remote_refs`` allows references to other URLs.
     ``base_urls``, ``servers``, ``variables`` and ``headers`` (``NAME=VALUE``) and ``trusted`` are for one source each:
-    among several a value begins with its slug and a colon.
+    among several a value begins with its slug and a colon. ``result_tokens`` is the longest result, 0 for any length.
     """
 
     base_url: str = ""
@@ -36,6 +42,7 @@ class Options:
     remote_refs: bool = False
     cache: bool = True
     timeout: float = 60.0
+    result_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

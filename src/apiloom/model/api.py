@@ -130,11 +130,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One declared answer. ``status`` is ``200``, a range such as ``2XX``, or ``default``."""
+    """One declared answer. ``status`` is ``200``, a range such as ``2XX``, or ``default``.
+
+    ``headers`` are the lower-case names of the headers it is described with.
+    """
 
     status: str
     description: str = ""
     media: tuple[Media, ...] = ()
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +165,7 @@ class Operation:
 
     ``key`` identifies it inside its document for ever (``GET /pets/{id}``). ``name`` is what the document calls it
     (operationId), if it does. ``security`` holds alternatives (OR) of needs (AND); the empty tuple means that the
-    document asks for nothing.
+    document asks for nothing. ``extensions`` are members beyond the format that say how it is paged, as they stand.
     """
 
     key: str
@@ -172,6 +176,7 @@ class Operation:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     security: tuple[SecurityNeed, ...] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
     pointer: str = ""
 
 

@@ -25,3 +25,6 @@ FRAMING = frozenset(
 """They say how a message travels; an argument could make two requests of one with them."""
 
 NOT_ARGUMENTS = STATED | FRAMING
+
+NOT_CREDENTIALS = FRAMING | {"accept-encoding", "content-encoding", "content-type", "range", "set-cookie"}
+"""No key, and nothing else that is the same on every call, can stand in them: they say how a message is read."""

@@ -6,9 +6,8 @@ tools or credentials; the room above signs before it sends.
 
 from __future__ import annotations
 
-from asyncio import CancelledError, current_task, sleep
-from collections.abc import Sequence
-from dataclasses import replace
+from asyncio import CancelledError, current_task, sleep, timeout
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from time import monotonic as _now
 
@@ -18,9 +17,12 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as Answer
 
-from apiloom.net import failures, rules, target
+from apiloom.base.pieces import Pieces
+from apiloom.base.values import replace
+from apiloom.net import failures, mishaps, rules, target
+from apiloom.net.intake import Intake
 from apiloom.net.plain import Plain
-from apiloom.net.request import Request, Response, Sender
+from apiloom.net.request import MOST_OF_A_STREAM, SHARE_OF_A_STREAM, Cut, Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
 _GRACE = 0.05
@@ -85,7 +87,13 @@ class _Pool:
                 pieces = [piece.to_bytes()] if piece is not None else []
             else:
                 pieces = []
-            body = await _read_on(stream, answer, pieces, (request, wanted))
+            if request.partial and _is_stream(answer, request):
+                left = request.timeout * SHARE_OF_A_STREAM - (_now() - started)
+                came, cut = await _read_stream(stream, answer, pieces, (wanted, left))
+                return Response(status=answer.status, headers=_headers(answer), body=came, cut=cut)
+            response = await _read_on(stream, answer, pieces, (Intake(request, spot.host), wanted))
+        except EOFError:
+            raise mishaps.unreadable(spot.host) from None
         except PyreqwestError as error:
             left = request.timeout - (_now() - started)
             if left > 0 and spot.answered and request.method in rules.IDEMPOTENT and failures.never_answered(error):
@@ -94,10 +102,8 @@ class _Pool:
                 spot.answered = False
                 return await self.send(replace(request, timeout=left))
             raise failures.translated(error, spot.host, request.timeout) from None
-        if body is None:
-            raise failures.too_large(spot.host, request.max_bytes)
         spot.answered = True
-        return Response(status=answer.status, headers=_headers(answer), body=body)
+        return response
 
     async def close(self) -> None:
         """End every exchange in flight and every kept connection."""
@@ -123,11 +129,14 @@ class _Pool:
             building = client.request(request.method, url).headers(headers)
         except ValueError:
             raise rules.unsendable(request) from None
-        if request.body:
+        if isinstance(request.body, Pieces):
+            # with its length stated, the body is not sent in chunks
+            building = building.header("content-length", str(len(request.body))).body_stream(_stream(request.body))
+        elif request.body:
             building = building.body_bytes(request.body)
         if seconds != self._default:
             building = building.timeout(timedelta(seconds=max(seconds, 0.001)))
-        if request.watch is not None:
+        if request.watch is not None or (request.partial and _asks_for_stream(request)):
             building = building.streamed_read_buffer_limit(0)
         return building.build_streamed()
 
@@ -168,35 +177,78 @@ class _Wanted:
             raise CancelledError
 
 
+async def _stream(body: Pieces) -> AsyncIterator[bytes]:
+    """A body in pieces: the next one is read when the client asks for it, on the loop like everything here."""
+    for piece in body.chunks():
+        yield piece
+
+
 async def _read_on(
-    stream: StreamRequest, answer: Answer, pieces: list[bytes], asked: tuple[Request, _Wanted]
-) -> bytes | None:
-    """The rest of the decoded body behind the pieces, or None as soon as it is known to exceed the bound."""
-    request, wanted = asked
-    total, limit, watch = _declared(answer), request.max_bytes, request.watch
-    size = sum(map(len, pieces))
+    stream: StreamRequest, answer: Answer, pieces: list[bytes], into: tuple[Intake, _Wanted]
+) -> Response:
+    """The whole answer, of which the pieces have been read already.
+
+    Raises:
+        UpstreamError: ``net.too_large`` or ``net.no_room``, as soon as it is known.
+    """
+    intake, wanted = into
+    headers = _headers(answer)
     done = False
     try:
-        if watch is not None:
-            watch(0, total)
-        if total is not None and total > limit:
-            return None
+        intake.begin(answer.status, headers, _declared(answer))
+        for first in pieces:
+            intake.add(first)
         reader = answer.body_reader
         while (piece := await reader.read_chunk()) is not None:
             wanted.check()
-            size += len(piece)
-            if size > limit:
-                return None
-            pieces.append(piece.to_bytes())
-            if watch is not None:
-                watch(size, total)
+            intake.add(piece.to_bytes())
         wanted.check()
         done = True
-        return b"".join(pieces)
+        return intake.response(headers)
     finally:
         if not done:
             # an answer not read to its end, by size, failure or cancellation, must not hold its connection
+            intake.drop()
             await stream.__aexit__(None, None, None)
+
+
+def _asks_for_stream(request: Request) -> bool:
+    """Whether a stream may come: by itself the client waits for the first 64 KiB of an answer before it gives any."""
+    accepted = next((value for name, value in request.headers if name.lower() == "accept"), "")
+    return any(kind in accepted for kind in request.partial)
+
+
+def _is_stream(answer: Answer, request: Request) -> bool:
+    kind = answer.get_header("content-type") or ""
+    return kind.partition(";")[0].strip().lower() in request.partial and answer.status < 300
+
+
+async def _read_stream(
+    stream: StreamRequest, answer: Answer, pieces: list[bytes], bounds: tuple[_Wanted, float]
+) -> tuple[bytes, Cut]:
+    """As much of an answer as comes in time and has room, and what ended it."""
+    wanted, seconds = bounds
+    size = sum(map(len, pieces))
+    cut: Cut = "broken"
+    try:
+        async with timeout(seconds):
+            while (piece := await answer.body_reader.read_chunk()) is not None:
+                wanted.check()
+                size += len(piece)
+                pieces.append(piece.to_bytes()[: len(piece) + min(0, MOST_OF_A_STREAM - size)])
+                if size > MOST_OF_A_STREAM:
+                    cut = "size"
+                    break
+            else:
+                cut = ""
+    except TimeoutError:
+        cut = "time"
+    except PyreqwestError:
+        pass
+    finally:
+        if cut:
+            await stream.__aexit__(None, None, None)
+    return b"".join(pieces), cut
 
 
 def _headers(answer: Answer) -> Sequence[tuple[str, str]]:

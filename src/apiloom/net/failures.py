@@ -100,6 +100,16 @@ def too_large(host: str, limit: int) -> UpstreamError:
     )
 
 
+def no_room(host: str) -> UpstreamError:
+    """The answer is not too large, but there is no place for it now."""
+    return UpstreamError(
+        f"there is no room now for the large answer of {host}, because others are being read or kept",
+        code="net.no_room",
+        hint="try again in a moment, or ask for less",
+        host=host,
+    )
+
+
 def unusable(error: Exception, what: str) -> DesignError:
     """A TLS or proxy setting that the client does not take. The client's own words are dropped: they may quote it."""
     del error

@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from apiloom.base.errors import UpstreamError
-from apiloom.net.request import Request, Response
+from apiloom.base.pieces import Pieces
+from apiloom.net.intake import Intake
+from apiloom.net.request import MOST_OF_A_STREAM, SHARE_OF_A_STREAM, Request, Response
 
 AsgiApp = Callable[
     [
@@ -27,24 +29,28 @@ AsgiApp = Callable[
 
 @dataclass(slots=True)
 class _Answer:
-    """What the application has sent so far."""
+    """What the application has sent so far. ``partial`` says that it is an answer even if no more comes."""
 
-    limit: int
-    status: int = 0
+    intake: Intake
+    request: Request
+    limit: asyncio.Timeout
     headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytearray = field(default_factory=bytearray)
     complete: bool = False
+    partial: bool = False
 
     def take(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
             self.headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in message.get("headers", ())]
+            self.intake.begin(message["status"], self.headers, None)
+            kind = next((value for name, value in self.headers if name == "content-type"), "")
+            if kind.partition(";")[0].strip().lower() in self.request.partial and message["status"] < 300:
+                self.partial = True
+                self.intake.stay(MOST_OF_A_STREAM)
+                self.limit.reschedule((self.limit.when() or 0) - self.request.timeout * (1 - SHARE_OF_A_STREAM))
         elif message["type"] == "http.response.body":
-            self.body += message.get("body", b"")
-            if len(self.body) > self.limit:
-                raise UpstreamError(
-                    f"the application's answer is larger than {self.limit} bytes", code="net.too_large", hint=""
-                )
+            piece = message.get("body", b"")
+            if piece:
+                self.intake.add(piece)
             self.complete = not message.get("more_body", False)
 
 
@@ -60,34 +66,45 @@ class InProcess:
 
     async def send(self, request: Request) -> Response:
         """Answer one request inside the caller's own task."""
-        answer = _Answer(limit=request.max_bytes)
+        limit = asyncio.timeout(request.timeout)
+        answer = _Answer(Intake(request, "the application"), request, limit)
         try:
-            async with asyncio.timeout(request.timeout):
+            async with limit:
                 await self._run(request, answer)
+        except UpstreamError as error:
+            if answer.partial:
+                return answer.intake.response(answer.headers, "size" if error.code == "net.too_large" else "broken")
+            raise
         except TimeoutError:
+            if answer.partial:
+                return answer.intake.response(answer.headers, "time")
             raise UpstreamError(
                 f"the application did not answer within {request.timeout:g} seconds",
                 code="net.timeout",
                 hint="the call may still have taken effect; raise the timeout or ask for less",
             ) from None
+        if not answer.complete and answer.partial:
+            return answer.intake.response(answer.headers, "broken")
         if not answer.complete:
             raise UpstreamError(
                 "the application ended without a complete answer", code="net.broken", hint="read the application's log"
             )
-        return Response(status=answer.status, headers=answer.headers, body=bytes(answer.body))
+        return answer.intake.response(answer.headers)
 
     async def close(self) -> None:
         """Nothing is open."""
 
     async def _run(self, request: Request, answer: _Answer) -> None:
         scope, finished = _scope(request), asyncio.Event()
-        asked = False
+        pieces = request.body.chunks() if isinstance(request.body, Pieces) else iter((request.body or b"",))
+        left = max(1, len(request.body or b""))
 
         async def receive() -> MutableMapping[str, Any]:
-            nonlocal asked
-            if not asked:
-                asked = True
-                return {"type": "http.request", "body": request.body or b"", "more_body": False}
+            nonlocal left
+            if left > 0:
+                piece = next(pieces)
+                left -= max(1, len(piece))
+                return {"type": "http.request", "body": piece, "more_body": left > 0}
             await finished.wait()
             return {"type": "http.disconnect"}
 

@@ -51,6 +51,11 @@ def stopping(host: str) -> UpstreamError:
     return _told("net.broken", f"the exchange with {host} was ended, because this program is stopping")
 
 
+def unreadable(host: str) -> UpstreamError:
+    """What was to be sent could not be read to its end."""
+    return _told("net.broken", f"the request to {host} broke off, because a file to be sent could not be read")
+
+
 def garbled(host: str, why: str, *, begun: bool) -> UpstreamError:
     """What came is not HTTP, or stopped being HTTP after the head of the answer."""
     why = _printable(why)

@@ -9,16 +9,21 @@ proxies are not known here: such requests go on to the sender given.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 import socket
+from collections.abc import Iterator
 from math import inf
 from typing import cast
 
 from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.base.pieces import Body, Pieces
 from apiloom.net import failures, mishaps, rules, target
 from apiloom.net.dial import NoAddressAnswered, dial
+from apiloom.net.intake import HELD, Hold
 from apiloom.net.reading import MOST_HEAD, MOST_HEADERS, Reading
-from apiloom.net.request import Request, Response, Sender
+from apiloom.net.request import IN_MEMORY, SHARE_OF_A_STREAM, Cut, Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -161,7 +166,7 @@ class Spot:
 
 class Line(asyncio.Protocol):
     """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that either side has
-    closed, ``silent`` that the other one did so instead of answering.
+    closed, ``silent`` that the other one did so instead of answering, ``deaf`` that it is not read from for a while.
 
     One alarm serves the deadline of an exchange and the time a connection may be idle; it is moved only when it would
     ring too late, so an exchange hardly ever touches it.
@@ -172,10 +177,12 @@ class Line(asyncio.Protocol):
         "alarm_at",
         "answer",
         "body",
+        "deaf",
         "drained",
         "ends",
         "fields",
         "heard",
+        "hold",
         "loop",
         "lost",
         "missing",
@@ -197,9 +204,10 @@ class Line(asyncio.Protocol):
         self.loop = loop
         self.answer: asyncio.Future[Response] | None = None
         self.drained: asyncio.Future[None] | None = None
-        self.heard = self.silent = self.lost = self.pouring = False
+        self.heard = self.silent = self.lost = self.pouring = self.deaf = False
         self.reading: Reading | None = None
         self.body = bytearray()
+        self.hold: Hold | None = None
         self.missing = self.total = 0
         self.alarm: asyncio.TimerHandle | None = None
         self.alarm_at = inf
@@ -219,28 +227,29 @@ class Line(asyncio.Protocol):
         try:
             if not body:
                 self.transport.write(head)
-            elif len(body) <= _ONE_WRITE:
+            elif len(body) <= _ONE_WRITE and isinstance(body, bytes):
                 self.transport.write(head + body)
             else:
                 self.transport.write(head)
-                await self._pour(body, answer)
+                await self._pour(_pieces(body), answer)
             return await answer
+        except (EOFError, OSError):
+            raise mishaps.unreadable(self.spot.name) from None
         finally:
             if self.answer is answer:
                 self.leave()  # cancelled
             elif answer.done() and not answer.cancelled():
                 answer.exception()  # cancelled when it had just failed: nobody else will look
 
-    async def _pour(self, body: bytes, answer: asyncio.Future[Response]) -> None:
+    async def _pour(self, pieces: Iterator[bytes | memoryview], answer: asyncio.Future[Response]) -> None:
         """A large body goes out as fast as the other side takes it, or until it answers."""
         self.pouring = True
-        view = memoryview(body)
-        for at in range(0, len(body), _ONE_WRITE):
+        for piece in pieces:
             if self.drained is not None:
                 await self.drained
-            if answer.done():
-                return
-            self.transport.write(view[at : at + _ONE_WRITE])
+            if answer.done() or self.transport.is_closing():
+                return  # still pouring: what was not sent keeps this connection from carrying anything else
+            self.transport.write(piece)
         self.pouring = False
 
     # what the transport calls
@@ -265,8 +274,17 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
+        if error is not None and self.pouring:
+            self._last_words()
         self._over(error)
         self.pool.lines.discard(self)
+
+    def _last_words(self) -> None:
+        """What a server said that would not hear more and hung up: writing fails before its answer has been read."""
+        sock = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, ValueError):  # nothing more is there, or it is closed already
+            while self.answer is not None and (data := os.read(sock.fileno(), MOST_HEAD)):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         """The other side reads more slowly than we write."""
@@ -301,17 +319,23 @@ class Line(asyncio.Protocol):
         if status in _BODILESS:
             return False
         total = int(length)
+        body = data[cut + 4 :]
+        if total > IN_MEMORY > len(body):
+            return False
         self.heard = True
         if request.watch is not None:
             request.watch(0, total)
         if total > request.max_bytes:
             self.fail(failures.too_large(self.spot.name, request.max_bytes))
             return True
-        body = data[cut + 4 :]
         if len(body) >= total:
             if total and request.watch is not None:
                 request.watch(total, total)
             self._finish(Response(status=status, headers=fields, body=body[:total]), keep=len(body) == total)
+            return True
+        self.hold = HELD.take(total)
+        if self.hold is None:
+            self.fail(failures.no_room(self.spot.name))
             return True
         self.status = status
         self.fields = fields
@@ -330,9 +354,9 @@ class Line(asyncio.Protocol):
         if self.request.watch is not None:
             self.request.watch(len(self.body), self.total)
         if not self.missing:
-            body = bytes(self.body)
-            self.body = bytearray()
-            self._finish(Response(status=self.status, headers=self.fields, body=body), keep=not surplus)
+            body, hold = bytes(self.body), self.hold
+            self.body, self.hold = bytearray(), None
+            self._finish(Response(status=self.status, headers=self.fields, body=body, hold=hold), keep=not surplus)
 
     def _long(self, data: bytes) -> None:
         """A piece of an answer of any other form."""
@@ -340,13 +364,56 @@ class Line(asyncio.Protocol):
         reading = self.reading
         if reading is None:
             reading = self.reading = Reading(self.request, self.spot.name)
+        known = reading.partial
         try:
             reading.feed(data)
         except UpstreamError as error:
-            self.fail(error)
+            self._stopped(error, "size" if error.code == "net.too_large" else "broken")
             return
+        if self._looked_at(reading):
+            return
+        if reading.partial and not known:
+            self.ends -= self.request.timeout * (1 - SHARE_OF_A_STREAM)
+            self._wake(self.ends)
+
+    def _looked_at(self, reading: Reading) -> bool:
+        """Finish with an answer that is done; what comes faster than it is decoded lets others have a turn."""
         if reading.done:
-            self._finish(reading.response(), keep=reading.keep)
+            self._hear_again()
+            self._finish(reading.response(), keep=reading.keep and not self.lost)
+            return True
+        if reading.behind:
+            if not (self.lost or self.deaf):
+                self.deaf = True
+                self.transport.pause_reading()
+            self.loop.call_soon(self._go_on, reading)
+        else:
+            self._hear_again()
+        return False
+
+    def _go_on(self, reading: Reading) -> None:
+        if reading is not self.reading:
+            return
+        try:
+            reading.advance()
+        except UpstreamError as error:
+            self._stopped(error, "size" if error.code == "net.too_large" else "broken")
+            return
+        self._looked_at(reading)
+
+    def _hear_again(self) -> None:
+        if self.deaf:
+            self.deaf = False
+            if not self.lost:
+                self.transport.resume_reading()
+
+    def _stopped(self, error: UpstreamError, cut: Cut) -> None:
+        """The answer came to no good end; of a stream, what came before that is the answer."""
+        reading = self.reading
+        if reading is not None and reading.partial:
+            self._finish(reading.response(cut), keep=False)
+        else:
+            self.fail(error)
 
     def _over(self, error: Exception | None) -> None:
         """The other side has closed, which some answers take for their end."""
@@ -354,17 +421,18 @@ class Line(asyncio.Protocol):
         if self.answer is None:
             self.leave()
             return
-        if reading is not None and error is None:
+        if reading is not None and (error is None or reading.ended):
             try:
                 reading.end()
             except UpstreamError as broken:
-                self.fail(broken)
+                self._stopped(broken, "broken")
                 return
-            if reading.done:
-                self._finish(reading.response(), keep=False)
+            if reading.ended:
+                self.lost = True
+                self._looked_at(reading)
                 return
         self.silent = not self.heard
-        self.fail(mishaps.lost(self.spot.name, error, begun=self._begun()))
+        self._stopped(mishaps.lost(self.spot.name, error, begun=self._begun()), "broken")
 
     def _begun(self) -> bool:
         return self.missing > 0 or (self.reading is not None and self.reading.begun)
@@ -395,7 +463,9 @@ class Line(asyncio.Protocol):
     def leave(self) -> None:
         """Close the connection at once; whoever waits here to write goes on."""
         self.lost = True
-        self.answer = self.reading = None
+        if self.reading is not None:
+            self.reading.drop()
+        self.answer = self.reading = self.hold = None
         self.missing = 0
         self.body = bytearray()
         if self.alarm is not None:
@@ -418,9 +488,16 @@ class Line(asyncio.Protocol):
         if self.loop.time() < due:
             self._wake(due)
         elif busy:
-            self.fail(mishaps.late(self.spot.name, self.request.timeout, begun=self._begun()))
+            self._stopped(mishaps.late(self.spot.name, self.request.timeout, begun=self._begun()), "time")
         else:
             self.leave()
+
+
+def _pieces(body: Body) -> Iterator[bytes | memoryview]:
+    if isinstance(body, Pieces):
+        return body.chunks()
+    view = memoryview(body)
+    return (view[at : at + _ONE_WRITE] for at in range(0, len(body), _ONE_WRITE))
 
 
 def _head(request: Request, spot: Spot) -> bytes:

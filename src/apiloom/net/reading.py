@@ -13,50 +13,55 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from apiloom.base.errors import UpstreamError
 from apiloom.net import failures, mishaps
-from apiloom.net.request import Request, Response
+from apiloom.net.intake import Intake
+from apiloom.net.request import MOST_OF_A_STREAM, Cut, Request, Response
 
 MOST_HEAD = 64 * 1024
 MOST_HEADERS = 256
 _MOST_MEMBERS = 64
+_TURN = 1024 * 1024
+"""Decoded bytes that are made at a time: a small piece of an answer may mean a thousand times as much."""
 
 
 class Reading:
     """The answer to one request. Feed it until :attr:`done`; then :meth:`response` is the answer.
 
-    ``begun`` says that the head has come, ``keep`` that the connection may carry another exchange.
+    ``begun`` says that the head has come, ``keep`` that the connection may carry another exchange, ``partial`` that
+    what has come is an answer even if no more does. ``ended`` says that all has come, ``behind`` that not all of it is
+    decoded yet: then :meth:`advance` is to be called, one turn of the loop after the other.
     """
 
     __slots__ = (
-        "_body",
+        "_behind",
         "_dry",
         "_fault",
         "_headers",
         "_inflation",
-        "_limit",
+        "_intake",
         "_named",
         "_parser",
         "_request",
         "_size",
         "_taken",
-        "_total",
         "_until_end",
         "begun",
         "done",
+        "ended",
         "host",
         "keep",
+        "partial",
         "status",
     )
 
     def __init__(self, request: Request, host: str) -> None:
         self.host = host
-        self.begun = self.done = self.keep = self._named = False
+        self.begun = self.done = self.ended = self.keep = self.partial = self._named = False
         self.status = 0
         self._request = request
-        self._limit = request.max_bytes
+        self._intake = Intake(request, host)
         self._headers: list[tuple[str, str]] = []
-        self._body = bytearray()
+        self._behind: list[bytes] = []
         self._size = self._taken = self._dry = 0
-        self._total: int | None = None
         self._until_end = False
         self._inflation: Inflation | None = None
         self._fault: UpstreamError | None = None
@@ -78,46 +83,69 @@ class Reading:
                 self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.keep = False
-            if not self.done and self._fault is None:
+            if not self.ended and self._fault is None:
                 self._fault = self._garbled(str(error))
         # chunk sizes, trailers and heads are not kept, but none of them may go on for ever
         self._dry = self._dry + len(data) if self._taken == before else 0
-        if self._dry > MOST_HEAD and not self.done and self._fault is None:
+        if self._dry > MOST_HEAD and not self.ended and self._fault is None:
             self._fault = (
                 self._garbled("it goes on without content") if self.begun else mishaps.head_too_large(self.host)
             )
-        if self._fault is not None:
-            self._parser = None
-            raise self._fault
-        if self.done:
+        if self.ended or self._fault is not None:
             self._parser = None  # it holds methods of this object: a circle
+        self.advance()
 
-    def end(self) -> bool:
-        """The connection was closed in good order. Whether that completes the answer.
+    @property
+    def behind(self) -> bool:
+        """Whether there is something left to decode."""
+        return bool(self._behind) and self._fault is None
+
+    def advance(self) -> None:
+        """Decode what has come, up to a bound; and find out whether that was all.
+
+        Raises:
+            UpstreamError: as for :meth:`feed`.
+        """
+        try:
+            if self._inflation is not None and self._behind and self._fault is None:
+                self._inflate(self._inflation)
+        except UpstreamError as fault:
+            self._fault = fault
+        if self._fault is not None:
+            raise self._fault
+        if self.ended and not self._behind and not self.done:
+            if self._inflation is not None and self._taken and not self._inflation.complete:
+                raise mishaps.undecodable(self.host, "it is cut short")
+            self.done = True
+
+    def end(self) -> None:
+        """The connection was closed in good order, which completes some answers.
 
         Raises:
             UpstreamError: ``net.broken`` when the coding of the body is cut short.
         """
-        if self._until_end and not self.done:
-            self._complete()
-            if self._fault is not None:
-                raise self._fault
+        self.ended = self.ended or self._until_end
         self._parser = None
-        return self.done
+        self.advance()
 
-    def response(self) -> Response:
-        """The whole answer."""
+    def drop(self) -> None:
+        """Let go of what has come: nobody wants it."""
+        self._intake.drop()
+        self._behind.clear()
+
+    def response(self, cut: Cut = "") -> Response:
+        """The answer: whole, or as far as it has come."""
         headers = self._headers
         if self._inflation is not None and self._taken:
             # they described the encoded form
             headers = [pair for pair in headers if pair[0] not in {"content-encoding", "content-length"}]
-        return Response(status=self.status, headers=headers, body=bytes(self._body))
+        return self._intake.response(headers, cut)
 
     # what llhttp calls
 
     def on_message_begin(self) -> None:
         """Another answer starts; behind a complete one that is surplus."""
-        self.keep = self.keep and not self.done
+        self.keep = self.keep and not self.ended
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is dropped."""
@@ -131,7 +159,7 @@ class Reading:
     def on_headers_complete(self) -> None:
         """The head has come: of an interim answer, or of the one that counts."""
         parser = self._parser
-        if self.done or parser is None:
+        if self.ended or parser is None:
             return
         status = parser.get_status_code()
         if status == 101:
@@ -144,37 +172,42 @@ class Reading:
         self.status = status
         self._size = 0
         bodiless = status in {204, 304} or self._request.method == "HEAD"
+        if self._request.partial and not bodiless and status < 300:
+            self._look_for_stream()
         self._measure(bodiless=bodiless)
         self.begun = True
-        if self._request.watch is not None:
-            self._request.watch(0, self._total)
         if bodiless:
             self.keep = parser.should_keep_alive()
-            self._complete()
+            self.ended = True
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body as it travels, without its frame."""
-        if self.done:
+        if self.ended:
             self.keep = False
             return
         self._taken += len(body)
-        if self._taken > self._limit + (MOST_HEAD if self._inflation else 0):
-            self._stop(failures.too_large(self.host, self._limit))
         if self._inflation is not None:
-            body = self._inflated(self._inflation, body)
-        self._size += len(body)
-        if self._size > self._limit:
-            self._stop(failures.too_large(self.host, self._limit))
-        if body:
-            self._body += body
-            if self._request.watch is not None:
-                self._request.watch(self._size, self._total)
+            self._behind.append(body)
+            if self._taken > self._intake.most + MOST_HEAD:
+                self._stop(failures.too_large(self.host, self._intake.most))
+            return
+        try:
+            self._intake.add(body)
+        except UpstreamError as fault:
+            self._stop(fault)
 
     def on_message_complete(self) -> None:
         """The end, as its frame says."""
-        if self.begun and not self.done and self._parser is not None:
+        if self.begun and not self.ended and self._parser is not None:
             self.keep = self._parser.should_keep_alive()
-            self._complete()
+            self.ended = True
+
+    def _look_for_stream(self) -> None:
+        """Answers that may never end are bounded more tightly, and whatever there is of them is worth having."""
+        kind = next((value for name, value in self._headers if name == "content-type"), "")
+        if kind.partition(";")[0].strip().lower() in self._request.partial:
+            self.partial = True
+            self._intake.stay(MOST_OF_A_STREAM)
 
     def _measure(self, *, bodiless: bool) -> None:
         """What the head says about the body."""
@@ -184,27 +217,40 @@ class Reading:
             self._stop(self._garbled("its transfer coding is not known"))
         self._until_end = not bodiless and not frame and length is None
         if bodiless:
+            self._begin(None)
             return
         codings = [value.lower() for name, value in self._headers if name == "content-encoding"]
         if len(codings) == 1 and codings[0] in _WINDOWS:
             self._inflation = Inflation(codings[0])
-        if length is not None:
-            total = int(length)
-            if total > self._limit + (MOST_HEAD if self._inflation else 0):
-                self._stop(failures.too_large(self.host, self._limit))
-            self._total = None if self._inflation else total
+        if self._inflation is None:
+            self._begin(int(length) if length is not None else None)
+            return
+        self._begin(None)
+        if length is not None and int(length) > self._intake.most + MOST_HEAD:
+            self._stop(failures.too_large(self.host, self._intake.most))
 
-    def _inflated(self, inflation: Inflation, body: bytes) -> bytes:
+    def _begin(self, total: int | None) -> None:
         try:
-            return inflation.feed(body, self._limit - self._size + 1)
-        except zlib.error as error:
-            # the reason stands behind the number of the error
-            self._stop(mishaps.undecodable(self.host, str(error).rpartition(": ")[2]))
+            self._intake.begin(self.status, self._headers, total)
+        except UpstreamError as fault:
+            self._stop(fault)
 
-    def _complete(self) -> None:
-        self.done = True
-        if self._inflation is not None and self._taken and not self._inflation.complete:
-            self._fault = mishaps.undecodable(self.host, "it is cut short")
+    def _inflate(self, inflation: Inflation) -> None:
+        """One turn's share of what the body means."""
+        left = _TURN
+        while self._behind and left > 0:
+            try:
+                piece = inflation.feed(self._behind[0], left)
+            except zlib.error as error:
+                # the reason stands behind the number of the error
+                raise mishaps.undecodable(self.host, str(error).rpartition(": ")[2]) from None
+            if inflation.rest is None:
+                del self._behind[0]
+            else:
+                self._behind[0] = inflation.rest
+            left -= len(piece)
+            if piece:
+                self._intake.add(piece)
 
     def _garbled(self, why: str) -> UpstreamError:
         return mishaps.garbled(self.host, why, begun=self.begun)
@@ -221,12 +267,13 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
 class Inflation:
     """Undoes gzip or deflate piece by piece; what comes out is bounded before it exists."""
 
-    __slots__ = ("_members", "_stream", "_window")
+    __slots__ = ("_members", "_stream", "_window", "rest")
 
     def __init__(self, coding: str) -> None:
         self._window = _WINDOWS[coding]
         self._stream = zlib.decompressobj(self._window)
         self._members = 0
+        self.rest: bytes | None = None
 
     @property
     def complete(self) -> bool:
@@ -234,16 +281,16 @@ class Inflation:
         return self._stream.eof
 
     def feed(self, body: bytes, most: int) -> bytes:
-        """At most ``most`` bytes of what the body means; a caller that gets that many has too many.
+        """At most ``most`` bytes of what the body means. What is to be fed next is in ``rest``; None: nothing is left.
 
         Raises:
             zlib.error: this is not the coding.
         """
-        found = []
-        while body:
-            if self._stream.eof:
+        found: list[bytes] = []
+        while True:
+            if body and self._stream.eof:
                 self._another(body)
-            elif self._members == 0 and self._window == zlib.MAX_WBITS:
+            elif body and self._members == 0 and self._window == zlib.MAX_WBITS:
                 # servers that say deflate often leave out the frame of RFC 1950; its first byte is easily told
                 if body[0] & 0x0F != 8:
                     self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -251,9 +298,11 @@ class Inflation:
             piece = self._stream.decompress(body, most)
             found.append(piece)
             most -= len(piece)
-            if most <= 0:
+            body = self._stream.unconsumed_tail or self._stream.unused_data
+            if most <= 0 or not body:
                 break
-            body = self._stream.unused_data
+        # with no input left there may still be output that did not fit
+        self.rest = body if body or (most <= 0 and not self._stream.eof) else None
         return found[0] if len(found) == 1 else b"".join(found)
 
     def _another(self, body: bytes) -> None:

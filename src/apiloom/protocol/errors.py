@@ -16,6 +16,9 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
+RESOURCE_NOT_FOUND: Final = -32002
+"""Of the revisions before 2026-07-28, which answers -32602 in its place."""
+
 HEADER_MISMATCH: Final = -32020
 """The HTTP headers do not say what the body says (2026-07-28, Streamable HTTP "Server Validation")."""
 

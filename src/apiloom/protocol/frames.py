@@ -33,6 +33,7 @@ class Params(Struct, rename="camel"):
     cursor: str | None = None
     uri: str | UnsetType = UNSET
     protocol_version: str | UnsetType = UNSET
+    client_info: Any = None
     level: str | UnsetType = UNSET
     notifications: Filter | UnsetType = UNSET
     request_id: int | str | None = None

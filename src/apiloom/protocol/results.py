@@ -18,7 +18,7 @@ from apiloom.protocol.revisions import SUPPORTED, Revision
 
 SERVER_KEY: Final = b'"io.modelcontextprotocol/serverInfo":'
 SUBSCRIPTION_KEY: Final = b'"io.modelcontextprotocol/subscriptionId":'
-CAPABILITIES: Final = b'{"tools":{"listChanged":true}}'
+CAPABILITIES: Final = b'{"tools":{"listChanged":true},"resources":{}}'
 EMPTY: Final = b"{}"
 
 
@@ -81,6 +81,45 @@ def listing(given: Imprint, page: bytes, cursor: str) -> bytes:
     return b"".join((*head, given.hints, _meta(given.signed), b"}"))
 
 
+_OF_THE_MOMENT: Final = b',"ttlMs":0,"cacheScope":"private"'
+
+
+def _of_the_moment(given: Imprint) -> bytes:
+    """What a caller keeps is the caller's, and changes with every call."""
+    return _OF_THE_MOMENT if given.hints else b""
+
+
+def resource(uri: str, name: str, mime_type: str, size: int) -> bytes:
+    """A ``Resource`` of a list."""
+    return json.dumps({"uri": uri, "name": name, "mimeType": mime_type, "size": size})
+
+
+def resources(given: Imprint, member: str, entries: Sequence[bytes], cursor: str) -> bytes:
+    """``ListResourcesResult`` or ``ListResourceTemplatesResult``, by the name of its member."""
+    following = b',"nextCursor":' + json.quoted(cursor) if cursor else b""
+    head = (b"{", given.revision.opening, b'"', member.encode(), b'":[', b",".join(entries), b"]", following)
+    return b"".join((*head, _of_the_moment(given), _meta(given.signed), b"}"))
+
+
+def template(uri: str, name: str, description: str) -> bytes:
+    """A ``ResourceTemplate``."""
+    return json.dumps({"uriTemplate": uri, "name": name, "description": description})
+
+
+def contents(uri: str, mime_type: str, content: str | bytes) -> bytes:
+    """``TextResourceContents`` or ``BlobResourceContents``."""
+    head = b'{"uri":' + json.quoted(uri) + b',"mimeType":' + json.quoted(mime_type)
+    if isinstance(content, str):
+        return b"".join((head, b',"text":', json.quoted(content), b"}"))
+    return b"".join((head, b',"blob":"', base64.b64encode(content), b'"}'))
+
+
+def reading(given: Imprint, pieces: Sequence[bytes]) -> bytes:
+    """``ReadResourceResult``."""
+    head = (b"{", given.revision.opening, b'"contents":[', b",".join(pieces), b"]")
+    return b"".join((*head, _of_the_moment(given), _meta(given.signed), b"}"))
+
+
 def call_frame(
     given: Imprint, answer_to: bytes, content: Sequence[bytes], *, structured: bytes | None, failed: bool, meta: bytes
 ) -> bytes:
@@ -129,9 +168,10 @@ def blob_block(data: bytes, mime_type: str, name: str) -> bytes:
     return b'{"type":"resource","resource":' + inner + b"}"
 
 
-def link_block(uri: str, name: str, mime_type: str, size: int) -> bytes:
+def link_block(uri: str, name: str, mime_type: str, size: int, description: str = "") -> bytes:
     """``ResourceLink``: what ``resources/read`` gives. ``size`` is in bytes."""
-    return json.dumps({"type": "resource_link", "uri": uri, "name": name, "mimeType": mime_type, "size": size})
+    said = {"type": "resource_link", "uri": uri, "name": name, "mimeType": mime_type, "size": size}
+    return json.dumps({**said, "description": description} if description else said)
 
 
 def progress(token: int | str, done: float, total: float | None, message: str) -> bytes:

@@ -18,6 +18,7 @@ from apiloom.protocol.errors import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
+    RESOURCE_NOT_FOUND,
     UNSUPPORTED_VERSION,
 )
 
@@ -32,6 +33,8 @@ class Revision:
         methods: the requests we answer in it.
         batches: several messages may come in one JSON array.
         structured: tool results may carry ``structuredContent``.
+        links: tool results may carry links to resources.
+        not_found: the error code for a resource that is not there.
         titles: an implementation has a display title.
         opening: members that every result begins with, as JSON with a trailing comma.
         signed: every result names the server in its ``_meta``.
@@ -44,6 +47,8 @@ class Revision:
     methods: frozenset[str]
     batches: bool
     structured: bool
+    links: bool
+    not_found: int
     titles: bool
     opening: bytes
     signed: bool
@@ -51,8 +56,9 @@ class Revision:
     statuses: Mapping[int, int]
 
 
-_LEGACY_METHODS: Final = frozenset({"initialize", "ping", "logging/setLevel", "tools/list", "tools/call"})
-_MODERN_METHODS: Final = frozenset({"server/discover", "tools/list", "tools/call", "subscriptions/listen"})
+_RESOURCES: Final = ("resources/list", "resources/templates/list", "resources/read")
+_LEGACY_METHODS: Final = frozenset({"initialize", "ping", "logging/setLevel", "tools/list", "tools/call", *_RESOURCES})
+_MODERN_METHODS: Final = frozenset({"server/discover", "tools/list", "tools/call", "subscriptions/listen", *_RESOURCES})
 
 # Legacy clients expect an answered request to be 200 whatever the answer; only what is no request at all is 400.
 _LEGACY_STATUSES: Final = MappingProxyType({PARSE_ERROR: 400, INVALID_REQUEST: 400, UNSUPPORTED_VERSION: 400})
@@ -75,6 +81,8 @@ def _legacy(name: str, *, batches: bool = False, structured: bool = True, titles
         methods=_LEGACY_METHODS,
         batches=batches,
         structured=structured,
+        links=structured,
+        not_found=RESOURCE_NOT_FOUND,
         titles=titles,
         opening=b"",
         signed=False,
@@ -89,6 +97,8 @@ MODERN: Final = Revision(
     methods=_MODERN_METHODS,
     batches=False,
     structured=True,
+    links=True,
+    not_found=INVALID_PARAMS,
     titles=True,
     opening=b'"resultType":"complete",',
     signed=True,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
-from apiloom.model.headers import FRAMING
+from apiloom.model.headers import NOT_CREDENTIALS
 from apiloom.vault.marks import Mark
 
 MOST = 32
@@ -19,12 +19,15 @@ MOST = 32
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]{0,4000}[\x21-\x7e])?")
-_OURS = FRAMING | {"accept-encoding", "content-encoding", "content-type", "proxy-authenticate", "range", "set-cookie"}
 _secret_word = re.compile(
     r"(?i)apikey|auth(?:orization)?|cookie|cred(?:ential)?s?|jwt|keys?|passw(?:or)?d|secrets?|session|signature|tokens?"
 ).fullmatch
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_BEARING = re.compile(r"(?i)^(bearer|basic|token|digest|negotiate|apikey)\s+\S")
+_BEARING = re.compile(
+    r"(?i:bearer|basic|token|digest|negotiate|apikey)\s+\S|eyJ[\w-]{8,}\.|(?:sk|pk|rk)_(?:live|test)_|sk-\w|gh[opsur]_\w|"
+    r"github_pat_|glpat-|xox[a-z]-|AKIA[A-Z0-9]{12}"
+)
+"""Beginnings of values that are made to be known as credentials: JSON web tokens, and the prefixes of some vendors."""
 
 
 def constant_headers(headers: Sequence[tuple[str, str]], schemes: Mapping[str, SecurityScheme]) -> Mark:
@@ -51,7 +54,7 @@ def _check(name: str, value: str, schemes: Mapping[str, SecurityScheme]) -> None
             code="header.form",
             hint="give one line of visible ASCII, not empty, without space at either end",
         )
-    if name.lower() in _OURS:
+    if name.lower() in NOT_CREDENTIALS:
         raise DesignError(
             f"the header {name} is set by apiloom alone", code="header.reserved", hint="leave it out of --header"
         )

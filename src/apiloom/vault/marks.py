@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote_plus
 
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
@@ -32,28 +32,42 @@ class Mark:
     cookies: str = ""
 
     def put(self, request: Request) -> None:
-        """Write the mark. A header of the same name gives way: nobody but the vault says who we are."""
+        """Write the mark. What has the same name gives way: nobody but the vault says who we are."""
         if self.headers:
             ours = {name.lower() for name, _ in self.headers}
             kept = [header for header in request.headers if header[0].lower() not in ours]
             request.headers = [*kept, *self.headers]
         if self.query:
-            target = request.target
+            target = _without_pairs(request.target, self.query)
             joint = "?" if "?" not in target else "" if target[-1] in "?&" else "&"
             request.target = f"{target}{joint}{self.query}"
         if self.cookies:
-            planned = [value for name, value in request.headers if name.lower() == "cookie"]
+            ours = {pair.partition("=")[0] for pair in self.cookies.split("; ")}
+            values = [value for name, value in request.headers if name.lower() == "cookie"]
+            pairs = [pair.strip() for value in values for pair in value.split(";")]
+            planned = [pair for pair in pairs if pair.partition("=")[0].strip() not in ours]
             kept = [header for header in request.headers if header[0].lower() != "cookie"]
             request.headers = [*kept, ("Cookie", "; ".join([*planned, self.cookies]))]
+
+
+def _without_pairs(target: str, query: str) -> str:
+    """A target without the pairs of its query whose names stand in another query too."""
+    path, mark, planned = target.partition("?")
+    if not planned:
+        return target
+    ours = {unquote_plus(pair.partition("=")[0]) for pair in query.split("&")}
+    pairs = planned.split("&")
+    kept = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) not in ours]
+    return target if len(kept) == len(pairs) else path + mark + "&".join(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them."""
 
-    real: Mark
+    real: Mark = field(repr=False)
     shown: Mark
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 def build_signature(scheme: SecurityScheme, credential: Credential) -> Signature:
@@ -77,8 +91,8 @@ def build_signature(scheme: SecurityScheme, credential: Credential) -> Signature
         return _key(scheme, value)
     if scheme.kind == "http" and scheme.scheme != "bearer":
         # RFC 9110 section 11.1 reads the name in any case, not every API does: it goes out as the document spells it
-        return _authorization(str(scheme.details.get("spelled") or scheme.scheme.capitalize()), value)
-    return _authorization("Bearer", value)
+        return _authorization(scheme, str(scheme.details.get("spelled") or scheme.scheme.capitalize()), value)
+    return _authorization(scheme, "Bearer", value)
 
 
 def joined(marks: Iterable[Mark]) -> Mark:
@@ -91,11 +105,10 @@ def joined(marks: Iterable[Mark]) -> Mark:
     )
 
 
-def _authorization(kind: str, value: str) -> Signature:
+def _authorization(scheme: SecurityScheme, kind: str, value: str) -> Signature:
     # RFC 6750 and its like. People paste the whole header value; "Bearer Bearer …" would never be meant.
-    said, space, rest = value.partition(" ")
-    if space and said.lower() == kind.lower():
-        value = rest.lstrip()
+    said, _, rest = value.strip().partition(" ")
+    value = _in_header(scheme, rest if said.lower() == kind.lower() else value)
     whole = f"{kind} {value}"
     return Signature(
         real=Mark(headers=(("Authorization", whole),)),
@@ -113,10 +126,34 @@ def _key(scheme: SecurityScheme, value: str) -> Signature:
     elif scheme.place == "cookie":
         whole = f"{scheme.name}={quote(value, safe=_COOKIE_SAFE)}"
         real, shown = Mark(cookies=whole), Mark(cookies=f"{scheme.name}={HIDDEN}")
+    elif scheme.name.lower() == "cookie":
+        # a whole Cookie header as the key: other cookies of the call stand in the same header
+        whole = value = _in_header(scheme, value).strip("; ")
+        pairs = [pair.strip().partition("=") for pair in value.split(";")]
+        told = "; ".join(f"{name}{sign}{HIDDEN}" if sign else HIDDEN for name, sign, _ in pairs)
+        values = [rest or name for name, _, rest in pairs]
+        return Signature(real=Mark(cookies=value), shown=Mark(cookies=told), secrets=traces(*values, whole=whole))
     else:
+        value = _in_header(scheme, value)
         real, shown = Mark(headers=((scheme.name, value),)), Mark(headers=((scheme.name, HIDDEN),))
     # a whole header value such as "Token abc" or "Bearer abc" is the key here, but its last word is what echoes
     return Signature(real=real, shown=shown, secrets=traces(value, *value.split()[1:], whole=whole))
+
+
+def _in_header(scheme: SecurityScheme, value: str) -> str:
+    """The value as a header carries it: spaces at its ends are lost on the way (RFC 9110 section 5.5)."""
+    value = value.strip()
+    if not value:
+        raise DesignError(
+            f"the credential of {scheme.id} is empty", code="credentials.value", hint="give a value, or leave it out"
+        )
+    if not value.isascii():
+        raise DesignError(
+            f"the credential of {scheme.id} holds characters outside ASCII, which a header cannot carry",
+            code="credentials.value",
+            hint="check that no typographic quotes or dashes came in when it was copied",
+        )
+    return value
 
 
 def _basic(scheme: SecurityScheme, credential: Credential) -> Signature:

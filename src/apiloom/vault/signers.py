@@ -7,15 +7,17 @@ nothing of who calls; a signer never signs for an origin it was not pinned to.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import re
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from apiloom.base.errors import DesignError, HouseFault
 from apiloom.model.api import SecurityNeed, SecurityScheme
-from apiloom.model.security import CHALLENGED
+from apiloom.model.headers import NOT_CREDENTIALS
+from apiloom.model.security import CHALLENGED, place_of, shown_place, unsignable
 from apiloom.net.request import Request, Response
-from apiloom.vault.credentials import Credential, Credentials
+from apiloom.vault.credentials import Credentials
 from apiloom.vault.marks import Mark, build_signature, joined
 
 DEFAULT = "DEFAULT"
@@ -25,6 +27,8 @@ keys are needed at once the next ones are ``DEFAULT_2`` and so on."""
 MOST_DEFAULTS = 4
 
 _BY_OPTION = {"defined": "--auth"}
+
+_is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}").fullmatch
 
 Dialogue = Generator[Request, Response, None]
 
@@ -85,11 +89,13 @@ def choose_signer(
     pinned: frozenset[str],
     constants: Mark | None = None,
 ) -> Signer | None:
-    """The signer of an operation, or None when it is to be called without credentials.
+    """The signer of an operation, or None when there is nothing to put on a request and nothing to keep secret.
 
     The first alternative whose schemes are all declared and all have a credential wins; an alternative is used whole
-    or not at all. ``{}`` means that none is needed, wherever it stands in the list: it is what remains when no other
-    alternative can be satisfied. Then the credential of :data:`DEFAULT` is used, if there is one.
+    or not at all. Of schemes that stand in the same place, such as two that both write Authorization, one is enough:
+    a request cannot carry both. ``{}`` means that none is needed, wherever it stands in the list: it is what remains
+    when no other alternative can be satisfied. Then the credential of :data:`DEFAULT` is used, if there is one.
+    Whichever is used, all credentials are secrets: an API may tell in one answer what signed the call before.
 
     Args:
         pinned: the origins (``scheme://host[:port]``, as plans write them) the credentials belong to.
@@ -98,9 +104,11 @@ def choose_signer(
         DesignError: ``credentials.value`` when a credential does not fit its scheme.
     """
     for need in (*security, _defaults(schemes)):
-        if need and all(_satisfiable(name, schemes, credentials) for name, _ in need):
-            return _static([(schemes[name], credentials.by_scheme[name]) for name, _ in need], pinned, constants)
-    return _static([], pinned, constants) if constants is not None and constants.headers else None
+        chosen = _satisfying(need, schemes, credentials)
+        if chosen:
+            return _static(chosen, schemes, credentials, pinned, constants)
+    signer = _static((), schemes, credentials, pinned, constants)
+    return signer if signer.secrets or signer.real.headers else None
 
 
 def missing(
@@ -108,18 +116,21 @@ def missing(
 ) -> tuple[str, ...]:
     """The schemes whose credentials would be needed to call the operation signed; empty when nothing is missing.
 
-    Of several alternatives the one that lacks least is told, the first among equals. Where the document requires only
-    schemes that it does not declare, :data:`DEFAULT` is the way in.
+    Of several alternatives the one that lacks least is told, the first among equals; what ``--auth`` asks for is the
+    last of them. Where the document requires only schemes that it does not declare, :data:`DEFAULT` is the way in.
     """
     by_default = _defaults(schemes)
-    if not security or not all(security):
-        return ()
-    if by_default and all(_satisfiable(name, schemes, credentials) for name, _ in by_default):
+    alternatives = (*security, by_default) if by_default else security
+    if not alternatives or not all(security) or _satisfying(by_default, schemes, credentials):
         return ()
     lacking = [
-        tuple(name for name, _ in need if name not in credentials.by_scheme)
-        for need in security
-        if all(_usable(name, schemes) for name, _ in need)
+        tuple(
+            names[0]
+            for names in _by_place(need, schemes)
+            if not any(_satisfiable(name, schemes, credentials) for name in names)
+        )
+        for need in alternatives
+        if all(_usable(names[0], schemes) for names in _by_place(need, schemes))
     ]
     return min(lacking, key=len) if lacking else (DEFAULT,)
 
@@ -134,14 +145,29 @@ def default_schemes(kinds: str) -> dict[str, SecurityScheme]:
     if len(listed) > MOST_DEFAULTS:
         raise DesignError(f"--auth takes at most {MOST_DEFAULTS} kinds", code="auth.kind", hint="give fewer")
     names = [DEFAULT, *(f"{DEFAULT}_{number}" for number in range(2, len(listed) + 1))]
-    return {name: _default_scheme(name, kind.strip()) for name, kind in zip(names, listed, strict=True)}
+    schemes = {name: _default_scheme(name, kind.strip()) for name, kind in zip(names, listed, strict=True)}
+    places = [place_of(scheme) for scheme in schemes.values()]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise DesignError(
+            f"--auth {kinds[:100]} asks for two credentials in {shown_place(twice)}, which holds one",
+            code="auth.kind",
+            hint="give one of them",
+        )
+    return schemes
 
 
 def _default_scheme(id_: str, kind: str) -> SecurityScheme:
     place, _, name = kind.partition(":")
     if kind in {"bearer", "basic"}:
         return SecurityScheme(id=id_, kind="http", scheme=kind, details=_BY_OPTION)
-    is_token = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    is_token = bool(_is_token(name))
+    if place == "header" and name.lower() in NOT_CREDENTIALS:
+        raise DesignError(
+            f"--auth cannot send a credential in the header {name}",
+            code="auth.kind",
+            hint="it says how a message travels and is read; name the header that the API takes keys in",
+        )
     if place == "header" and is_token:
         return SecurityScheme(id=id_, kind="apiKey", place="header", name=name, details=_BY_OPTION)
     if place == "cookie" and is_token:
@@ -173,13 +199,32 @@ def _usable(name: str, schemes: Mapping[str, SecurityScheme]) -> bool:
     return scheme is not None and not unsignable(scheme)
 
 
-def unsignable(scheme: SecurityScheme) -> str:
-    """Why no credential that is known beforehand can satisfy the scheme; empty where one can."""
-    if scheme.kind == "apiKey" and not (scheme.place and scheme.name):
-        return "it does not say where the key goes"
-    if scheme.kind == "http" and scheme.scheme in CHALLENGED:
-        return f"HTTP {scheme.scheme.capitalize()} makes a new proof for each request"
-    return f"{scheme.details['signs']} makes a new proof for each request" if scheme.details.get("signs") else ""
+def _by_place(need: SecurityNeed, schemes: Mapping[str, SecurityScheme]) -> Iterable[list[str]]:
+    """The schemes of a need that stand in the same place together, those that can be used first."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for name, _ in sorted(need, key=lambda one: not _usable(one[0], schemes)):
+        scheme = schemes.get(name)
+        # one that is declared nowhere may stand anywhere, and so stands alone
+        places.setdefault(("", name) if scheme is None else place_of(scheme), []).append(name)
+    return places.values()
+
+
+def _satisfying(need: SecurityNeed, schemes: Mapping[str, SecurityScheme], credentials: Credentials) -> tuple[str, ...]:
+    """The schemes to sign with so that the need is met as a whole; empty when it cannot be."""
+    groups = _by_place(need, schemes)
+    chosen = [next((name for name in names if _satisfiable(name, schemes, credentials)), "") for names in groups]
+    return tuple(chosen) if all(chosen) else ()
+
+
+def check_credentials(schemes: Mapping[str, SecurityScheme], credentials: Credentials) -> None:
+    """Refuse a credential that cannot be sent as its scheme wants it, before the first call would.
+
+    Raises:
+        DesignError: ``credentials.value``.
+    """
+    for name, credential in credentials.by_scheme.items():
+        if _satisfiable(name, schemes, credentials):
+            build_signature(schemes[name], credential)
 
 
 def _satisfiable(name: str, schemes: Mapping[str, SecurityScheme], credentials: Credentials) -> bool:
@@ -187,16 +232,21 @@ def _satisfiable(name: str, schemes: Mapping[str, SecurityScheme], credentials: 
 
 
 def _static(
-    parts: list[tuple[SecurityScheme, Credential]], pinned: frozenset[str], constants: Mark | None
+    chosen: tuple[str, ...],
+    schemes: Mapping[str, SecurityScheme],
+    credentials: Credentials,
+    pinned: frozenset[str],
+    constants: Mark | None,
 ) -> StaticSigner:
-    signatures = [build_signature(scheme, credential) for scheme, credential in parts]
-    secrets = dict.fromkeys(secret for signature in signatures for secret in signature.secrets)
+    usable = (name for name in credentials.by_scheme if _satisfiable(name, schemes, credentials))
+    every = {name: build_signature(schemes[name], credentials.by_scheme[name]) for name in usable}
+    signatures = [every[name] for name in chosen]
     real = joined(signature.real for signature in signatures)
     ours = {name.lower() for name, _ in real.headers}
     beside = Mark(headers=tuple(one for one in (constants or Mark()).headers if one[0].lower() not in ours))
     return StaticSigner(
-        schemes=tuple(scheme.id for scheme, _ in parts),
-        secrets=tuple(secrets),
+        schemes=tuple(schemes[name].id for name in chosen),
+        secrets=tuple(dict.fromkeys(secret for signature in every.values() for secret in signature.secrets)),
         pinned=pinned,
         real=joined([beside, real]),
         shown=joined([beside, *(signature.shown for signature in signatures)]),

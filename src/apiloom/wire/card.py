@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from apiloom.base import json
-from apiloom.calls.endpoint import Endpoint
+from apiloom.calls.endpoint import Endpoint, Listing
 from apiloom.protocol import results
 from apiloom.protocol.revisions import REVISIONS, Revision
 from apiloom.wire.settings import WireSettings
@@ -19,15 +19,16 @@ _CURSOR: Final = re.compile(r"([0-9a-f]{16})\.([0-9]{1,9})")
 
 
 class Card:
-    """An endpoint's own words in every revision."""
+    """An endpoint's own words in every revision, with its own listing or the one given."""
 
-    __slots__ = ("_edition", "endpoint", "imprints")
+    __slots__ = ("_edition", "_listing", "endpoint", "imprints")
 
-    def __init__(self, endpoint: Endpoint, settings: WireSettings) -> None:
+    def __init__(self, endpoint: Endpoint, settings: WireSettings, listing: Listing | None = None) -> None:
         self.endpoint = endpoint
+        self._listing = listing or endpoint.listing
         self.imprints = {row.name: _imprint(row, endpoint, settings) for row in REVISIONS.values()}
         # An etag may hold anything; a cursor should not.
-        self._edition = json.digest(endpoint.listing.etag)[:16]
+        self._edition = json.digest(self._listing.etag)[:16]
 
     def discovery(self, revision: Revision) -> bytes:
         """The result of ``server/discover``."""
@@ -42,7 +43,7 @@ class Card:
 
         No cursor and the empty one mean the first page. An endpoint without tools has one empty page.
         """
-        pages = self.endpoint.listing.pages or (b"",)
+        pages = self._listing.pages or (b"",)
         number = self._page(cursor)
         if number is None or number >= len(pages):
             return None

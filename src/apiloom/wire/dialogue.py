@@ -12,12 +12,12 @@ import math
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, HouseFault
+from apiloom.base.values import Value
 from apiloom.calls.call import Blob, Call, Outcome, Text, refusal
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.principal import Principal
@@ -26,6 +26,7 @@ from apiloom.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_F
 from apiloom.protocol.frames import Params, notification_frame, result_frame
 from apiloom.protocol.headers import CAPABILITIES_KEY, RESERVED, VERSION_KEY
 from apiloom.protocol.revisions import Revision, negotiated
+from apiloom.wire import resources
 from apiloom.wire.card import Card
 from apiloom.wire.settings import WireSettings
 
@@ -44,8 +45,7 @@ GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here")
 """The answer for a key without an endpoint."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Ask:
+class Ask(Value, kw_only=True):
     """One request, its revision settled and its caller known. ``answer_to`` is its id as JSON."""
 
     card: Card
@@ -56,8 +56,7 @@ class Ask:
     answer_to: bytes
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Value):
     """An encoded response, and the rate limits that came with it."""
 
     frame: bytes
@@ -111,7 +110,7 @@ class Dialogue:
         return self._card
 
     def answer(self, ask: Ask) -> Answer | Rejection:
-        """Answer a request that takes no time: all but ``tools/call`` and ``subscriptions/listen``."""
+        """Answer a request that takes no time: all but ``tools/call``, ``resources/read`` and subscriptions."""
         plain = _PLAIN.get(ask.method)
         if plain is None or ask.method not in ask.revision.methods:
             return Rejection(METHOD_NOT_FOUND, f"Method not found: {ask.method[:80]}")
@@ -148,6 +147,18 @@ class Dialogue:
             if progress is not None:
                 progress.over = True
 
+    async def read(self, ask: Ask) -> Answer | Rejection:
+        """Answer ``resources/read``, which takes a while for what is large."""
+        try:
+            result = await resources.read(ask.card.endpoint, _imprint(ask), ask.principal, ask.params.uri)
+        except Exception as error:  # noqa: BLE001 - the outer wall
+            return _wall(error)
+        return result if isinstance(result, Rejection) else Answer(result_frame(ask.answer_to, result))
+
+
+def _imprint(ask: Ask) -> results.Imprint:
+    return ask.card.imprints[ask.revision.name]
+
 
 def _own(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in meta.items() if not key.startswith(_NOT_THEIRS)}
@@ -171,7 +182,7 @@ def _encoded(ask: Ask, outcome: Outcome) -> Answer:
         elif isinstance(content, Blob):
             pieces.append(results.blob_block(content.data, content.mime_type, content.name))
         else:
-            pieces.append(results.link_block(content.uri, content.name, content.mime_type, content.size))
+            pieces.append(resources.link(ask.revision, content))
     frame = results.call_frame(
         ask.card.imprints[ask.revision.name],
         ask.answer_to,
@@ -211,6 +222,14 @@ def _list_tools(ask: Ask) -> bytes | Rejection:
     return page
 
 
+def _list_resources(ask: Ask) -> bytes | Rejection:
+    return resources.list_resources(ask.card.endpoint, _imprint(ask), ask.principal, ask.params.cursor)
+
+
+def _list_templates(ask: Ask) -> bytes | Rejection:
+    return resources.list_templates(_imprint(ask))
+
+
 def _set_level(ask: Ask) -> bytes | Rejection:
     if ask.params.level not in LEVELS:
         return Rejection(INVALID_PARAMS, f"params.level must be one of {', '.join(sorted(LEVELS))}")
@@ -228,5 +247,7 @@ _PLAIN: Final[Mapping[str, Callable[[Ask], bytes | Rejection]]] = MappingProxyTy
         "ping": _ping,
         "logging/setLevel": _set_level,
         "tools/list": _list_tools,
+        "resources/list": _list_resources,
+        "resources/templates/list": _list_templates,
     }
 )

@@ -11,7 +11,11 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
+from urllib.parse import unquote_plus
 
+from apiloom.base.errors import CallerError
+from apiloom.base.values import Value
+from apiloom.catalog.profiles import check_profile
 from apiloom.identity.gate import Gate, Refusal
 from apiloom.identity.principal import Principal
 from apiloom.protocol import sse
@@ -30,8 +34,7 @@ _NO_TOKEN: Final = "A valid bearer token is needed in the Authorization header" 
 _FOREIGN: Final = "Pages of that origin may not use this server"
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(Value):
     """A whole HTTP answer; a body is JSON."""
 
     status: int
@@ -82,6 +85,7 @@ class Visitor:
     """What the head of a request says. It follows from the head's bytes alone, so it may be remembered by them.
 
     ``extra`` are headers that every answer carries; ``json`` and ``stream`` say which forms of answer are taken;
+    ``profile`` is the one its URL names, or empty;
     ``wrong`` is the answer to give once the gate has admitted the caller, for strangers are told nothing.
     """
 
@@ -91,6 +95,7 @@ class Visitor:
     json: bool = True
     stream: bool = True
     wrong: Reply | None = None
+    profile: str = ""
 
 
 class Exchange:
@@ -102,10 +107,11 @@ class Exchange:
         extra: headers that every answer to it carries.
         json: whether it takes JSON.
         stream: whether it takes an event stream.
+        profile: the profile its URL names, or empty.
         events: the stream its answer has become or may become.
     """
 
-    __slots__ = ("_keep_alive", "events", "extra", "heads", "json", "line", "principal", "stream", "twice")
+    __slots__ = ("_keep_alive", "events", "extra", "heads", "json", "line", "principal", "profile", "stream", "twice")
 
     def __init__(self, visitor: Visitor, principal: Principal, line: Line, keep_alive: float) -> None:
         self.heads = visitor.heads
@@ -113,6 +119,7 @@ class Exchange:
         self.extra = visitor.extra
         self.json = visitor.json
         self.stream = visitor.stream
+        self.profile = visitor.profile
         self.principal = principal
         self.line = line
         self._keep_alive = keep_alive
@@ -186,7 +193,7 @@ class Names:
 class Door:
     """Lets requests to one endpoint in, or says why not."""
 
-    __slots__ = ("_form", "_gate", "_hosts", "_keep_alive", "_look", "_origins")
+    __slots__ = ("_form", "_gate", "_hosts", "_keep_alive", "_look", "_named", "_origins")
 
     def __init__(self, gate: Gate, settings: WireSettings) -> None:
         self._gate = gate
@@ -195,10 +202,12 @@ class Door:
         self._origins = Names(settings.allowed_origins)
         self._look = lru_cache(maxsize=256)(self._judge)
         self._form = lru_cache(maxsize=256)(_form)
+        self._named = lru_cache(maxsize=256)(_named)
 
-    def look(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> Visitor | Reply:
+    def look(self, method: str, headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Visitor | Reply:
         """Judge a head: no header twice that must stand once (400), Host (421), Origin (403); of a POST also
-        Content-Type and Content-Encoding (415) and Accept (406). Names of headers are lower-case.
+        Content-Type and Content-Encoding (415) and Accept (406). Names of headers are lower-case. ``query`` may name a
+        profile (400 when there is none of that name).
         """
         heads, twice = fold(headers)
         if twice and (doubled := sorted(twice & _ONCE)):
@@ -208,12 +217,15 @@ class Door:
             return extra
         if method == "OPTIONS" and b"access-control-request-method" in heads:
             return _preflight(heads, extra)
+        profile = self._named(query) if query else ""
+        if isinstance(profile, Reply):
+            return Visitor(heads, twice, extra, wrong=profile)
         if method != "POST":
-            return Visitor(heads, twice, extra)
+            return Visitor(heads, twice, extra, profile=profile)
         form = self._form(heads.get(b"content-type"), heads.get(b"content-encoding"), heads.get(b"accept"))
         if isinstance(form, Reply):
             return Visitor(heads, twice, extra, wrong=form)
-        return Visitor(heads, twice, extra, *form)
+        return Visitor(heads, twice, extra, *form, profile=profile)
 
     def enter(self, visitor: Visitor, line: Line) -> Exchange | Reply:
         """Let a visitor in whom the gate admits (401), unless its head is wrong."""
@@ -243,6 +255,18 @@ def _form(kind: bytes | None, encoding: bytes | None, accept: bytes | None) -> t
         return refused(415, "The body must not be compressed")
     taken = accepts(accept or b"")
     return taken if any(taken) else refused(406, "The Accept header must list application/json and text/event-stream")
+
+
+def _named(query: bytes) -> str | Reply:
+    """The profile that the query of a URL names, empty for none; other members of it are let be."""
+    pairs = (part.partition(b"=") for part in query.split(b"&"))
+    named = [unquote_plus(value.decode("latin-1")) for key, _, value in pairs if key == b"profile"]
+    if len(named) > 1:
+        return refused(400, "The URL names more than one profile")
+    try:
+        return check_profile(named[0]) if named else ""
+    except CallerError as error:
+        return refused(400, error.sentence())
 
 
 def _preflight(heads: Heads, shared: Pairs) -> Reply:

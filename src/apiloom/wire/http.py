@@ -31,6 +31,8 @@ from apiloom.protocol.mirror import disagreement
 from apiloom.protocol.revisions import MODERN, Revision
 from apiloom.wire.dialogue import GONE, Answer, Ask, Dialogue, Progress, progress_token
 from apiloom.wire.door import AsgiLine, Door, Exchange, Line, Pairs, Reply, Visitor, refused, too_large
+from apiloom.wire.files import PATH as FILES
+from apiloom.wire.files import FilesHttp, behind_files, below
 from apiloom.wire.leash import Leash, Receive, Rounds
 from apiloom.wire.legacy import SESSION_HEADER, Legacy, stated_by
 from apiloom.wire.notices import Notices, subscription
@@ -54,12 +56,16 @@ class McpHttp:
         gate: who may come in.
         settings: bounds, hosts, origins.
         key: the endpoint's key.
+        files: answers what is asked below the path that this is mounted at.
     """
 
-    __slots__ = ("_dialogue", "_door", "_legacy", "_rounds", "_settings", "_streams")
+    __slots__ = ("_dialogue", "_door", "_files", "_legacy", "_rounds", "_settings", "_streams")
 
-    def __init__(self, directory: Directory, gate: Gate, settings: WireSettings, key: str = "") -> None:
+    def __init__(
+        self, directory: Directory, gate: Gate, settings: WireSettings, key: str = "", files: FilesHttp | None = None
+    ) -> None:
         self._settings = settings
+        self._files = files
         self._door = Door(gate, settings)
         self._dialogue = Dialogue(directory, settings, key)
         self._streams = Streams(directory, key, settings)
@@ -74,9 +80,11 @@ class McpHttp:
         """Serve one ASGI connection: HTTP and lifespan; WebSockets are turned away."""
         if scope["type"] != "http":
             return await self._other(scope["type"], receive, send)
+        if self._files is not None and FILES in scope["path"] and behind_files(below(scope)) is not None:
+            return await self._files(scope, receive, send)
         line = AsgiLine(receive, send)
         try:
-            visitor = self._door.look(scope["method"], scope["headers"])
+            visitor = self._door.look(scope["method"], scope["headers"], scope.get("query_string", b""))
             exchange = visitor if isinstance(visitor, Reply) else self._door.enter(visitor, line)
             if isinstance(exchange, Reply):
                 await line.answer(exchange)
@@ -91,12 +99,12 @@ class McpHttp:
         except Exception as error:  # noqa: BLE001 - the outer wall
             await self._stumbled(error, line)
 
-    def look(self, headers: Iterable[tuple[bytes, bytes]], length: int) -> Visitor | None:
+    def look(self, headers: Iterable[tuple[bytes, bytes]], length: int, query: bytes = b"") -> Visitor | None:
         """What the head of a POST says, for a server that hands whole requests to :meth:`hear`.
 
         None: the answer is a refusal, or another matter than this short road's; ask the application.
         """
-        visitor = self._door.look("POST", headers)
+        visitor = self._door.look("POST", headers, query)
         return None if isinstance(visitor, Reply) or length > self._settings.max_body else visitor
 
     async def hear(self, visitor: Visitor, body: bytes, line: Line, task: asyncio.Task[None]) -> None:
@@ -208,10 +216,12 @@ class McpHttp:
         if ask.method == "tools/call":
             wrong = _mirrored(exchange, ask) if revision.modern else None
             answer = wrong or await self._call(exchange, ask, key, leash, session)
+        elif ask.method == "resources/read":
+            answer = await self._dialogue.read(ask)
         elif ask.method == "subscriptions/listen" and revision.modern:
             answer = subscription(ask.params, answer_to, revision, card)
         else:
-            answer = self._legacy.plain(exchange, ask, session)
+            answer = await self._legacy.plain(exchange, ask, session)
         if isinstance(answer, Answer):
             return Reply(200, answer.frame, _limit_headers(answer.limits) if answer.limits else ())
         if isinstance(answer, Rejection):
@@ -238,9 +248,11 @@ class McpHttp:
 
 def _mirrored(exchange: Exchange, ask: Ask) -> Rejection | None:
     """What is wrong with the headers that repeat arguments (2026-07-28, "Custom Headers from Tool Parameters")."""
-    name = ask.params.name
-    route = ask.card.endpoint.routes.get(name) if isinstance(name, str) else None
-    if route is None or not route.mirrored:
+    try:
+        route = ask.card.endpoint.routes[str(ask.params.name)]
+    except KeyError:
+        return None
+    if not route.mirrored:
         return None
     return disagreement(route.mirrored, ask.params.arguments or {}, exchange.heads, exchange.twice)
 

@@ -18,6 +18,7 @@ from apiloom.protocol.revisions import UNSTATED, Revision, negotiated
 from apiloom.wire.dialogue import Answer, Ask, Dialogue
 from apiloom.wire.door import Exchange, Reply, refused
 from apiloom.wire.leash import Leash
+from apiloom.wire.listings import Listings, client_profile
 from apiloom.wire.notices import PLAIN
 from apiloom.wire.running import answer_batch, answer_frame, call_off, rejection_frame, run_call
 from apiloom.wire.sessions import Session, Sessions
@@ -43,12 +44,13 @@ def _bad(rejection: Rejection) -> Reply:
 class Legacy:
     """Sessions of one endpoint, and what is done with them."""
 
-    __slots__ = ("_dialogue", "_sessions", "_settings", "_streams")
+    __slots__ = ("_dialogue", "_listings", "_sessions", "_settings", "_streams")
 
     def __init__(self, dialogue: Dialogue, streams: Streams, settings: WireSettings) -> None:
         self._dialogue = dialogue
         self._streams = streams
         self._settings = settings
+        self._listings = Listings(settings)
         self._sessions = Sessions(settings.max_sessions, settings.session_idle)
 
     def session(self, exchange: Exchange) -> Session | Reply | None:
@@ -58,13 +60,19 @@ class Legacy:
             return None
         return self._sessions.get(named.decode("latin-1"), exchange.principal) or refused(404, _EXPIRED)
 
-    def plain(self, exchange: Exchange, ask: Ask, session: Session | None) -> Answer | Rejection:
-        """Answer a request that takes no time, and note in a session what it changes there."""
+    async def plain(self, exchange: Exchange, ask: Ask, session: Session | None) -> Answer | Rejection:
+        """Answer a request that takes no time, and note in a session what it changes there.
+
+        A list in a profile that nobody asked for yet does take some.
+        """
+        if ask.method == "tools/list":
+            ask.card = await self._listings.card(ask.card, exchange.profile or (session.profile if session else ""))
         answer = self._dialogue.answer(ask)
         if isinstance(answer, Rejection):
             return answer
         if ask.method == "initialize":
             minted = self._sessions.open(exchange.principal, negotiated(str(ask.params.protocol_version)))
+            minted.profile = client_profile(ask.card.endpoint, ask.params.client_info)
             exchange.extra = (*exchange.extra, (SESSION_HEADER, minted.id.encode()))
         elif ask.method == "logging/setLevel" and session is not None:
             session.level = str(ask.params.level)
@@ -166,8 +174,10 @@ class Legacy:
             principal=exchange.principal,
             answer_to=answer_to,
         )
+        if ask.method == "resources/read":
+            return answer_frame(answer_to, await self._dialogue.read(ask))
         if ask.method != "tools/call":
-            return answer_frame(answer_to, self.plain(exchange, ask, session))
+            return answer_frame(answer_to, await self.plain(exchange, ask, session))
         running = {} if session is None else session.running
         with Leash() as leash:
             answer = await run_call(self._dialogue, ask, None, leash=leash, running=running, key=entry.id)

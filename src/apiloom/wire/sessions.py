@@ -23,6 +23,7 @@ from apiloom.wire.leash import Leash
 class Session:
     """One client's session.
 
+    ``profile`` is the one its client gets where no URL names one; empty means the server's own.
     ``ended`` is set when it is deleted or gives way. ``stream`` is set to end the notification stream now open: a
     newer one takes its place, since a message goes out on one stream only.
     """
@@ -32,6 +33,7 @@ class Session:
     revision: Revision
     used: float
     level: str = ""
+    profile: str = ""
     running: dict[MessageId, Leash] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     stream: asyncio.Event | None = None

@@ -23,6 +23,8 @@ class WireSettings:
         max_body: bytes of one message, over HTTP and on standard input.
         body_timeout: seconds a request's body may take to arrive.
         call_timeout: seconds a call may take, told to whoever answers it.
+        max_upload: bytes of one upload of files.
+        upload_timeout: seconds an upload or download of files may take in all; ``body_timeout`` without a byte end it.
         max_sessions: legacy sessions kept; the longest unused one gives way.
         session_idle: seconds after which an unused session is forgotten.
         max_streams: notification streams open at once, over HTTP.
@@ -40,6 +42,8 @@ class WireSettings:
     max_body: int = 4 * 1024 * 1024
     body_timeout: float = 30.0
     call_timeout: float = 60.0
+    max_upload: int = 512 * 1024 * 1024
+    upload_timeout: float = 15 * 60.0
     max_sessions: int = 10_000
     session_idle: float = 30 * 60.0
     max_streams: int = 1_000

@@ -40,6 +40,9 @@ LOCAL: Final = Principal(id="local")
 """Whoever started us: they hold both ends of the pipes."""
 
 _CHUNK: Final = 64 * 1024
+_SLOW: Final = frozenset({"tools/call", "resources/read", "subscriptions/listen"})
+"""Requests that others do not wait for."""
+
 _UNOPENED: Final = Rejection(
     INVALID_PARAMS, "A request must carry the protocol version and capabilities in params._meta, or follow initialize"
 )
@@ -155,7 +158,7 @@ class _Peer:
             await self._hear_one(read_message(line))
 
     async def _hear_one(self, message: Message | Unreadable) -> None:
-        if isinstance(message, Message) and message.method in {"tools/call", "subscriptions/listen"}:
+        if isinstance(message, Message) and message.method in _SLOW:
             self._spawn(self._work(message))
             # Let the call start before the next line is read: its cancellation may be that line.
             await asyncio.sleep(0)
@@ -198,6 +201,8 @@ class _Peer:
         )
         if ask.method == "tools/call":
             return await self._call(ask, key)
+        if ask.method == "resources/read":
+            return answer_frame(answer_to, await self._dialogue.read(ask))
         if ask.method == "subscriptions/listen" and revision.modern:
             return await self._listen(ask, key)
         answer = self._dialogue.answer(ask)

@@ -82,7 +82,8 @@ def test_a_value_that_cannot_be_read_is_told(options: dict[str, Any], code: str)
 
 def test_what_is_settled_is_no_argument_of_the_source_it_is_settled_for() -> None:
     options = Options(headers=("pets:X-Version=1", "X-All=2"), auth="query:Key,header:X-Id,cookie:sid,scheme:token")
-    shared = {("header", "x-all"), ("query", "Key"), ("header", "x-id"), ("cookie", "sid"), ("header", "authorization")}
-    assert settled_by(options, "pets") == shared | {("header", "x-version")}
+    shared = {("header", "x-all"): "", ("query", "Key"): "DEFAULT", ("header", "x-id"): "DEFAULT_2"}
+    shared |= {("cookie", "sid"): "DEFAULT_3", ("header", "authorization"): "DEFAULT_4"}
+    assert settled_by(options, "pets") == shared | {("header", "x-version"): ""}
     assert settled_by(options, "shop") == shared
-    assert settled_by(Options(headers=("pets2:X-Version=1",)), "pets") == {("header", "x-version")}
+    assert settled_by(Options(headers=("pets2:X-Version=1",)), "pets") == {("header", "x-version"): ""}

@@ -187,3 +187,12 @@ def test_two_keys_that_no_document_declares_have_variables_of_their_own() -> Non
     assert found.warnings == ()
     half = given({"APILOOM_AUTH_DEFAULT": "one"}, auth=auth)
     assert half.warnings == (f"--auth {auth} has no secret yet: set APILOOM_AUTH_DEFAULT_2",)
+
+
+def test_a_file_may_hold_what_sources_want_that_are_not_here(tmp_path: Path) -> None:
+    file = written(tmp_path, {"pets": {"ApiKey": {"key": "mine"}}, "shop": {"ApiKey": {"key": "s3cret"}}})
+    found = given(slugs=("pets",), file=file)
+    assert tokens(found) == {"ApiKey": "mine"}
+    assert found.warnings == (f"{file} speaks of sources that are not here: shop; there is pets",)
+    with pytest.raises(DesignError, match="the credential of ApiKey is not an object of texts"):
+        given(slugs=("pets",), file=written(tmp_path, {"ApiKey": {"key": {"key": "s3cret"}}}))

@@ -9,6 +9,11 @@ from fastapi import FastAPI, Response
 from starlette.testclient import TestClient
 
 import apiloom
+from apiloom.console.house import Options
+from apiloom.net.inprocess import InProcess
+from apiloom.net.request import Request
+from apiloom.net.request import Response as Answer
+from support import mcp
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 ACCEPT = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
@@ -60,6 +65,17 @@ async def test_an_unknown_tool_is_raised(service: FastAPI) -> None:
     api = apiloom.load(service.openapi(), app=service)
     with pytest.raises(apiloom.CallerError, match="no tool named 'get_pets'"):
         await api.call("get_pets")
+
+
+async def test_a_tool_with_nowhere_to_go_answers_with_an_error() -> None:
+    nowhere = {"url": "https://{host}", "variables": {"host": {"default": "{your-host}"}}}
+    ok = {"responses": {"200": {"description": ""}}}
+    paths = {"/a": {"get": {"operationId": "a", **ok}}, "/b": {"get": {"operationId": "b", "servers": [nowhere], **ok}}}
+    info, servers = {"title": "T", "version": "1"}, [{"url": "https://api.example.com"}]
+    api = apiloom.load({"openapi": "3.1.0", "info": info, "servers": servers, "paths": paths})
+    outcome = await api.call("b")
+    assert outcome.failed
+    assert outcome.meta["dev.apiloom/error"]["code"] == "server.variable"
 
 
 async def test_a_returned_tool_call_is_executed_and_answered_in_its_own_form(service: FastAPI) -> None:
@@ -161,3 +177,34 @@ async def test_credentials_stay_with_the_documents_own_server() -> None:
     await api.call("home")
     await api.call("away")
     assert seen == {"api.example.com": [b"Bearer s3cret-value"], "elsewhere.example.net": [b"none"]}
+
+
+async def test_a_longer_timeout_holds_for_calls_over_the_wire_too(
+    service: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    original = InProcess.send
+
+    async def send(self: InProcess, request: Request) -> Answer:
+        asked.append(request.timeout)
+        return await original(self, request)
+
+    monkeypatch.setattr(InProcess, "send", send)
+    api = apiloom.load(service.openapi(), app=service, options=Options(timeout=300))
+    reply = await mcp.call(api.asgi(), mcp.MODERN, "get_pet", {"pet_id": 7})
+    assert not reply.json()["result"]["isError"]
+    assert asked == [300]
+
+
+@pytest.mark.parametrize(("auth", "hint"), [("", "Key"), ("bearer", "DEFAULT, Key")])
+def test_a_credential_for_a_scheme_that_is_not_there_is_refused(auth: str, hint: str) -> None:
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "servers": [{"url": "https://api.example"}],
+        "components": {"securitySchemes": {"Key": {"type": "http", "scheme": "bearer"}}},
+        "paths": {"/x": {"get": {"operationId": "echo", "responses": {"200": {"description": "ok"}}}}},
+    }
+    with pytest.raises(apiloom.DesignError, match="no security scheme 'key'") as told:
+        apiloom.load(document, credentials={"key": "s3cret"}, options=apiloom.Options(auth=auth))
+    assert told.value.hint == f"there are {hint}"

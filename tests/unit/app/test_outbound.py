@@ -94,3 +94,11 @@ def test_a_setting_that_cannot_be_used_is_told_at_the_start_without_its_value(tm
         open_sender({name: value}, ())
     assert caught.value.code == "net.settings"
     assert "secret" not in caught.value.sentence()
+
+
+@pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:1", "socks9://me:s3cret@127.0.0.1:1"])
+def test_a_proxy_of_no_known_kind_is_refused_instead_of_passed_by(proxy: str) -> None:
+    with pytest.raises(DesignError, match="which is none") as told:
+        open_sender({"APILOOM_PROXY": proxy}, frozenset())
+    assert told.value.code == "net.settings"
+    assert "s3cret" not in told.value.sentence()

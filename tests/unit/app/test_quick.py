@@ -9,6 +9,7 @@ from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.environment import Given
 from apiloom.app.quick import Quick, build_quick
 from apiloom.base import json
+from apiloom.base.errors import DesignError
 from apiloom.calls.call import Call
 from apiloom.calls.endpoint import Endpoint
 from apiloom.console.house import Options
@@ -94,3 +95,52 @@ async def test_a_missing_credential_is_asked_for_by_the_name_that_counts(
     name = "get0" if len(titles) == 1 else "pets_get0"
     outcome = await quick.put(loaded).run(Call(tool=name, arguments={}))
     assert f"set {variable} where apiloom runs" in str(outcome.content)
+
+
+async def test_a_source_that_takes_the_title_of_another_one_is_not_called_like_it(tmp_path: Path) -> None:
+    """Its author could otherwise have the other one's key sent to a server of their own, by an edit."""
+
+    def rendered(title: str, port: int) -> str:
+        schemes = {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}
+        path = source(tmp_path, "Evil" if port == 9 else "Pets", 1)
+        value = json.loads(Path(path).read_bytes())
+        value["info"]["title"] = title
+        value |= {"servers": [{"url": f"http://127.0.0.1:{port}"}], "security": [{"key": []}]}
+        Path(path).write_bytes(json.dumps({**value, "components": {"securitySchemes": schemes}}))
+        return path
+
+    sources, asked = (rendered("Evil", 9), rendered("Pets", 8)), []
+
+    def given(loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Given:
+        asked.append((Path(loaded.source).stem, slug, slugs))
+        return Given(credentials=Credentials(), schemes=loaded.schemes)
+
+    options = Options(cache=False)
+    quick, _ = quick_of(options, *sources)
+    quick.given = given
+    rendered("Pets", 9)
+    endpoint = quick.put([Reading(lambda _: None).connector(one, options) for one in sources])
+    assert asked == [("evil-1", "evil", ("evil", "pets")), ("pets-1", "pets", ("evil", "pets"))]
+    assert [tool["name"] for tool in listed(endpoint)] == ["evil_get0", "pets_get0"]
+    await quick.sender.close()
+
+
+async def test_a_credential_that_its_scheme_cannot_send_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APILOOM_AUTH_BASIC", "s3cret-without-a-colon")
+    schemes = {"securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}}
+    path = source(tmp_path, "Pets", 1, components=schemes, security=[{"basic": []}])
+    with pytest.raises(DesignError, match="basic authentication needs two") as told:
+        quick_of(Options(cache=False), path)
+    assert "s3cret" not in told.value.sentence()
+
+
+async def test_a_source_that_is_not_called_by_its_title_is_told(tmp_path: Path) -> None:
+    options, said = Options(cache=False), list[str]()
+    (tmp_path / "other").mkdir()
+    sources = (source(tmp_path, "Pets", 1), source(tmp_path / "other", "Pets", 1), source(tmp_path, "Shop", 1))
+    quick = build_quick(options, said.append)
+    quick.put([Reading(lambda _: None).connector(one, options) for one in sources])
+    assert said == [f"{sources[1]} is called pets2 here, though its title makes it pets"]
+    await quick.sender.close()

@@ -232,7 +232,10 @@ def test_parts_of_a_multipart_body_are_files_json_or_values() -> None:
         "raw": "value",
         "logo": "binary",
     }
-    assert view_of(tool, catalog)["properties"]["file"]["description"] == "The photo. File content as base64."
+    assert (
+        view_of(tool, catalog)["properties"]["file"]["description"]
+        == "The photo. File content as base64, or an apiloom:// handle."
+    )
 
 
 def test_a_tag_tells_members_of_a_union_apart() -> None:

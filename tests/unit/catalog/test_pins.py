@@ -36,7 +36,7 @@ def versions(*documents: Paths) -> tuple[Catalog, tuple[Pin, ...]]:
     for paths in documents:
         model = model_of(paths)
         catalog = build_catalog(model, pinned=pins)
-        pins = pins_of(model, catalog, pins)
+        pins = pins_of(catalog.tools, catalog.aliases, pins)
     return catalog, pins
 
 
@@ -189,9 +189,9 @@ def test_without_pins_nothing_changes_and_with_its_own_pins_neither() -> None:
     }
     model = model_of(paths)
     plain = build_catalog(model)
-    pinned = build_catalog(model, pinned=pins_of(model, plain))
+    pinned = build_catalog(model, pinned=pins_of(plain.tools))
     assert build_report(pinned) == build_report(plain)
-    assert pins_of(model, pinned, pins_of(model, plain)) == pins_of(model, plain)
+    assert pins_of(pinned.tools, pinned.aliases, pins_of(plain.tools)) == pins_of(plain.tools)
 
 
 def test_the_order_of_pins_and_operations_decides_nothing() -> None:
@@ -270,5 +270,5 @@ def test_no_published_name_ever_comes_to_stand_for_another_operation(documents: 
                 assert shape or (pin.called and called[tool.operation] == pin.called)
         assert len(catalog.tools) + sum(line.status != "exposed" for line in catalog.ledger) == len(catalog.ledger)
         kept = {pin.name for pin in pins} | {alias for pin in pins for alias in pin.aliases}
-        pins = pins_of(model, catalog, pins)
+        pins = pins_of(catalog.tools, catalog.aliases, pins)
         assert kept <= {pin.name for pin in pins} | {alias for pin in pins for alias in pin.aliases}

@@ -124,9 +124,11 @@ def test_an_answer_that_is_not_json_has_no_schema() -> None:
     assert answered({"200": json_answer({"type": "string"}, "text/csv")})[0].output_schema is None
 
 
-def test_definitions_of_answers_are_not_touched_while_tools_are_built_or_listed() -> None:
+def test_definitions_inside_answers_are_not_touched_while_tools_are_built_or_listed() -> None:
     paths = {"/pets": {"get": {"responses": {"200": json_answer({"$ref": "#/components/schemas/Pet"})}}}}
-    model = model_of(paths, {"Pet": {"type": "object", "required": 7}})
+    named = {f"m{number}": {"type": "string"} for number in range(12)}
+    pet = {"type": "object", "properties": {**named, "owner": {"$ref": "#/components/schemas/Owner"}}}
+    model = model_of(paths, {"Pet": pet, "Owner": {"type": "object", "required": 7}})
     catalog = build_catalog(model)
     assert not model.notes
     for name in catalog.schemas:

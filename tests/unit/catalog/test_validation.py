@@ -190,3 +190,17 @@ def test_a_shown_schema_names_far_definitions_and_shows_near_ones() -> None:
     assert len(whole["$defs"]) == 101
     assert jsonschema_rs.Draft202012Validator(shown).is_valid({"deep": {"a1": "x"}})
     assert shown == request_schema({"properties": dict(reversed(schema["properties"].items()))}, pool, shown=True)
+
+
+def test_a_base_that_requires_what_is_read_only_here_does_not_require_it_here() -> None:
+    base = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    schemas = {"Base": base, "Odd": {"required": [{}, "id"]}, "Twisted": {"required": True}}
+    derived = {
+        "allOf": [{"$ref": f"#/components/schemas/{name}"} for name in schemas],
+        "properties": {"id": {"readOnly": True}},
+    }
+    body = {"type": "object", "properties": {"derived": derived, "base": {"$ref": "#/components/schemas/Base"}}}
+    tool, catalog = tool_with_body(body, schemas)
+    strict = strict_of(tool, catalog)
+    assert strict.is_valid({"derived": {}})
+    assert not strict.is_valid({"base": {}})

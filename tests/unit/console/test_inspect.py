@@ -54,13 +54,15 @@ def test_what_each_kind_of_scheme_wants_is_told(tmp_path, capsys, scheme, told):
     assert capsys.readouterr().out.endswith(f"\ncredentials:\n  APILOOM_AUTH_S  s, {told}, 1 tool\n")
 
 
-@pytest.mark.parametrize(("tools", "tokens"), [(40, 145), (41, 132)])
-def test_the_cost_of_a_tool_is_what_it_costs_in_a_list_of_this_length(tmp_path, capsys, tools, tokens):
-    cat = catalog(*(tool(f"add_{number:03}"[:8]) for number in range(tools)))
-    whole = [{**entry, "outputSchema": {"type": "object", "properties": {"n": {}}}} for entry in report(cat)["tools"]]
-    assert Desk(tmp_path, catalog=cat, changes={"tools": whole}).run("inspect", "x.yaml") == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("add_")]
-    assert {row[-1] for row in rows} == {str(tokens)}
+def test_each_tool_is_shown_with_its_cost_and_of_many_the_costliest_are_named(tmp_path, capsys):
+    cat = catalog(*(tool(f"add_{number:03}") for number in range(12)))
+    tools = [{**entry, "tokens": 2000 + number} for number, entry in enumerate(report(cat)["tools"])]
+    tokens = {"list": 24_066, "largest": 2011, "costliest": [{"tool": "add_011", "tokens": 2011}]}
+    assert Desk(tmp_path, catalog=cat, changes={"tools": tools, "tokens": tokens}).run("inspect", "x.yaml") == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines() if line.startswith("add_")]
+    assert [row[-1] for row in rows] == [f"{2000 + number:,}" for number in range(12)]
+    assert "\ntools/list costs about 24,066 tokens, the largest tool 2,011\nmost of all cost add_011 2,011\n" in out
 
 
 def test_what_was_left_out_is_told_with_its_reason(tmp_path, capsys):

@@ -9,7 +9,9 @@ from support.fake_house import Desk
 def test_serve_hands_on_its_sources_and_listens_on_the_contracts_address(tmp_path, capsys):
     desk = Desk(tmp_path)
     assert desk.run("serve", "a.yaml", "b.yaml") == 0
-    assert desk.asked == [("serve", ("a.yaml", "b.yaml"), Options(), Listen(host="127.0.0.1", port=8787))]
+    assert desk.asked == [
+        ("serve", ("a.yaml", "b.yaml"), Options(result_tokens=25_000), Listen(host="127.0.0.1", port=8787))
+    ]
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -105,7 +107,6 @@ def test_what_is_no_address_is_refused_in_one_sentence(tmp_path, capsys, text):
         (["serve", "a.yaml", "--data", "d"], "--data comes with a later release"),
         (["serve", "a.yaml", "--mode", "search"], "--mode search comes with a later release"),
         (["serve", "a.yaml", "--mode", "code"], "--mode code comes with a later release"),
-        (["serve", "a.yaml", "--result-tokens", "10"], "--result-tokens) come with a later release"),
         (["serve", "mcp:https://x.example/mcp"], "mcp: sources come with a later release"),
         (["serve", "stdio:npx thing"], "stdio: sources come with a later release"),
         (["serve", "--", "npx", "thing"], "command lines after -- come with a later release"),

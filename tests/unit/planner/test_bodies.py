@@ -9,6 +9,7 @@ import pytest
 
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.catalog.tool import BoundField
+from apiloom.catalog.values import FileContent, handle_of, is_file, read_file
 from apiloom.model.api import Encoding
 from support.bindings import fields, sent
 
@@ -227,7 +228,9 @@ def test_what_is_not_base64_is_refused(text: str):
         sent("application/octet-stream", {"f": text}, whole="f", binary=True)
 
 
-@pytest.mark.parametrize("value", [7, {"uri": "x://y"}, {"filename": "a"}, ["AA=="], None, {"data": 7}])
+@pytest.mark.parametrize(
+    "value", [7, {"data": "AA==", "uri": "data:,"}, {"filename": "a"}, ["AA=="], None, {"data": 7}]
+)
 def test_what_holds_no_file_content_is_refused(value: Any):
     with pytest.raises(CallerError, match="holds no file content"):
         sent("application/octet-stream", {"f": value}, whole="f", binary=True)
@@ -293,3 +296,51 @@ def test_a_media_type_that_is_none_is_the_documents_fault(media_type: str):
 def test_a_whole_form_given_as_text_is_sent_as_it_is():
     assert sent(FORM, {"body": "a=1&b=x%20y+z"}, whole="body") == (FORM, b"a=1&b=x%20y+z")
     assert sent(FORM, {"body": "a=é b"}, whole="body") == (FORM, b"a=%C3%A9%20b")
+
+
+@pytest.mark.parametrize(
+    ("value", "content", "name", "kind"),
+    [
+        ('{"data": "aGk=", "filename": "a.txt", "type": "text/plain"}', b"hi", "a.txt", "text/plain"),
+        ({"uri": "data:text/plain;base64,aGk="}, b"hi", "", "text/plain"),
+        ({"uri": "data:text/plain;base64,aGk=", "filename": "b", "type": "x/y"}, b"hi", "b", "x/y"),
+        (FileContent(content=b"\0", filename="c"), b"\0", "c", ""),
+    ],
+)
+def test_a_file_may_be_written_as_text_named_by_a_data_uri_or_found_before(
+    value: Any, content: bytes, name: str, kind: str
+):
+    file = read_file(value, "f")
+    assert (file.content, file.filename, file.type) == (content, name, kind)
+
+
+@pytest.mark.parametrize("value", ["apiloom://uploads/x", {"uri": "apiloom://results/x"}])
+def test_a_handle_that_nobody_exchanged_is_refused(value: Any):
+    assert handle_of(value) == "apiloom://" + str(value).partition("//")[2].rstrip("'}")
+    with pytest.raises(CallerError, match="none are kept here"):
+        read_file(value, "f")
+
+
+@pytest.mark.parametrize("uri", ["http://x/y", "file:///etc/passwd", "data:text/plain,hi", "", "APILOOM://uploads/x"])
+def test_no_other_uri_is_read(uri: str):
+    assert handle_of({"uri": uri}) == ""
+    with pytest.raises(CallerError, match="is not read from here"):
+        read_file({"uri": uri}, "f")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"uri": "apiloom://uploads/x"}, True),
+        ({"uri": "data:a/b;base64,AA==", "filename": "f"}, True),
+        ({"data": "AA==", "filename": "f"}, True),
+        (FileContent(content=b""), True),
+        ({"uri": "http://x/y"}, False),
+        ({"uri": "apiloom://uploads/x", "more": 1}, False),
+        ({"data": "AA=="}, False),
+        ("apiloom://uploads/x", False),
+        ({}, False),
+    ],
+)
+def test_an_undeclared_member_is_a_file_only_where_it_says_nothing_else(value: Any, expected: bool):
+    assert is_file(value) == expected

@@ -36,10 +36,18 @@ def test_a_header_value_passes_unchanged():
     ]
 
 
-@pytest.mark.parametrize("value", [["a,b", "c"], {"a": "b,c"}, {"a=b": "c"}])
-def test_a_separator_inside_a_header_list_is_refused(value: Any):
+@pytest.mark.parametrize(
+    ("value", "explode"),
+    [(["a,b", "c"], False), ({"a": "b,c"}, False), ({"a,b": "c"}, True), ({"a": "b,c"}, True), ({"a=b": "c"}, True)],
+)
+def test_a_separator_inside_a_header_list_is_refused(value: Any, explode: bool):
     with pytest.raises(CallerError, match="separator inside a value"):
-        planned(binding("GET", "/c", parameter("header", "X-A", argument="x")), {"x": value})
+        planned(binding("GET", "/c", parameter("header", "X-A", argument="x", explode=explode)), {"x": value})
+
+
+def test_an_equals_sign_separates_nothing_where_an_object_is_not_exploded():
+    bound = binding("GET", "/c", parameter("header", "X-A", argument="x", explode=False))
+    assert planned(bound, {"x": {"a=b": "c=d"}}).headers[1] == ("X-A", "a=b,c=d")
 
 
 def test_a_quoted_item_of_a_header_list_may_hold_a_comma():

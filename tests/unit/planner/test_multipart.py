@@ -189,8 +189,11 @@ def test_moving_text_between_parts_moves_the_boundary():
 
 def test_the_boundary_is_found_in_no_content(monkeypatch: pytest.MonkeyPatch):
     class Predictable:
-        def __init__(self) -> None:
+        def __init__(self, _: bytes = b"") -> None:
             self.turns = 0
+
+        def digest(self) -> bytes:
+            return b""
 
         def update(self, piece: bytes) -> None:
             self.turns += piece == b"again"

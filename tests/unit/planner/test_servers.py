@@ -355,3 +355,38 @@ def test_a_stand_in_outside_the_host_or_in_a_list_is_the_documents_own_matter():
     assert templated("https://api.example/{tenant}", {"tenant": ServerVariable(default="tenant")})
     listed = ServerVariable(default="tenant", enum=("tenant", "other"))
     assert templated("https://{tenant}.api.example", {"tenant": listed}) == "https://tenant.api.example"
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\u200d", "\u00ad", "\ufeff", "\u2060"])
+def test_a_host_that_reads_like_another_one_is_refused(sign: str) -> None:
+    with pytest.raises(DesignError, match="has a host name that is none"):
+        resolved(f"https://api.exa{sign}mple")
+    assert resolved("https://हिन्दी.example") == "https://xn--j2bd4cyah0f.example"
+
+
+@pytest.mark.parametrize("label", ["your-company", "YOUR_DOMAIN", "your_app", "change-me", "replaceme"])
+def test_a_host_that_is_to_be_filled_in_is_asked_for(label: str) -> None:
+    with pytest.raises(DesignError, match="has a host name with a part that you are to fill in") as told:
+        resolved(f"https://{label}.api.example/v1")
+    assert "--base-url" in told.value.hint
+    assert resolved(f"https://x{label}.api.example") == f"https://x{label.lower()}.api.example"
+
+
+def test_what_a_variable_is_called_cannot_become_a_command_where_the_hint_is_pasted() -> None:
+    with pytest.raises(DesignError) as told:
+        templated("https://{a;touch x $(id)}.example", {})
+    assert "give it with --variable 'a;touch x $(id)=VALUE'" in told.value.hint
+
+
+def test_the_values_that_a_variable_can_have_are_told_where_it_has_none() -> None:
+    with pytest.raises(DesignError) as told:
+        templated("https://{r}.example", {"r": ServerVariable(default=None, enum=("eu", "us"), description="Region")})
+    assert told.value.hint.startswith("Region; it is one of eu, us; give it with --variable r=VALUE")
+
+
+@pytest.mark.parametrize("url", ["https://a.example?api_key=s3cret", "https://me:s3cret@a.example", "ftp://a#s3cret"])
+def test_what_may_be_a_key_in_an_address_is_never_shown(url: str) -> None:
+    for given in ({"override": url}, {}):
+        with pytest.raises(DesignError) as told:
+            resolved(*([] if given else [url]), **given)
+        assert "s3cret" not in told.value.sentence()

@@ -54,6 +54,12 @@ def test_a_dot_segment_is_refused_and_its_argument_named(path: str, value: str):
         planned(binding("GET", path, parameter("path", "x")), {"x": value})
 
 
+def test_the_argument_that_leads_elsewhere_is_named_and_not_one_that_only_looks_like_it():
+    bound = binding("GET", "/a/{w}/{x}", parameter("path", "w"), parameter("path", "x"))
+    with pytest.raises(CallerError, match="argument 'x' makes a path segment"):
+        planned(bound, {"w": "...", "x": ".."})
+
+
 @pytest.mark.parametrize(
     ("path", "style", "value"),
     [
@@ -274,3 +280,10 @@ def test_the_origin_and_the_accept_header_come_from_the_binding():
     assert made.origin == BASE.origin
     assert made.headers == [("Accept", "application/json, text/csv;q=0.5")]
     assert made.body is None
+
+
+@pytest.mark.parametrize("value", [{"a": []}, {"a": {}}, {"a": [[]]}, {"a": None}])
+def test_what_a_form_in_the_query_cannot_say_is_refused(value: dict[str, Any]):
+    bound = binding("GET", "/c", parameter("querystring", "q", media_type="application/x-www-form-urlencoded"))
+    with pytest.raises(CallerError, match="argument 'q' holds"):
+        planned(bound, {"q": value})

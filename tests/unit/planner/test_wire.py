@@ -84,7 +84,7 @@ def has_a_form(place: str, style: str, explode: bool, value: Any) -> bool:
         if several:
             keys = list(value) if isinstance(value, dict) else []
             unchanged &= not any("," in text for text in told if not re.fullmatch(r'"(?:[^"\\]|\\.)*"', text))
-            unchanged &= not any("=" in key for key in keys)
+            unchanged &= not (explode and any("=" in key for key in keys))
         return bool(unchanged and joined.strip(" \t") == joined)
     if style == "cookie":
         octets = all(re.fullmatch(r"[\x20-\x7e]*", text) and not set(text) & set('",;\\') for text in told)

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apiloom.base.errors import CallerError, DesignError
+from apiloom.catalog.tool import BoundBody, BoundField
 from apiloom.catalog.xml_nodes import MOST_NODES, xml_nodes
 from apiloom.catalog.xml_text import xml_writer
+from support.bindings import binding, planned
 
 TEXT = {"type": "string"}
 quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -112,6 +114,24 @@ def test_members_of_a_union_are_written_as_their_variant_says() -> None:
 def test_a_list_in_place_of_the_one_root_is_refused() -> None:
     with pytest.raises(CallerError, match="one root"):
         written(described(a=TEXT), [{"a": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "blamed"),
+    [
+        ({"a": "x", "b_body": "\x1b"}, "b_body"),
+        ({"a": "x", "others": {"c": "\x1b"}}, "others"),
+        ({"a": "\x1b"}, "a"),
+        ({"a": "x", "others": {"A": "y"}}, "others"),
+    ],
+)
+def test_the_argument_that_xml_cannot_carry_is_named(arguments: dict[str, Any], blamed: str) -> None:
+    one = {**TEXT, "xml": {"attribute": True, "name": "id"}}
+    nodes = xml_nodes(described(a=one, b=TEXT, A=one), {})
+    members = (BoundField(argument="a", name="a"), BoundField(argument="b_body", name="b"))
+    body = BoundBody(media_type="application/xml", required=True, fields=members, rest="others", xml=nodes)
+    with pytest.raises(CallerError, match=f"argument '{blamed}'"):
+        planned(binding("POST", "/things", body=body), arguments)
 
 
 legal = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=8)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
 
+from apiloom.console.cli.options import _AUTH
 from apiloom.model.api import ApiModel
+from apiloom.vault.signers import default_schemes
 from support.reading import codes, operation, read
 
 
@@ -193,3 +196,136 @@ def test_what_is_guessed_about_the_server_is_told(document: dict[str, Any], loca
 def test_a_missing_server_is_a_warning_and_says_what_to_do() -> None:
     finding = next(one for one in read({}).findings() if one.code == "server.none")
     assert (finding.level, "--base-url" in finding.message) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "auth"),
+    [
+        ("header", "api.key", "header:api.key"),
+        ("query", "api key", "'query:api key'"),
+        ("query", "api_kéy_api_key", "'query:api_kéy_api_key'"),
+    ],
+)
+def test_a_proposal_can_be_pasted_into_a_shell(place: str, name: str, auth: str) -> None:
+    taken = {"parameters": [{"name": name, "in": place, "required": True, "schema": {"type": "string"}}]}
+    message = told(read({"paths": {"/a": {"get": taken}}}), "security.undeclared")
+    assert f"add --auth {auth} and set" in message
+    given = shlex.split(auth)[0]
+    assert default_schemes(given)["DEFAULT"].name == name
+    assert _AUTH.fullmatch(given)
+
+
+def test_what_a_document_says_cannot_become_a_command_where_an_option_is_pasted() -> None:
+    evil = "$(touch x);`id`"
+    parameter = {"name": "X-Api-Version", "in": "header", "required": True, "schema": {"enum": [evil]}}
+    model = read(
+        {
+            "servers": [{"url": "https://a.example"}],
+            "paths": {
+                "/a": {"get": {"parameters": [parameter]}},
+                "/b": {"get": {"servers": [{"url": f"https://{evil}"}]}},
+            },
+        }
+    )
+    for code, option, value in (
+        ("header.version", "--header", f"X-Api-Version={evil}"),
+        ("server.elsewhere", "--trust", f"https://{evil}"),
+    ):
+        words = shlex.split(told(model, code))
+        assert words[words.index(option) + 1] == value
+
+
+def test_schemes_that_share_a_variable_are_told() -> None:
+    key = {"type": "apiKey", "in": "header"}
+    schemes = {"a-key": {**key, "name": "X-A"}, "a_key": {**key, "name": "X-B"}, "b": {**key, "name": "X-C"}}
+    message = told(
+        read({"components": {"securitySchemes": schemes}, "paths": {"/a": {"get": {}}}}), "security.one_variable"
+    )
+    assert 'the security schemes "a-key", "a_key" are all read from APILOOM_AUTH_A_KEY' in message
+
+
+def test_schemes_that_are_asked_for_at_once_in_one_place_are_told() -> None:
+    schemes = {"basic": {"type": "http", "scheme": "basic"}, "oauth": {"type": "oauth2", "flows": {}}}
+    security = [{"basic": [], "oauth": []}]
+    document = {"components": {"securitySchemes": schemes}, "paths": {"/a": {"get": {}}}}
+    message = told(read({**document, "security": security}), "security.one_place")
+    assert '"basic" and "oauth" are asked for at once, but the header authorization holds one credential' in message
+    assert told(read({**document, "security": [{"basic": []}, {"oauth": []}]}), "security.one_place") == ""
+
+
+def test_a_key_in_a_header_of_the_message_itself_is_told() -> None:
+    schemes = {"odd": {"type": "apiKey", "in": "header", "name": "Host"}}
+    model = read({"components": {"securitySchemes": schemes}, "paths": {"/a": {"get": {}}}})
+    assert "is a key in the header Host, which says how a message" in told(model, "security.unsupported")
+
+
+def test_a_requirement_may_refer_to_its_scheme_by_where_it_stands() -> None:
+    key = {"type": "apiKey", "in": "header", "name": "X-Key"}
+    model = read(
+        {
+            "openapi": "3.2.0",
+            "components": {"securitySchemes": {"a/b": key}},
+            "paths": {
+                "/a": {"get": {"security": [{"#/components/securitySchemes/a~1b": ["x"]}]}},
+                "/b": {"get": {"security": [{"a/b": []}]}},
+                "/c": {"get": {"security": [{"#/components/securitySchemes/none": []}]}},
+                "/d": {"get": {"security": [{"#/x-more/a~1b": []}]}},
+            },
+            "x-more": {"a/b": {"type": "http", "scheme": "bearer"}},
+        }
+    )
+    needs = {one.key: one.security for one in model.operations}
+    assert needs["GET /a"] == ((("a/b", ("x",)),),)
+    assert needs["GET /b"] == ((("a/b", ()),),)
+    assert needs["GET /d"] == ((("#/x-more/a~1b", ()),),)
+    assert model.schemes["#/x-more/a~1b"].scheme == "bearer"
+    assert '"#/components/securitySchemes/none" is not defined' in told(model, "security.undefined")
+
+
+@pytest.mark.parametrize(
+    ("security", "required", "needs"),
+    [
+        ([], True, [["key"]]),
+        ([], False, [["key"], []]),
+        ([{"bearer": []}, {"basic": []}], True, [["bearer", "key"], ["basic", "key"]]),
+        ([{"bearer": []}], False, [["bearer", "key"], ["bearer"]]),
+        ([{"key": []}, {"bearer": []}], True, [["key"], ["bearer"]]),
+    ],
+)
+def test_a_parameter_that_is_a_key_is_never_an_argument(security: Any, required: bool, needs: list[list[str]]) -> None:
+    schemes = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {"type": "http", "scheme": "basic"},
+    }
+    taken = {"parameters": [{"name": "x-key", "in": "header", "required": required, "schema": {}}]}
+    model = read(
+        {
+            "components": {"securitySchemes": schemes},
+            "security": [{"basic": []}],
+            "paths": {"/a": {"get": {**taken, "security": security}}},
+        }
+    )
+    assert model.operations[0].shape.parameters == ()
+    assert [[name for name, _ in need] for need in model.operations[0].security] == needs
+
+
+@pytest.mark.parametrize(
+    ("servers", "is_told"),
+    [
+        (["http://api.example/v1"], True),
+        (["http://api.example/v1", "https://api.example/v1"], False),
+        (["http://api.example", "https://other.example"], True),
+        (["https://api.example"], False),
+        (["http://localhost:8080", "https://api.example"], False),
+        (["http://127.0.0.1"], False),
+        (["http://[::1]:80/a"], False),
+        (["http://127.0.0.1.evil.example"], True),
+        (["/v1"], False),
+    ],
+)
+def test_credentials_that_would_go_in_clear_are_told(servers: list[str], is_told: bool) -> None:
+    document = {"servers": [{"url": url} for url in servers], "paths": {"/a": {"get": {}}}}
+    schemes = {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}}
+    assert ("server.plain" in codes(read({**document, "components": schemes}))) is is_told
+    assert "server.plain" not in codes(read(document))

@@ -53,10 +53,11 @@ def test_an_undefined_scheme_stays_a_need_and_is_a_finding() -> None:
     assert "security.undefined" in codes(model)
 
 
-def test_parameters_that_carry_a_needed_key_are_left_out() -> None:
+def test_parameters_that_carry_a_key_are_left_out() -> None:
     parameters = [
         {"name": "x-key", "in": "header", "required": True, "schema": {}},
         {"name": "app", "in": "query", "schema": {}},
+        {"name": "APP", "in": "query", "schema": {}},
     ]
     model = read(
         {
@@ -64,7 +65,8 @@ def test_parameters_that_carry_a_needed_key_are_left_out() -> None:
             "components": {"securitySchemes": SCHEMES},
         }
     )
-    assert [each.name for each in operation(model, "GET /a").shape.parameters] == ["app"]
+    assert [each.name for each in operation(model, "GET /a").shape.parameters] == ["APP"]
+    assert operation(model, "GET /a").security == ((("app", ()), ("key", ())), (("key", ()),))
 
 
 @pytest.mark.parametrize(("required", "expected"), [(True, ((("key", ()),),)), (False, ((("key", ()),), ()))])

@@ -100,3 +100,10 @@ def test_a_credential_goes_before_a_constant_of_its_name() -> None:
     signer = choose_signer(((("late", ()),),), late, given, pinned=frozenset([HOME]), constants=constants)
     assert signer is not None
     assert next(signer.sign(Request(method="GET", origin=HOME, target="/"))).headers == [("x-late", "k")]
+
+
+@pytest.mark.parametrize("value", ["eyJhbGciOiJIUzI1NiJ9.eyJz.abc", "sk_live_abcdef", "ghp_abcdef", "glpat-abcdef"])
+def test_a_value_that_is_known_as_a_credential_is_refused_under_any_name(value: str) -> None:
+    with pytest.raises(DesignError, match="looks like a credential") as told:
+        constant_headers([("X-Custom", value)], {})
+    assert value not in told.value.sentence()

@@ -12,7 +12,8 @@ from apiloom.model.api import SecurityNeed, SecurityScheme
 from apiloom.net.request import Request, Response
 from apiloom.vault.credentials import Credentials, Secret
 from apiloom.vault.given import parse_credentials
-from apiloom.vault.signers import DEFAULT, Signer, choose_signer, default_schemes, missing
+from apiloom.vault.marks import build_signature
+from apiloom.vault.signers import DEFAULT, Signer, check_credentials, choose_signer, default_schemes, missing
 
 HOME = "https://api.example"
 PINNED = frozenset([HOME])
@@ -44,6 +45,11 @@ def chosen(security: tuple[SecurityNeed, ...], credentials: Credentials) -> Sign
     return choose_signer(security, SCHEMES, credentials, pinned=PINNED)
 
 
+def unsigned(signer: Signer | None) -> bool:
+    """Whether a request leaves as it was planned."""
+    return signer is None or (signer.schemes == () and next(signer.sign(request())) == request())
+
+
 def request(target: str = "/pets", headers: list[tuple[str, str]] | None = None) -> Request:
     return Request(method="GET", origin=HOME, target=target, headers=headers or [("Accept", "*/*")])
 
@@ -57,7 +63,7 @@ def signed(scheme: str, secret: dict[str, str], asked: Request | None = None) ->
 @pytest.mark.parametrize(
     ("scheme", "secret", "header"),
     [
-        ("header", {"key": "k/+ü="}, ("X-API-Key", "k/+ü=")),
+        ("header", {"key": " k/+= "}, ("X-API-Key", "k/+=")),
         ("bearer", {"token": "abc.def"}, ("Authorization", "Bearer abc.def")),
         ("bearer", {"token": "bearer abc.def"}, ("Authorization", "Bearer abc.def")),
         ("oauth", {"token": "abc"}, ("Authorization", "Bearer abc")),
@@ -153,7 +159,7 @@ def test_alternatives_are_used_whole_and_in_order(
     security: tuple[SecurityNeed, ...], have: tuple[str, ...], expected: tuple[str, ...] | None
 ) -> None:
     signer = chosen(security, given(*have))
-    assert (signer.schemes if signer else None) == expected
+    assert ((signer.schemes or None) if signer else None) == expected
 
 
 @pytest.mark.parametrize(
@@ -311,3 +317,125 @@ def test_a_secret_cannot_be_printed_or_pickled() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(secret)
     assert "hunter2" not in repr(parse_credentials({"basic": {"username": "u", "password": "hunter2"}}))
+
+
+def test_of_two_schemes_in_one_place_the_first_that_is_given_is_sent() -> None:
+    both = (need("bearer", "basic", "header"),)
+    for names in (("bearer", "basic", "header"), ("bearer", "header"), ("basic", "header")):
+        signer = chosen(both, given(*names))
+        assert signer is not None
+        assert signer.schemes == (names[0], "header")
+        sent = [name for name, _ in next(signer.sign(request())).headers]
+        assert sent == ["Accept", "Authorization", "X-API-Key"]
+        assert missing(both, SCHEMES, given(*names)) == ()
+    assert unsigned(chosen(both, given("bearer", "basic")))
+    assert missing(both, SCHEMES, given("basic")) == ("header",)
+    assert missing(both, SCHEMES, given("header")) == ("bearer",)
+
+
+def test_a_need_with_a_scheme_that_is_declared_nowhere_is_still_never_met() -> None:
+    assert unsigned(chosen((need("ghost", "bearer"),), given("ghost", "bearer")))
+
+
+@pytest.mark.parametrize("name", ["Host", "Content-Length", "transfer-encoding", "Content-Type"])
+def test_a_key_in_a_header_of_the_message_itself_is_never_sent(name: str) -> None:
+    schemes = {"odd": SecurityScheme(id="odd", kind="apiKey", place="header", name=name)}
+    assert choose_signer((need("odd"),), schemes, given("odd"), pinned=PINNED) is None
+    with pytest.raises(DesignError, match="cannot send a credential in the header") as told:
+        default_schemes(f"header:{name}")
+    assert told.value.code == "auth.kind"
+
+
+@pytest.mark.parametrize(
+    "kinds", ["bearer,basic", "header:X-A,header:x-a", "query:k,query:k", "header:Authorization,bearer"]
+)
+def test_two_defaults_in_one_place_are_refused(kinds: str) -> None:
+    with pytest.raises(DesignError, match="which holds one") as told:
+        default_schemes(kinds)
+    assert told.value.code == "auth.kind"
+
+
+@pytest.mark.parametrize("name", ["X.Key", "x_key", "X-Key!"])
+def test_every_name_that_a_header_can_have_can_be_given(name: str) -> None:
+    assert default_schemes(f"header:{name}")[DEFAULT].name == name
+
+
+@pytest.mark.parametrize("value", [" s3cret-key ", "\u2028s3cret-key", "s3cret-key\xa0"])
+@pytest.mark.parametrize("scheme", ["header", "bearer", "token"])
+def test_space_around_a_key_is_lost_before_it_is_sent_and_looked_for(scheme: str, value: str) -> None:
+    signer = chosen((need(scheme),), parse_credentials({scheme: {"token": value}}))
+    assert signer is not None
+    assert next(signer.sign(request())).headers[-1][1].split(" ")[-1] == "s3cret-key"
+    assert "s3cret-key" in signer.secrets
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "says"),
+    [
+        ("header", "“s3cret”", "outside ASCII"),
+        ("bearer", "s3crét", "outside ASCII"),
+        ("header", "  ", "is empty"),
+        ("bearer", "Bearer", "is empty"),
+        ("bearer", "bearer ", "is empty"),
+        ("token", "Token  ", "is empty"),
+        ("basic", "s3cret", "needs two"),
+    ],
+)
+def test_what_a_header_cannot_carry_is_refused_before_any_call(scheme: str, value: str, says: str) -> None:
+    with pytest.raises(DesignError, match=says) as told:
+        check_credentials(SCHEMES, parse_credentials({scheme: {"token": value}}))
+    assert told.value.code == "credentials.value"
+    assert "s3cr" not in told.value.sentence()
+
+
+def test_a_signature_shows_none_of_its_secrets() -> None:
+    shown = repr(build_signature(SCHEMES["bearer"], given("bearer").by_scheme["bearer"]))
+    assert "bearer-secret" not in shown
+    assert "***" in shown
+
+
+def test_what_an_operation_is_not_signed_with_must_not_come_back_from_it_either() -> None:
+    for security in ((), ((),), (need("bearer"),), (need("mtls"),)):
+        signer = chosen(security, given("bearer", "query"))
+        assert signer is not None
+        assert {"user:bearer-secret", "user:query-secret"} <= set(signer.secrets)
+    assert unsigned(chosen((), given("bearer", "query")))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/a?api%20key'=mine&b=1&api+key%27=mine", "/a?b=1&api%20key%27=s3cret"),
+        ("/a?api%20key'=mine", "/a?api%20key%27=s3cret"),
+        ("/a?api%2520key'=other&b=1&", "/a?api%2520key'=other&b=1&api%20key%27=s3cret"),
+    ],
+)
+def test_a_planned_pair_of_the_name_of_the_key_gives_way(before: str, after: str) -> None:
+    assert signed("query", {"key": "s3cret"}, request(before)).target == after
+
+
+@pytest.mark.parametrize("planned", ["session=mine; b=1", "b=1;session=mine", "session = mine; b=1;session"])
+def test_a_planned_cookie_of_the_name_of_the_session_gives_way(planned: str) -> None:
+    asked = signed("cookie", {"key": "s3cret"}, request(headers=[("Cookie", planned)]))
+    assert asked.headers == [("Cookie", "b=1; session=s3cret")]
+
+
+def test_the_secret_of_an_option_that_has_none_yet_is_what_is_missing() -> None:
+    schemes = {**SCHEMES, **default_schemes("bearer,header:X-Id")}
+    assert missing((), schemes, parse_credentials({})) == ("DEFAULT", "DEFAULT_2")
+    assert missing((), schemes, given("DEFAULT")) == ("DEFAULT_2",)
+    assert missing((), schemes, given("DEFAULT", "DEFAULT_2")) == ()
+    assert missing((need("header"),), schemes, parse_credentials({})) == ("header",)
+    assert missing((need("ghost"),), schemes, given("DEFAULT_2")) == ("DEFAULT",)
+    assert missing((), SCHEMES, parse_credentials({})) == ()
+
+
+def test_a_whole_cookie_header_as_the_key_joins_the_cookies_of_the_call() -> None:
+    schemes = {"whole": SecurityScheme(id="whole", kind="apiKey", place="header", name="Cookie")}
+    given_one = parse_credentials({"whole": {"key": "sid=s3cret-1; lone-s3cret;"}})
+    signer = choose_signer((need("whole"),), schemes, given_one, pinned=PINNED)
+    assert signer is not None
+    asked = request(headers=[("Cookie", "a=1; sid=mine")])
+    assert next(signer.sign(asked)).headers == [("Cookie", "a=1; sid=s3cret-1; lone-s3cret")]
+    assert signer.masked(request()).headers == [("Accept", "*/*"), ("Cookie", "sid=***; ***")]
+    assert {"s3cret-1", "lone-s3cret"} <= set(signer.secrets)

@@ -7,7 +7,7 @@ builds one of these for each tool; nothing in it changes afterwards.
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,24 @@ from typing import Any
 
 from apiloom.backends.http import failures
 from apiloom.backends.http.echo import Eraser
+from apiloom.backends.http.events import SEQUENCES
+from apiloom.backends.http.files import FileArguments, Overflowing, told
 from apiloom.backends.http.limits import read_limits
+from apiloom.backends.http.media import is_json_type, media_type
 from apiloom.backends.http.progress import watching
 from apiloom.backends.http.shape import shape
+from apiloom.backends.http.turn import Turn
 from apiloom.base.errors import ApiloomError, HouseFault
 from apiloom.calls.call import Call, Outcome
+from apiloom.calls.drift import DISCREPANCIES
+from apiloom.calls.ports import Keeper, Observer
 from apiloom.catalog.plan import HttpPlan
 from apiloom.net.request import Request, Response, Sender
 from apiloom.net.target import altered, sent_exactly
 from apiloom.vault.signers import Dialogue, Signer
+
+_LARGE = 1024 * 1024
+"""Bytes of an answer that others would wait for while it is looked through."""
 
 _UNWATCHED = Call(tool="", arguments={}).progress
 """What a call carries when nobody asked for progress."""
@@ -36,7 +45,9 @@ class HttpBackend:
     ``timeout`` is the longest an exchange may take in seconds, whatever a call allows; ``max_bytes`` bounds the
     decoded answer. ``structured_always`` says that the tool advertises an output schema, so that every good answer
     needs ``structured`` content. ``lacking`` names the environment variables of credentials that the operation wants
-    and was not given; they appear in the hint of a 401. ``clock`` gives seconds since the epoch.
+    and was not given; they appear in the hint of a 401. ``observer``, where the tool's answers are described, is
+    told of them under the name ``observed_as``. ``keeper`` holds files: those that the arguments in ``files`` name,
+    and large answers. ``clock`` gives seconds since the epoch.
     """
 
     planner: Callable[[Mapping[str, Any]], HttpPlan]
@@ -46,58 +57,85 @@ class HttpBackend:
     max_bytes: int = 64 * 1024 * 1024
     structured_always: bool = False
     lacking: tuple[str, ...] = ()
+    observer: Observer | None = None
+    observed_as: str = ""
+    keeper: Keeper | None = None
+    files: FileArguments | None = None
     clock: Callable[[], float] = time.time
     _eraser: Eraser | None = field(init=False, repr=False)
+    _overflow: Overflowing | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._eraser = Eraser(self.signer.secrets) if self.signer is not None and self.signer.secrets else None
 
-    async def answer(self, call: Call) -> Outcome:
+    async def answer(self, call: Call, turn: Turn | None = None) -> Outcome:
         """Plan, sign, send, shape. What went wrong outside this house is an outcome with ``failed`` set.
+
+        ``turn`` says which page of the answer is wanted, and is told what came.
 
         Raises:
             HouseFault: one of our own promises broke; nothing was sent to a place it was not meant for.
         """
         request = None
         try:
-            request = self._request(call)
+            request = self._request(call, turn)
             if request.watch is not None:
                 request.watch(-1, None)
             if self.signer is None:
                 response = await self.sender.send(request)
             else:
-                # the signer's turn and the upstream's, until the signer has nothing more to ask
-                dialogue = self.signer.sign(request)
-                signed: Request | None = next(dialogue)
-                while signed is not None:
-                    response = await self.sender.send(signed)
-                    signed = _reply(dialogue, response)
+                response = await self._send_signed(self.signer, request)
         except HouseFault:
             raise
         except ApiloomError as error:
             return failures.unanswered(error, request)
         if self._eraser is not None:
             response = self._eraser.erased(response)
+        if turn is not None:
+            turn.response = response
         headers = dict(response.headers)
         limits = read_limits(headers, self.clock)
         if response.status >= 400:
             wanted = failures.Wanted(lacking=self.lacking, given=self.signer.schemes if self.signer else ())
             outcome = failures.refused(request, response, limits, wanted)
         else:
-            outcome = shape(request.method, response, headers, structured_always=self.structured_always)
+            always = self.structured_always
+            if len(response.body) > _LARGE:
+                outcome = await asyncio.to_thread(shape, request.method, response, headers, structured_always=always)
+            else:
+                outcome = shape(request.method, response, headers, structured_always=always)
+            if self.observer is not None and (known := self._observed(self.observer, response, outcome)):
+                outcome.meta[DISCREPANCIES] = known
         if limits is not None:
             outcome.meta["dev.apiloom/ratelimit"] = limits
         if request.watch is not None:
             call.progress(3.0, 3.0, "done")
         return outcome
 
-    def preview(self, call: Call) -> dict[str, Any]:
+    async def _send_signed(self, signer: Signer, request: Request) -> Response:
+        """The signer's turn and the upstream's, until the signer has nothing more to ask."""
+        dialogue = signer.sign(request)
+        signed: Request | None = next(dialogue)
+        while signed is not None:
+            response = await self.sender.send(signed)
+            signed = _reply(dialogue, response)
+        return response
+
+    def _observed(self, observer: Observer, response: Response, outcome: Outcome) -> list[dict[str, Any]] | None:
+        """Hand over a JSON answer as it came; what earlier ones were found to break."""
+        body = response.body
+        is_whole = outcome.structured is not None and not response.cut and response.status < 300
+        if is_whole and (body[:1] in (b"{", b"[") or is_json_type(media_type(response.header("content-type")))):
+            return observer.seen(self.observed_as, body)
+        return observer.known(self.observed_as)
+
+    def preview(self, call: Call, turn: Turn | None = None) -> dict[str, Any]:
         """What :meth:`answer` would send, every secret as ``***``, as ``call --dry-run --json`` prints it.
 
         Raises:
             ApiloomError: what would keep the request from being sent.
         """
-        request = self._request(call)
+        request = self._request(call, turn)
         if self.signer is not None:
             request = self.signer.masked(request)
         if not sent_exactly(request.target):
@@ -106,12 +144,20 @@ class HttpBackend:
             "method": request.method,
             "url": request.origin + request.target,
             "headers": [[name, value] for name, value in request.headers],
-            "body": _shown(request.body),
+            "body": told(request.body),
         }
 
-    def _request(self, call: Call) -> Request:
-        plan = self.planner(call.arguments)
-        return Request(
+    def _request(self, call: Call, turn: Turn | None) -> Request:
+        arguments: Mapping[str, Any] = call.arguments
+        if self.files is not None and self.keeper is not None:
+            arguments = self.files.opened(arguments, self.keeper, call.principal)
+        overflow = self._overflow
+        if self.keeper is not None and (overflow is None or overflow.principal is not call.principal):
+            expected = self.structured_always
+            overflow = Overflowing(self.keeper, call.principal, self._eraser, json_expected=expected)
+            self._overflow = overflow
+        plan = self.planner(arguments)
+        request = Request(
             method=plan.method,
             origin=plan.origin,
             target=plan.target,
@@ -120,7 +166,12 @@ class HttpBackend:
             timeout=min(call.timeout, self.timeout),
             max_bytes=self.max_bytes,
             watch=None if call.progress is _UNWATCHED else watching(call.progress),
+            partial=SEQUENCES,
+            overflow=overflow,
         )
+        if turn is not None:
+            turn.redirect(request)
+        return request
 
 
 def _reply(dialogue: Dialogue, response: Response) -> Request | None:
@@ -129,12 +180,3 @@ def _reply(dialogue: Dialogue, response: Response) -> Request | None:
         return dialogue.send(response)
     except StopIteration:
         return None
-
-
-def _shown(body: bytes | None) -> dict[str, str] | None:
-    if body is None:
-        return None
-    try:
-        return {"text": body.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(body).decode()}

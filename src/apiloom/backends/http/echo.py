@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from html.entities import codepoint2name
 from typing import NamedTuple
 
+from apiloom.backends.http.media import decoded, is_binary, media_type
+from apiloom.base.values import replace
 from apiloom.net.request import Response
 
 _HIDDEN = b"***"
@@ -19,6 +21,12 @@ _PARTS = re.compile(r"\\+|[A-Za-z0-9]+|.", re.DOTALL)
 _SHORTEST_RUN = 4
 _MOST = 32
 _BACKSLASH = rb"(?:\\|%(?:25){0,3}5[cC]|&#92;)"
+_LIKE_ASCII = re.compile(
+    r".*charset\s*=\s*[\"']?\s*(?:utf-?8|(?:us-)?ascii|iso-?8859-?\d{1,2}|latin-?\d|windows-125\d|cp125\d|utf-?(?:16|32))",
+    re.IGNORECASE,
+).match
+"""Charsets in which a secret has the bytes it has in ASCII, and those that are seen by their zeros."""
+
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
@@ -46,6 +54,7 @@ class Eraser:
 
     def erased(self, response: Response) -> Response:
         """The response itself where nothing is to be removed, which is nearly always."""
+        response = _legible(response)
         body = response.body
         for trace in self._traces:
             body = trace.gone(body)
@@ -57,7 +66,13 @@ class Eraser:
             headers = [(name, self._gone_from_text(value)) for name, value in headers]
         if body is response.body and headers is response.headers:
             return response
-        return Response(status=response.status, headers=headers, body=body)
+        return replace(response, headers=headers, body=body)
+
+    def cleaned(self, piece: bytes) -> bytes:
+        """A stretch of an answer that is not held as a whole, without the credentials that stand in it in full."""
+        for trace in self._traces:
+            piece = trace.gone(piece)
+        return piece
 
     def _gone_from_text(self, text: str) -> str:
         plain = text.encode("utf-8", "surrogateescape")
@@ -76,6 +91,18 @@ class Eraser:
             if cleaned != text:
                 body = cleaned.encode(encoding)
         return body
+
+
+def _legible(response: Response) -> Response:
+    """A text in a charset in which even ASCII has other bytes, as UTF-8; nearly always the response itself."""
+    kind = next((value for name, value in response.headers if name == "content-type"), "")
+    if "charset" not in kind.lower() or _LIKE_ASCII(kind) or is_binary(media_type(kind)):
+        return response
+    headers = [
+        (name, f"{media_type(kind)}; charset=utf-8" if name == "content-type" else value)
+        for name, value in response.headers
+    ]
+    return replace(response, headers=headers, body=decoded(response.body, kind).encode("utf-8", "replace"))
 
 
 def _trace(secret: str) -> _Trace:

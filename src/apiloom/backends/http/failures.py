@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiloom.backends.http.limits import Limits, limits_sentence
-from apiloom.backends.http.media import decoded, is_textual, media_type, status_line
+from apiloom.backends.http.media import decoded, is_coded, is_textual, media_type, status_line
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, UpstreamError
 from apiloom.calls.call import Outcome, Text, refusal
@@ -87,6 +87,13 @@ def unanswered(error: ApiloomError, request: Request | None) -> Outcome:
     return refusal(error, retryable=passing and repeatable)
 
 
+def unreadable(method: str, coding: str, size: int) -> Outcome:
+    """A good answer in a content coding that nobody asked for: its bytes would be noise to any reader."""
+    told = f"the API answered with {size:,} bytes in the content coding {coding[:40]}, which was not asked for"
+    error = UpstreamError(told, code="upstream.coding", hint="the API disregards Accept-Encoding")
+    return refusal(error, retryable=method in _SAFE_TO_REPEAT)
+
+
 def _hint(status: int, wanted: Wanted) -> str:
     if status in {401, 403}:
         if wanted.lacking:
@@ -106,6 +113,8 @@ def _said(response: Response) -> str:
     if not body:
         return ""
     kind = media_type(response.header("content-type"))
+    if is_coded(response.header("content-encoding")):
+        return f"(a body of {len(body):,} bytes in the content coding {response.header('content-encoding')[:40]})"
     if not is_textual(kind, body):
         return f"(a body of {len(body):,} bytes, {kind or 'of no declared type'})"
     text = decoded(body[: 4 * _EXCERPT], response.header("content-type")).strip()

@@ -27,6 +27,11 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def is_coded(content_encoding: str) -> bool:
+    """Whether a body is still in a content coding: one that was not asked for, or several around each other."""
+    return content_encoding.strip().lower() not in {"", "identity"}
+
+
 def is_json_type(media: str) -> bool:
     """Whether the type says JSON (RFC 8259, RFC 6839)."""
     return media == "application/json" or media.endswith("+json") or media == "text/json"
@@ -36,9 +41,12 @@ def is_textual(media: str, body: bytes) -> bool:
     """Whether a model can read the body as text: by its type, else by its bytes."""
     if media.startswith("text/") or _TEXT_TYPES(media) or media.endswith(("+xml", "+json", "+yaml", "/json")):
         return True
-    if _BINARY_TYPES(media) or media.startswith(_BINARY_KINDS):
-        return False
-    return _reads_as_text(body)
+    return not is_binary(media) and _reads_as_text(body)
+
+
+def is_binary(media: str) -> bool:
+    """Whether the type alone says that a body is no text."""
+    return bool(_BINARY_TYPES(media)) or (media.startswith(_BINARY_KINDS) and not media.endswith("+xml"))
 
 
 def decoded(body: bytes, content_type: str) -> str:

@@ -6,14 +6,17 @@ and writing. Answers that mean no are next door in :mod:`failures`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from urllib.parse import unquote
 
-from apiloom.backends.http.media import decoded, is_json_type, is_textual, media_type, status_line
+from apiloom.backends.http.events import SEQUENCES, read_sequence
+from apiloom.backends.http.failures import unreadable
+from apiloom.backends.http.files import linked
+from apiloom.backends.http.media import decoded, is_coded, is_json_type, is_textual, media_type, status_line
+from apiloom.backends.http.parts import read_parts
 from apiloom.base import json
 from apiloom.calls.call import Blob, Content, Outcome, Text
-from apiloom.net.request import Response
+from apiloom.net.disposition import file_name
+from apiloom.net.request import Cut, Response
 
 _USUAL = frozenset(
     f"application/json{rest}" for rest in ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
@@ -36,9 +39,11 @@ _TOLD_WHEN_EMPTY = (
 _NEVER_TOLD = frozenset(("set-cookie", "set-cookie2", "connection", "keep-alive", "transfer-encoding", "alt-svc"))
 _MOST_HEADERS = 60
 _LONGEST_HEADER = 500
-_FILENAME = re.compile(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.){0,400})\"|([^;\s]{1,400}))", re.IGNORECASE)
-_FILENAME_EXTENDED = re.compile(r"filename\*\s*=\s*([A-Za-z0-9-]{1,20})'[^']{0,20}'([^;\s]{1,1200})", re.IGNORECASE)
-_UNFIT_FOR_NAMES = re.compile(r"[\x00-\x1f\x7f/\\]+")
+_CUT: Mapping[Cut, str] = {
+    "time": "(the stream did not end in time; this is what came of it)",
+    "size": "(the stream is longer than is taken of one; this is its beginning)",
+    "broken": "(the connection broke before the stream ended; this is what came of it)",
+}
 
 
 def shape(method: str, response: Response, headers: Mapping[str, str], *, structured_always: bool) -> Outcome:
@@ -55,13 +60,23 @@ def shape(method: str, response: Response, headers: Mapping[str, str], *, struct
     if usual and method in _PLAIN and json.is_json(body):
         # nearly every answer; the long way below would come to the same
         return Outcome(content=(Text(body.decode()),), structured=json.one_line(body))
-    if response.status >= 300 or not body or method == "HEAD":
+    if response.sink is not None:
+        return linked(method, response.sink, headers, structured_always=structured_always)
+    if response.status >= 300 or not (body or response.cut) or method == "HEAD":
         return _without_body(method, response, headers, structured_always=structured_always)
     content_type = headers.get("content-type", "")
     media = media_type(content_type)
-    outcome = _json(body, media, content_type, structured_always=structured_always)
+    if is_coded(headers.get("content-encoding", "")):
+        return unreadable(method, headers["content-encoding"], len(body))
+    outcome = _sequence(response, media, content_type) if media in SEQUENCES else None
+    if response.cut and outcome is None:
+        body = body[: body.rfind(b"\n") + 1]  # what was cut in two may be half a secret
+    if outcome is None:
+        outcome = _json(body, media, content_type, structured_always=structured_always)
     if outcome is None:
         outcome = _other(body, media, headers, structured_always=structured_always)
+    if response.cut:
+        return Outcome(content=(*outcome.content, Text(_CUT[response.cut])), structured=outcome.structured)
     if method == "OPTIONS" or (response.status in {201, 202} and "location" in headers):
         told = Text(_headers_told(method, response, headers))
         return Outcome(content=(*outcome.content, told), structured=outcome.structured)
@@ -89,13 +104,35 @@ def _json(body: bytes, media: str, content_type: str, *, structured_always: bool
     return Outcome(content=(Text(body.decode()),), structured=structured)
 
 
+def _sequence(response: Response, media: str, content_type: str) -> Outcome | None:
+    """Events, or values one after another, as a list; None where they are no such thing."""
+    listed = read_sequence(media, decoded(response.body, content_type), whole=not response.cut)
+    if listed is None:
+        return None
+    return Outcome(content=(Text(listed.decode()),), structured=b'{"result":' + listed + b"}")
+
+
 def _other(body: bytes, media: str, headers: Mapping[str, str], *, structured_always: bool) -> Outcome:
+    parts = read_parts(headers.get("content-type", ""), body) if media.startswith("multipart/") else None
+    if parts:
+        content = tuple(_piece(part, inner, headers) for inner, part in parts)
+        return Outcome(content=content, structured=b"{}" if structured_always else None)
     if is_textual(media, body):
         text = decoded(body, headers.get("content-type", ""))
         structured = b'{"result":' + json.quoted(text) + b"}" if structured_always else None
         return Outcome(content=(Text(text),), structured=structured)
-    blob = Blob(body, media or "application/octet-stream", _file_name(headers.get("content-disposition", "")))
+    blob = Blob(body, media or "application/octet-stream", file_name(headers.get("content-disposition", "")))
     return Outcome(content=(blob,), structured=b"{}" if structured_always else None)
+
+
+def _piece(body: bytes, headers: Mapping[str, str], around: Mapping[str, str]) -> Content:
+    """One part of an answer in several: as text where it is some, else as bytes."""
+    content_type = headers.get("content-type", "")
+    media = media_type(content_type) or ("" if "form-data" in around.get("content-type", "") else "text/plain")
+    if is_textual(media, body):
+        return Text(decoded(body, content_type))
+    name = file_name(headers.get("content-disposition", ""))
+    return Blob(body, media or "application/octet-stream", name)
 
 
 def _without_body(method: str, response: Response, headers: Mapping[str, str], *, structured_always: bool) -> Outcome:
@@ -118,17 +155,3 @@ def _headers_told(method: str, response: Response, headers: Mapping[str, str]) -
     if response.status in {301, 302, 303, 307, 308}:
         lines.append("(the redirection was not followed)")
     return "\n".join(lines)
-
-
-def _file_name(disposition: str) -> str:
-    """The file name of a Content-Disposition (RFC 6266), without any folder."""
-    if not disposition:
-        return ""
-    extended = _FILENAME_EXTENDED.search(disposition)
-    if extended:
-        charset = "latin-1" if extended.group(1).lower() == "iso-8859-1" else "utf-8"
-        name = unquote(extended.group(2), encoding=charset, errors="replace")
-    else:
-        plain = _FILENAME.search(disposition)
-        name = re.sub(r"\\(.)", r"\1", plain.group(1) or plain.group(2) or "") if plain else ""
-    return _UNFIT_FOR_NAMES.sub("_", name.replace("\\", "/").rpartition("/")[2])[:200]

@@ -8,11 +8,11 @@ does not fit only because an object or a list was written as text with JSON in i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from apiloom.base import json, plugins
 from apiloom.base.errors import CallerError, HouseFault
+from apiloom.base.values import replace
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.calls.ports import Policy, Proceed
 from apiloom.catalog.patterns import engine

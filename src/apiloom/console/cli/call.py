@@ -12,11 +12,13 @@ import click
 from apiloom.base import json
 from apiloom.base.errors import CallerError
 from apiloom.calls.call import Blob, Content, Link, Outcome, Text
+from apiloom.calls.drift import DISCREPANCIES, PROPOSAL
 from apiloom.console.cli.arguments import read_object, split_pairs, typed
 from apiloom.console.cli.options import SourceCommand, SourceWord, checked, debugging, read_options, reading
 from apiloom.console.cli.seat import NO, OK, UPSTREAM, USAGE, Seat, announce, write_bytes
 from apiloom.console.house import Connector
 
+_MOST_TOLD = 5
 _CALLER_CODES = ("call.", "catalog.", "policy.arguments")
 
 
@@ -116,18 +118,30 @@ def _show_outcome(seat: Seat, outcome: Outcome, output: str | None) -> int:
         seat.print_json(outcome_value(outcome))
     elif outcome.failed:
         announce("apiloom: " + "\n".join(_told(part) for part in outcome.content))
-    elif output is None:
-        _print_content(seat, outcome)
+    else:
+        if output is None:
+            _print_content(seat, outcome)
+        for one in outcome.meta.get(DISCREPANCIES, ())[:_MOST_TOLD]:
+            place, expected, observed = one["pointer"] or "the root", one["expected"], one["observed"]
+            announce(f"the document says otherwise at {place}: expected {expected}, observed {observed}")
     return _exit_code(outcome) if outcome.failed else OK
 
 
 def outcome_value(outcome: Outcome) -> dict[str, Any]:
-    """An outcome for programs: ``failed``, ``content``, ``structured`` (or null) and ``meta``."""
+    """An outcome for programs: ``failed``, ``content``, ``structured`` (or null), ``meta``, and ``discrepancies``.
+
+    There are some where the answer does not keep to what the document promises: what was ``found``, with a JSON merge
+    patch of the answer's schema that would make it true (``proposal``).
+    """
+    meta = dict(outcome.meta)
+    found, patch = meta.pop(DISCREPANCIES, None), meta.pop(PROPOSAL, None)
+    told = {"discrepancies": {"found": found, "proposal": patch}} if found else {}
     return {
         "failed": outcome.failed,
         "content": [_part(part) for part in outcome.content],
         "structured": None if outcome.structured is None else json.loads(outcome.structured),
-        "meta": outcome.meta,
+        "meta": meta,
+        **told,
     }
 
 

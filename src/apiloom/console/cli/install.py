@@ -12,7 +12,16 @@ import click
 
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.catalog.slugs import unique_slugs
-from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
+from apiloom.console.cli.options import (
+    SourceCommand,
+    SourceWord,
+    answering,
+    checked,
+    http_url,
+    limiting,
+    read_options,
+    reading,
+)
 from apiloom.console.cli.seat import OK, Seat
 from apiloom.console.house import Connector, Options
 from apiloom.console.install.clients import PLACES, config_path
@@ -45,6 +54,7 @@ def _variable(_ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 @click.option("--force", is_flag=True, help="Replace another server of the same name.")
 @click.option("--dry-run", is_flag=True, help="Show the change, write nothing.")
 @reading
+@limiting
 @answering
 @click.pass_obj
 def install(seat: Seat, /, client: Client, sources: tuple[str, ...], **given: Any) -> int:

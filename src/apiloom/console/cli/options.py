@@ -14,11 +14,11 @@ from apiloom.base.errors import CallerError
 from apiloom.catalog.profiles import NAMES
 from apiloom.console.cli.later import check_source, not_yet
 from apiloom.console.cli.seat import Seat
-from apiloom.console.house import Options
+from apiloom.console.house import LEAST_TOKENS, RESULT_TOKENS, Options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_AUTH = re.compile(r"bearer|basic|(header|query|cookie|scheme):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_AUTH = re.compile(r"bearer|basic|(header|cookie|scheme):[!#$%&'*+.^_`|~0-9A-Za-z-]+|query:[^,\s]([^,]*[^,\s])?")
 _SLUG = re.compile(r"[a-z][a-z0-9]{0,11}:(?!//)")
 
 
@@ -77,6 +77,7 @@ def read_options(given: dict[str, Any]) -> Options:
         remote_refs=given["remote_refs"],
         cache=not given["no_cache"],
         timeout=given["timeout"],
+        result_tokens=given.get("result_tokens", 0),
     )
 
 
@@ -93,6 +94,17 @@ def checked(seat: Seat, sources: Sequence[str]) -> tuple[str, ...]:
     return tuple(check_source(source, seat.house.surroundings.folder) for source in sources)
 
 
+def limiting(command: Decorated) -> Decorated:
+    """``--result-tokens``, for commands whose answers a model reads."""
+    return _RESULT_TOKENS(command)
+
+
+def _tokens(_ctx: click.Context, param: click.Parameter, value: int) -> int:
+    if 0 < value < LEAST_TOKENS:
+        raise click.BadParameter(f"give {LEAST_TOKENS} at least, or 0 for no limit", param=param)
+    return value
+
+
 def http_url(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Refuses what is no absolute http(s) URL, and passwords inside one: command lines are seen by others."""
     if not value:
@@ -103,7 +115,8 @@ def http_url(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
     except ValueError:
         sound = False
     if not sound:
-        raise click.BadParameter(f"{value!r} is no http or https URL", param=param)
+        shown = re.sub(r"[?#].*", "?***", value.rpartition("@")[2])  # what stands around may be a password or a key
+        raise click.BadParameter(f"{shown!r} is no http or https URL", param=param)
     if parts.password is not None:
         raise click.BadParameter(
             "credentials do not belong into a URL, use APILOOM_AUTH_… or --credentials", param=param
@@ -150,6 +163,16 @@ def _auth(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 _JSON = click.option("--json", is_flag=True, expose_value=False, help="Answer in JSON, errors too.")
 _DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show where a failure happened.")
+
+_RESULT_TOKENS = click.option(
+    "--result-tokens",
+    type=click.IntRange(min=0, max=10_000_000),
+    default=RESULT_TOKENS,
+    show_default=True,
+    callback=_tokens,
+    metavar="N",
+    help="Longest answer a model is shown, in tokens of four bytes; 0 for any length.",
+)
 
 _READING: tuple[Callable[[Any], Any], ...] = (
     click.option(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from apiloom.base import json, plugins
-from apiloom.catalog.tool import MOST_WITH_OUTPUT, Catalog
+from apiloom.catalog.tool import Catalog
 from apiloom.console.cli.seat import one_line, plain
 from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
@@ -21,7 +21,6 @@ MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
 PIPE_WIDTH = 160
 """Columns of a table that no terminal bounds."""
 
-_VIEW = ("name", "title", "description", "inputSchema", "annotations")
 _LEVELS = ("error", "warning", "note")
 
 
@@ -40,6 +39,9 @@ def render_report(report: dict[str, Any], *, whole: bool) -> None:
     _line("")
     tokens = report["tokens"]
     _line(f"tools/list costs about {tokens['list']:,} tokens, the largest tool {tokens['largest']:,}")
+    if len(report["tools"]) > len(tokens["costliest"]):
+        costly = (f"{one_line(each['tool'])} {each['tokens']:,}" for each in tokens["costliest"])
+        _line(f"most of all cost {', '.join(costly)}")
     if report["score"]:
         _line(_score(report["score"]))
 
@@ -60,7 +62,7 @@ def _sent(scheme: SecurityScheme) -> str:
     if scheme.kind == "apiKey":
         whole = scheme.place == "header" and scheme.name.lower() == "authorization"
         told = ", the whole value, such as Bearer …" if whole else ""
-        return f"a key in {scheme.place} {scheme.name}{told}"
+        return f"a key in {scheme.place} {one_line(scheme.name)}{told}"
     if scheme.kind == "mutualTLS":
         return "the client certificate that APILOOM_CLIENT_CERTIFICATE names"
     if scheme.kind in {"oauth2", "openIdConnect"}:
@@ -86,18 +88,21 @@ def _tools(tools: Sequence[dict[str, Any]], *, whole: bool) -> None:
     if not tools:
         return
     shown = tools if whole else tools[:MOST_TOOLS]
-    listed = (*_VIEW, "outputSchema") if len(tools) <= MOST_WITH_OUTPUT else _VIEW
     rows = [
         (
             *(tool[key] for key in ("name", "method", "path", "class")),
             str(len(tool["arguments"])),
-            f"{_tokens({key: tool[key] for key in listed if tool.get(key) is not None}):,}",
+            f"{tool['tokens']:,}",
         )
         for tool in shown
     ]
     _line("")
     _table(("tool", "method", "path", "class", "args", "tokens"), rows)
     _more(len(tools) - len(shown), "tool")
+    paged = Counter(tool["pagination"]["rule"] for tool in tools if "pagination" in tool)
+    if paged:
+        told = ", ".join(f"{one_line(rule)} {count}" for rule, count in sorted(paged.items()))
+        _line(f"{_count(paged.total(), 'tool')} with pages: {told}")
 
 
 def _losses(status: str, lines: Sequence[dict[str, Any]], *, whole: bool) -> None:
@@ -146,11 +151,6 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*(text(plain(cell)) for cell in row))
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     plugins.load("rich.console:Console")(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
-
-
-def _tokens(entry: dict[str, Any]) -> int:
-    """The cost of one entry of a list: UTF-8 bytes by four, rounded up."""
-    return -(-len(json.dumps(entry)) // 4)
 
 
 def _shown(value: Any) -> str:

@@ -10,7 +10,16 @@ import click
 
 from apiloom.base.errors import CallerError
 from apiloom.console.cli.later import not_yet
-from apiloom.console.cli.options import SourceCommand, SourceWord, answering, checked, http_url, read_options, reading
+from apiloom.console.cli.options import (
+    SourceCommand,
+    SourceWord,
+    answering,
+    checked,
+    http_url,
+    limiting,
+    read_options,
+    reading,
+)
 from apiloom.console.cli.seat import Seat, announce, one_line
 from apiloom.console.house import Listen, Served
 
@@ -40,7 +49,7 @@ def read_address(text: str) -> tuple[str, int]:
 @click.option("--public-url", metavar="URL", callback=http_url, help="The URL that clients know this server by.")
 @click.option("--open", "open_", is_flag=True, help="Ask no token, even beyond this machine.")
 @click.option("--mode", type=click.Choice(["auto", "direct", "search", "code"]), default="auto", show_default=True)
-@click.option("--result-tokens", type=click.IntRange(min=0), metavar="N", help="Longest result; 0 is no limit.")
+@limiting
 @click.option("--data", metavar="DIR|URL", help="Where the gateway keeps what it knows.")
 @reading
 @answering
@@ -89,5 +98,3 @@ def _refuse_later(given: dict[str, Any]) -> None:
         raise not_yet("--data comes", hint="without it everything lives in memory")
     if given["mode"] in {"search", "code"}:
         raise not_yet(f"--mode {given['mode']} comes", hint="auto and direct show every tool")
-    if given["result_tokens"]:
-        raise not_yet("limits on results (--result-tokens) come", hint="0 is accepted")

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from apiloom.base.errors import CallerError
 from apiloom.catalog.tool import Catalog
-from apiloom.console.house import Options, Surroundings
+from apiloom.console.house import RESULT_TOKENS, Options, Surroundings
 from apiloom.emit.config import Client
 from apiloom.model.variables import variable_name
 
@@ -44,6 +44,7 @@ def serve_words(sources: Sequence[str], options: Options, folder: Path) -> tuple
         ("--credentials", str(folder / options.credentials) if options.credentials else ""),
         ("--profile", "" if options.profile == "intersection" else options.profile),
         ("--timeout", "" if options.timeout == Options().timeout else f"{options.timeout:g}"),
+        ("--result-tokens", "" if options.result_tokens == RESULT_TOKENS else str(options.result_tokens)),
     )
     for option, value in given:
         words += [option, value] if value else []

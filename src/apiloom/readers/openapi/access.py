@@ -10,11 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
 from apiloom.model.api import Operation, SecurityNeed
 from apiloom.model.findings import Finding
+from apiloom.model.security import place_of, shown_place
 from apiloom.model.variables import variable_name
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.security_proposals import MOST_TEXT, propose, proposed_for
@@ -48,6 +50,8 @@ def wanting(reading: Reading, operations: Sequence[Operation]) -> list[Operation
 def note_access(reading: Reading, operations: Sequence[Operation]) -> None:
     """Note what callers must be told before their first call."""
     _note_undefined(reading, operations)
+    _note_one_variable(reading)
+    _note_one_place(reading, operations)
     if not reading.schemes:
         _note_undeclared(reading, operations)
     _note_versions(reading, operations)
@@ -84,6 +88,39 @@ def _note_undefined(reading: Reading, operations: Sequence[Operation]) -> None:
         reading.library.notes.found.append(finding)
 
 
+def _note_one_variable(reading: Reading) -> None:
+    """Schemes whose variable has one name, though they are not one credential."""
+    names: dict[str, list[str]] = {}
+    for name in sorted(reading.schemes):
+        names.setdefault(variable_name(name), []).append(name)
+    for variable in sorted(variable for variable, schemes in names.items() if len(schemes) > 1):
+        schemes = ", ".join(f'"{name[:60]}"' for name in names[variable][:6])
+        message = (
+            f"the security schemes {schemes} are all read from {variable[:120]}; where they are different credentials, "
+            "give them with --credentials"
+        )
+        reading.note("warning", "security.one_variable", message, Spot(reading.library.entry, ""))
+
+
+def _note_one_place(reading: Reading, operations: Sequence[Operation]) -> None:
+    """Schemes that are wanted at once and would stand in the same place of a request."""
+    needs = dict.fromkeys(need for operation in operations for need in operation.security if len(need) > 1)
+    told: set[tuple[tuple[str, str], tuple[str, ...]]] = set()
+    for need in needs:
+        places: dict[tuple[str, str], list[str]] = {}
+        for name, _ in need:
+            if name in reading.schemes:
+                places.setdefault(place_of(reading.schemes[name]), []).append(name)
+        told |= {(place, tuple(names)) for place, names in places.items() if len(names) > 1}
+    for place, listed in sorted(told):
+        schemes = " and ".join(f'"{name[:60]}"' for name in listed[:6])
+        message = (
+            f"{schemes} are asked for at once, but {shown_place(place)[:120]} holds one credential: the first one that "
+            "is given is sent"
+        )
+        reading.note("warning", "security.one_place", message, Spot(reading.library.entry, ""))
+
+
 def _count(number: int) -> str:
     return "one operation asks for" if number == 1 else f"{number:,} operations ask for"
 
@@ -93,7 +130,7 @@ def _note_undeclared(reading: Reading, operations: Sequence[Operation]) -> None:
     if proposal is not None:
         message = (
             f"the document declares no security scheme, but {proposal.because}: if calls need a credential, "
-            f"add --auth {proposal.auth} and set {variable_name('DEFAULT')}"
+            f"add --auth {quote(proposal.auth)} and set {variable_name('DEFAULT')}"
         )
         if "," in proposal.auth:
             message += f" and {variable_name('DEFAULT_2')}"
@@ -140,11 +177,13 @@ def _note_versions(reading: Reading, operations: Sequence[Operation]) -> None:
     for name in sorted(name for name in needed if needed[name]):
         schemas = [one.schema for one in declared[name.lower()] if isinstance(one.schema, dict)]
         value = next((said for said in map(_only_value, schemas) if said), "VALUE")
-        message = f"the header {name} says the version of the API; --header {name}={value} sends it on every call"
+        option = f"--header {quote(f'{name}={value}')}"
+        message = f"the header {name} says the version of the API; {option} sends it on every call"
         reading.note("note", "header.version", message, root)
     for name, value in _versions_said(reading, operations).items():
         if name.lower() not in declared:
-            message = f"the description names the header {name}, which no operation takes: add --header {name}={value}"
+            option = f"--header {quote(f'{name}={value}')}"
+            message = f"the description names the header {name}, which no operation takes: add {option}"
             reading.note("warning", "header.undeclared", message, root)
 
 
@@ -182,7 +221,7 @@ def _note_elsewhere(reading: Reading, operations: Sequence[Operation]) -> None:
         number = others[origin]
         message = (
             f"{'one operation answers' if number == 1 else f'{number:,} operations answer'} at {origin[:200]}, another "
-            f"server than the others: credentials go there only with --trust {origin[:200]}"
+            f"server than the others: credentials go there only with --trust {quote(origin[:200])}"
         )
         reading.note("note", "server.elsewhere", message, Spot(reading.library.entry, ""))
 

@@ -14,6 +14,9 @@ from apiloom.readers.openapi.security import read_security
 from apiloom.readers.openapi.servers import read_servers
 from apiloom.readers.openapi.spot import Found, Spot, Unusable
 from apiloom.readers.openapi.templates import Template, fit
+from apiloom.readers.spelled import plain
+
+_EXTENSIONS = ("x-apiloom-pagination", "x-ms-pageable", "x-speakeasy-pagination")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ def read_operation(reading: Reading, item: PathItem, method: str, raw: dict[str,
     path, query, parameters = fit(reading, item.template, gathered.parameters, spot)
     own = read_servers(reading, raw["servers"], spot.to("servers")) if raw.get("servers") else ()
     security = _security(reading, raw, spot)
-    parameters, security = _without_credentials(reading, parameters, security, spot, stated="security" in raw)
+    parameters, security = _without_credentials(reading, parameters, security, spot)
     if raw.get("callbacks"):
         reading.note("note", "operation.callbacks", "callbacks are not served", spot.to("callbacks"))
     summary = reading.text(raw, "summary", spot)
@@ -63,6 +66,7 @@ def read_operation(reading: Reading, item: PathItem, method: str, raw: dict[str,
         tags=_tags(raw.get("tags")),
         deprecated=reading.flag(raw, "deprecated", spot) is True,
         security=security,
+        extensions={name: plain(raw[name]) for name in _EXTENSIONS if name in raw},
         pointer=reading.library.notes.pointer(spot),
     )
 
@@ -99,11 +103,11 @@ def _security(reading: Reading, raw: dict[str, Any], spot: Spot) -> tuple[Securi
 
 
 def _without_credentials(
-    reading: Reading, parameters: list[Parameter], security: tuple[SecurityNeed, ...], spot: Spot, *, stated: bool
+    reading: Reading, parameters: list[Parameter], security: tuple[SecurityNeed, ...], spot: Spot
 ) -> tuple[list[Parameter], tuple[SecurityNeed, ...]]:
     """Parameters that carry a key are the signer's, not the model's.
 
-    Where the document defines the scheme but asks for it nowhere, the parameter itself is the demand.
+    Where the operation does not ask for the scheme, the parameter itself is the demand.
     """
     carried = {
         (scheme.place, scheme.name.lower() if scheme.place == "header" else scheme.name): name
@@ -113,17 +117,22 @@ def _without_credentials(
     if not carried:
         return parameters, security
     needed = {name for need in security for name, _ in need}
-    silent = not security and not stated and reading.security is None
     kept: list[Parameter] = []
     for each in parameters:
         name = carried.get((each.place, each.name.lower() if each.place == "header" else each.name))  # type: ignore[arg-type]
-        if name is None or (name not in needed and not silent):
+        if name is None:
             kept.append(each)
             continue
         message = f'the {each.place} parameter "{each.name}" is the credential of "{name}"; it was left out'
         reading.note("note", "parameter.credential", message, spot)
         if name not in needed:
-            joined = tuple(sorted({*(security[0] if security else ()), (name, ())}))
-            security = (joined,) if each.required else (joined, ())
+            security = _joined(security, name, required=each.required)
             needed.add(name)
     return kept, security
+
+
+def _joined(security: tuple[SecurityNeed, ...], name: str, *, required: bool) -> tuple[SecurityNeed, ...]:
+    """The alternatives with one more scheme in each; where it is not required, as they are too."""
+    alternatives = security or ((),)
+    joined = tuple(tuple(sorted({*need, (name, ())})) for need in alternatives)
+    return joined if required else tuple(dict.fromkeys((*joined, *alternatives)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import threading
 from collections.abc import Iterator, Mapping
 
 from apiloom.model.api import Schema
@@ -24,7 +25,10 @@ _STEM = 40
 
 
 class Pool(Mapping[str, Schema]):
-    """Schemas by name. Reading one may make further names known; iterating reaches those too."""
+    """Schemas by name. Reading one may make further names known; iterating reaches those too.
+
+    Safe in several threads: a list may be rendered in one while calls are answered in another.
+    """
 
     def __init__(self, dialect: Dialect, library: Library, shelf: Found) -> None:
         self._dialect = dialect
@@ -39,19 +43,22 @@ class Pool(Mapping[str, Schema]):
         self._edges: dict[str, tuple[tuple[str, bool], ...]] = {}
         self._circles: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self._heirs: dict[Spot, list[Spot]] | None = None
+        self._lock = threading.RLock()
         if isinstance(shelf.value, dict):
             for key in sorted(shelf.value):
                 self._add_component(key, Found(shelf.value[key], shelf.spot.to(key)))
 
     def __getitem__(self, name: str) -> Schema:
         if name not in self._whole:
-            self._whole[name] = self._open(name)
+            with self._lock:
+                if name not in self._whole:
+                    self._whole[name] = self._open(name)
         return self._whole[name]
 
     def __iter__(self) -> Iterator[str]:
         seen: set[str] = set()
         while True:
-            fresh = sorted(name for name in self._sources if name not in seen)
+            fresh = sorted(name for name in tuple(self._sources) if name not in seen)
             if not fresh:
                 return
             seen.update(fresh)

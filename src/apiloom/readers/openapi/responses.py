@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from apiloom.model.api import Media, Response
@@ -48,9 +49,8 @@ def _response(reading: Reading, status: str, value: object, spot: Spot, produces
         if shared is None:
             shared = _read(reading, value, spot, produces)
             reading.responses[spot] = shared
-        return Response(status=status, description=shared.description, media=shared.media)
-    shared = _read(reading, value, spot, produces)
-    return Response(status=status, description=shared.description, media=shared.media)
+        return replace(shared, status=status)
+    return replace(_read(reading, value, spot, produces), status=status)
 
 
 def _read(reading: Reading, raw: object, spot: Spot, produces: tuple[str, ...]) -> Response:
@@ -59,11 +59,13 @@ def _read(reading: Reading, raw: object, spot: Spot, produces: tuple[str, ...]) 
             reading.note("warning", "response.invalid", "a response is no object; nothing is known of it", spot)
         return Response(status="")
     description = reading.text(raw, "description", spot)
+    named = raw.get("headers")
+    headers = tuple(sorted({name.lower() for name in named})) if isinstance(named, dict) else ()
     if "content" in raw:
-        return Response(
-            status="", description=description, media=read_content(reading, raw["content"], spot.to("content"))
-        )
-    return Response(status="", description=description, media=_by_schema(reading, raw, spot, produces))
+        media = read_content(reading, raw["content"], spot.to("content"))
+    else:
+        media = _by_schema(reading, raw, spot, produces)
+    return Response(status="", description=description, media=media, headers=headers)
 
 
 def _by_schema(reading: Reading, raw: dict[str, Any], spot: Spot, produces: tuple[str, ...]) -> tuple[Media, ...]:

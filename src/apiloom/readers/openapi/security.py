@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from apiloom.model.api import SecurityNeed, SecurityScheme
-from apiloom.model.security import CHALLENGED
+from apiloom.model.security import unsignable
 from apiloom.model.variables import variable_name
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Dangling, Spot
@@ -58,9 +59,8 @@ def _note_how(reading: Reading, scheme: SecurityScheme, spot: Spot) -> None:
     elif scheme.kind == "mutualTLS":
         message = f'"{name}" is a client certificate: name its PEM file in APILOOM_CLIENT_CERTIFICATE'
         reading.note("note", "security.mutual_tls", message, spot)
-    elif scheme.scheme in CHALLENGED or scheme.details.get("signs"):
-        how = f"HTTP {scheme.scheme.capitalize()}" if scheme.scheme else str(scheme.details["signs"])[:60]
-        message = f'"{name}" is {how}, which signs each request anew and is not supported; calls go out without it'
+    elif unsignable(scheme):
+        message = f'"{name}" {unsignable(scheme)[:160]}, and is not supported; calls go out without it'
         reading.note("warning", "security.unsupported", message, spot)
 
 
@@ -126,10 +126,28 @@ def read_security(reading: Reading, value: object, spot: Spot) -> tuple[Security
                 "warning", "security.invalid", "a security requirement is no object; it was left out", spot.to(index)
             )
             continue
-        needs[tuple((name, _scopes(each[name])) for name in sorted(each))] = None
+        needs[tuple(sorted((_named(reading, name, spot), _scopes(each[name])) for name in each))] = None
     if value and not needs:
         return None
     return tuple(needs)
+
+
+def _named(reading: Reading, name: str, spot: Spot) -> str:
+    """The scheme that a requirement names: by its name, or by a reference to where it stands (OpenAPI 3.2)."""
+    if name in reading.schemes or "/" not in name:
+        return name
+    try:
+        raw, place = reading.follow({"$ref": name}, spot)
+    except Dangling:
+        return name  # told as a scheme that is not defined
+    id_ = place.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    scheme = _scheme(reading, id_, raw, place) if isinstance(raw, dict) else None
+    if scheme is None:
+        return name
+    if reading.schemes.setdefault(id_, scheme) == scheme:
+        return id_
+    reading.schemes[name] = replace(scheme, id=name)  # another one has that name here
+    return name
 
 
 def _scopes(value: object) -> tuple[str, ...]:

@@ -43,12 +43,26 @@ def _note_home(reading: Reading, servers: tuple[Server, ...], spot: Spot, *, sai
             f"the document's server {servers[0].url[:120]!r} is relative; say where the API answers with --base-url"
         )
         reading.note("warning", "server.relative", message, spot)
+    if reading.schemes and servers[0].url.lower().startswith("http://") and not _is_private(servers):
+        message = (
+            f"the document's server {_shown(Server(url=servers[0].url))} is reached without encryption, and whoever is "
+            "on the way can read the credentials"
+        )
+        reading.note("warning", "server.plain", message, spot)
     bare = {server.url.partition("://")[2] or server.url for server in servers}
     if len(bare) > 1:
         listed = "; ".join(f"{at}: {_shown(server)}" for at, server in enumerate(servers[:_MOST_TOLD], 1))
         more = f"; and {len(servers) - _MOST_TOLD} more" if len(servers) > _MOST_TOLD else ""
         message = f"the document names {len(servers)} servers, of which --server chooses one ({listed}{more})"
         reading.note("note", "server.several", message, spot)
+
+
+def _is_private(servers: tuple[Server, ...]) -> bool:
+    """Whether credentials stay on this machine, or go by the encrypted twin that the document names too."""
+    url = servers[0].url
+    host = url[7:].partition("/")[0].lower()
+    twin = any(server.url == f"https://{url[7:]}" for server in servers)
+    return twin or bool(re.fullmatch(r"(?:.*\.)?localhost(?::.*)?|127\.[\d.]+(?::.*)?|\[::1\](?::.*)?", host))
 
 
 def _is_absolute(url: str) -> bool:
@@ -119,9 +133,8 @@ def read_host(reading: Reading, root: dict[str, Any]) -> tuple[Server, ...]:
     """``schemes``, ``host`` and ``basePath`` of Swagger 2.0, and the templated host that AutoRest adds."""
     spot = Spot(reading.library.entry, "")
     base = reading.text(root, "basePath", spot).strip()
-    if base and not base.startswith("/"):
-        base = f"/{base}"
-    base = base.rstrip("/")
+    # two slashes would begin a host: a base path never leads away from the one the document has
+    base = f"/{base.strip('/')}" if base.strip("/") else ""
     schemes = _schemes(reading, root, spot)
     templated = root.get("x-ms-parameterized-host")
     if isinstance(templated, dict) and isinstance(templated.get("hostTemplate"), str):
