@@ -17,6 +17,7 @@ import pytest
 from apiloom.app.connectors import Loaded, Reading
 from apiloom.app.quick import build_quick
 from apiloom.base.errors import DesignError
+from apiloom.base.values import replace
 from apiloom.catalog.report import build_report
 from apiloom.console.house import Options
 from apiloom.identity.gate import OpenGate
@@ -49,7 +50,7 @@ class Rerouted:
 
     async def send(self, request: Request) -> Response:
         self.origins.append(request.origin)
-        return await self.inner.send(dataclasses.replace(request, origin=self.upstream.origin))
+        return await self.inner.send(replace(request, origin=self.upstream.origin))
 
     async def close(self) -> None:
         await self.inner.close()
