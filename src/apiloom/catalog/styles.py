@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from apiloom.base.errors import DesignError
@@ -228,6 +229,7 @@ def path_writer(parameter: BoundParameter) -> Writer:
     return write
 
 
+@lru_cache(maxsize=64)
 def _escapes(keep: str, separators: str, *, triplets: bool) -> Escape:
     kept = "".join(char for char in keep if char not in separators)
     return escape_except(kept, triplets=triplets) if kept or triplets else escape

@@ -114,7 +114,10 @@ class _Fitting:
         if name not in self._used:
             found = self._in_path.get(name) or self._added(name)
             reserved, slashes = reserved or found.allow_reserved, slashes or found.slashes
-            self._used[name] = replace(found, allow_reserved=reserved, slashes=slashes)
+            if (reserved, slashes) != (found.allow_reserved, found.slashes):
+                # only then: one object for one parameter lets later steps make what follows from it once
+                found = replace(found, allow_reserved=reserved, slashes=slashes)
+            self._used[name] = found
         return f"{{{name}}}"
 
     def _added(self, name: str) -> Parameter:
