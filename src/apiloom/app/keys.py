@@ -23,8 +23,9 @@ def user_sealer(folder: Path) -> Sealer:
     path = folder / _NAME
     with contextlib.suppress(OSError, ValueError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            _make(path)
+        if not path.exists():
+            with contextlib.suppress(FileExistsError):
+                _make(path)
         key = _read(path)
         if len(key) == _SIZE:
             return Sealer(key)

@@ -165,8 +165,6 @@ class _Serving:
             self.loaded = loaded
             self.watched = Watched.of(loaded)
             self.say(f"a source changed: {endpoint.listing.count} tools are served now")
-            for connector in loaded:
-                await asyncio.to_thread(connector.keep)
 
 
 def _unheard(text: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from apiloom.base.errors import CallerError
 from apiloom.calls.parts import LONGEST_URI, Asked, json_part, read_asked, text_part, uri_of
 from apiloom.calls.ports import Keeper, Kept
+from apiloom.catalog.media import is_json
 from apiloom.identity.principal import ANYONE, Principal
 
 NOT_FOUND = "resource.not_found"
@@ -74,7 +75,7 @@ async def read_resource(keeper: Keeper | None, principal: Principal, uri: str, t
 
 
 def _by_pointer(kept: Kept, asked: Asked, uri: str, room: int) -> tuple[Contents, ...]:
-    if not _is_json(kept.mime_type):
+    if not is_json(kept.mime_type):
         raise CallerError(
             f"{kept.mime_type} has no pointers into it",
             code="resource.pointer",
@@ -106,7 +107,7 @@ def _by_bytes(kept: Kept, asked: Asked, uri: str, room: int) -> tuple[Contents, 
 
 def _whole(kept: Kept, _asked: Asked, uri: str, _room: int) -> tuple[Contents, ...]:
     if kept.size > MOST_READ:
-        by_pointer = f", or {uri_of(kept.uri, pointer='', start=0)}" if _is_json(kept.mime_type) else ""
+        by_pointer = f", or {uri_of(kept.uri, pointer='', start=0)}" if is_json(kept.mime_type) else ""
         raise CallerError(
             f"this resource has {kept.size:,} bytes, and one reading gives {MOST_READ:,}",
             code="resource.too_large",
@@ -121,10 +122,5 @@ def _whole(kept: Kept, _asked: Asked, uri: str, _room: int) -> tuple[Contents, .
     return (Contents(uri=uri, mime_type=kept.mime_type, content=content),)
 
 
-def _is_json(mime_type: str) -> bool:
-    kind = mime_type.partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")
-
-
 def _is_text(mime_type: str) -> bool:
-    return mime_type.lower().startswith(_TEXTS) or _is_json(mime_type)
+    return mime_type.lower().startswith(_TEXTS) or is_json(mime_type)
