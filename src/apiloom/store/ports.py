@@ -1,0 +1,165 @@
+"""The store as its users see it: transactions, and repositories that exist only inside a scope.
+
+    async with store.writing() as work:
+        accounts = work.tenant("acme").accounts
+        account = await accounts.load("acc_1")
+        await accounts.save(replace(account, label="new"), account.revision)
+
+A scope is always named: one tenant's, or the whole house's (:meth:`Work.house`), which only the house's own roles are
+given. Inside a tenant's scope an id of another tenant is simply not there, found by the same queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from apiloom.store.records import (
+    Account,
+    ApiToken,
+    Audited,
+    Change,
+    Connector,
+    Overlay,
+    Remembered,
+    Server,
+    ServerToken,
+    Tenant,
+    TenantKey,
+    Toolset,
+    Version,
+)
+
+Record = TypeVar("Record")
+
+
+class Rows(Protocol[Record]):
+    """The records of one kind inside a scope, ordered by id (``Audited``: newest first).
+
+    ``where`` compares members for equality; a None matches None; a member ``metadata.NAME`` looks into the metadata.
+    """
+
+    async def load(self, id_: str) -> Record | None:
+        """The record of an id, or None, for one of another scope too."""
+
+    async def page(
+        self, *, limit: int = 50, after: str = "", where: Mapping[str, Any] | None = None
+    ) -> tuple[Sequence[Record], str]:
+        """Up to ``limit`` records behind the id ``after``, and the id to go on from ("": that was all)."""
+
+    async def every(self, where: Mapping[str, Any] | None = None) -> Sequence[Record]:
+        """All of them; for kinds that are few, and for building what lives in memory."""
+
+    async def count(self, where: Mapping[str, Any] | None = None) -> int: ...
+
+    async def add(self, record: Record) -> Record:
+        """Keep a new record.
+
+        Raises:
+            CallerError: ``store.exists`` when its id, or what is unique of it, is taken.
+            CallerError: ``store.scope`` when the record lies outside this scope.
+        """
+
+    async def save(self, record: Record, was: int) -> Record:
+        """Replace a record that was read at revision ``was``; gives it back with its new revision.
+
+        Raises:
+            CallerError: ``store.stale`` when it is another revision by now, or gone; ``store.exists`` as :meth:`add`.
+        """
+
+    async def remove(self, id_: str) -> bool:
+        """Remove a record; False when there is none in this scope."""
+
+
+class VersionRows(Rows[Version], Protocol):
+    """Versions, with what is too heavy to load beside them."""
+
+    async def put_content(self, id_: str, *, document: bytes, artefact: bytes) -> None:
+        """Keep a version's document and compiled artefact, compressed."""
+
+    async def artefact(self, id_: str) -> bytes | None: ...
+
+    async def document(self, id_: str) -> bytes | None: ...
+
+
+class Scope(Protocol):
+    """What one tenant, or the house, can reach.
+
+    In the scope of a tenant, ``tenants`` holds it alone; ``connectors`` and ``versions`` those shown to it, read only;
+    ``overlays`` and ``toolsets`` its own and, read only, the connector's; ``api_tokens`` its own.
+    """
+
+    @property
+    def tenants(self) -> Rows[Tenant]: ...
+    @property
+    def tenant_keys(self) -> Rows[TenantKey]: ...
+    @property
+    def connectors(self) -> Rows[Connector]: ...
+    @property
+    def versions(self) -> VersionRows: ...
+    @property
+    def accounts(self) -> Rows[Account]: ...
+    @property
+    def servers(self) -> Rows[Server]: ...
+    @property
+    def server_tokens(self) -> Rows[ServerToken]: ...
+    @property
+    def api_tokens(self) -> Rows[ApiToken]: ...
+    @property
+    def overlays(self) -> Rows[Overlay]: ...
+    @property
+    def toolsets(self) -> Rows[Toolset]: ...
+    @property
+    def audit(self) -> Rows[Audited]: ...
+    @property
+    def remembered(self) -> Rows[Remembered]: ...
+
+
+class Work(Protocol):
+    """One transaction. Every add, save and remove notes a :class:`~apiloom.store.records.Change`.
+
+    Audit lines, tenant keys and remembered answers are kept without a change: nobody serves from them.
+    """
+
+    def tenant(self, id_: str) -> Scope: ...
+
+    def house(self) -> Scope: ...
+
+
+class Store(Protocol):
+    """What the gateway remembers.
+
+    Every method raises :class:`~apiloom.base.errors.HouseFault` ``store.unreachable`` when the database does not
+    answer, and nothing of a database library.
+    """
+
+    def reading(self) -> AbstractAsyncContextManager[Work]:
+        """A transaction that only reads."""
+
+    def writing(self) -> AbstractAsyncContextManager[Work]:
+        """A transaction that commits when its block ends, and leaves nothing behind when the block raises.
+
+        Writers take turns from their first change on: ``change_seq`` rises by one for each, and whoever has seen a
+        number has seen all below it.
+        """
+
+    async def change_seq(self) -> int:
+        """The number of the last committed change; one cheap query."""
+
+    async def changes(self, after: int, limit: int = 1000) -> Sequence[Change] | None:
+        """What was changed behind a number, oldest first; None when that is too long ago: read everything anew."""
+
+    async def note_use(self, at: Mapping[str, float]) -> None:
+        """Write when tokens (``tok_…``, ``key_…``) were last used; notes no change."""
+
+    async def append_audit(self, entries: Sequence[Audited]) -> None:
+        """Keep audit lines of any tenants, in one transaction."""
+
+    async def installation(self) -> Mapping[str, str]:
+        """``id`` of this store, and ``key_fingerprint`` ("" before a key was bound to it)."""
+
+    async def bind_key(self, fingerprint: str) -> bool:
+        """Bind an empty store to a key; False when it is bound already."""
+
+    async def close(self) -> None: ...
