@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.postgres import postgres  # noqa: F401 - a fixture, one server for all tests that ask for it
+
 # The same examples on every machine and no clock: a test that fails, fails for everyone.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
 settings.load_profile("house")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,14 +20,19 @@ import jsonschema_rs
 import pytest
 
 from apiloom.base import json
-from apiloom.base.errors import DesignError
+from apiloom.base.errors import CallerError, DesignError
 from apiloom.catalog.arguments import LIMIT as ARGUMENT_LIMIT
 from apiloom.catalog.build import build_catalog
 from apiloom.catalog.listing import render_listing
+from apiloom.catalog.overlaid import apply_overlays
+from apiloom.catalog.overlays import Ground, check_patch
 from apiloom.catalog.patterns import engine
+from apiloom.catalog.rebase import base_of, rebase
 from apiloom.catalog.report import build_report
 from apiloom.catalog.storage import tool_from_json, tool_to_json
 from apiloom.catalog.tool import Catalog
+from apiloom.catalog.toolsets import LARGE, suggest_toolsets
+from apiloom.catalog.traits import traits_of
 from apiloom.catalog.validation import input_validator_schema
 from apiloom.catalog.views import BUDGET, Views
 from apiloom.model.api import ApiModel
@@ -196,7 +202,53 @@ def storage(_: ApiModel, catalog: Catalog) -> Iterator[str]:
             yield f"{tool.name} changes when it is kept"
 
 
+def toolsets(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    traits = traits_of(catalog.tools)
+    found = suggest_toolsets(traits)
+    if not found:
+        if len(traits) >= LARGE:
+            yield f"there are no toolsets for {len(traits)} tools"
+        return
+    if sorted(name for one in found for name in one.tools) != sorted(traits):
+        yield "the toolsets do not hold every tool once"
+    if wrong := [one for one in found if not 3 <= len(one.tools) <= 7]:
+        yield f"toolsets have {sorted({len(one.tools) for one in wrong})} tools"
+    if wrong := [one for one in found if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", one.name)]:
+        yield f"toolsets are called {[one.name for one in wrong[:3]]}"
+    if suggest_toolsets(dict(reversed(traits.items()))) != found:
+        yield "the toolsets hang on the order of the tools"
+
+
+def overlays(_: ApiModel, catalog: Catalog) -> Iterator[str]:
+    """Every tool renamed and described, and the first argument that can be hidden hidden."""
+    edits: dict[str, Any] = {}
+    for index, (name, tool) in enumerate(catalog.tools.items()):
+        needed = tool.input_schema.get("required", ()) if isinstance(tool.input_schema, dict) else ()
+        spare = next((one.name for one in tool.arguments if one.name not in needed), None)
+        arguments = {"arguments": {spare: {"hide": True}}} if spare else {}
+        edits[name] = {"rename": f"zz_{index}", "title": "T", "description": "D.", "class": "read", **arguments}
+    patch = {"tools": edits}
+    try:
+        check_patch(patch, Ground(tools=catalog.tools, schemas=catalog.schemas, aliases=catalog.aliases))
+    except CallerError as error:
+        yield f"an overlay is refused: {error.sentence()} at {error.facts}"
+        return
+    tools = apply_overlays(catalog.tools, [patch])
+    if len(tools) != len(catalog.tools) or sorted(tools.before.values()) != sorted(catalog.tools):
+        yield "an overlay loses tools"
+    views = Views(catalog.schemas)
+    for tool in list(tools.values())[:40]:
+        view = views.render(tool, with_output=True)
+        yield from (f"overlaid: {problem}" for problem in problems(view, "intersection"))
+        if set(view["inputSchema"]["properties"]) != {argument.name for argument in tool.arguments}:
+            yield f"{tool.operation} shows what an overlay hides"
+    if rebase(patch, base_of(patch, catalog.tools), catalog.tools)[1]:
+        yield "an overlay has conflicts with what it was made on"
+
+
 CHECKS = {
+    "toolsets": toolsets,
+    "overlays": overlays,
     "ledger": ledger,
     "limits": limits,
     "arguments": arguments,
@@ -251,6 +303,14 @@ def test_every_tool_has_a_validator_that_refuses_unknown_arguments(verdicts: Ver
 
 def test_every_tool_survives_being_kept(verdicts: Verdicts) -> None:
     none_of(verdicts["storage"])
+
+
+def test_suggested_toolsets_hold_every_tool_in_groups_of_three_to_seven(verdicts: Verdicts) -> None:
+    none_of(verdicts["toolsets"])
+
+
+def test_every_tool_can_be_overlaid(verdicts: Verdicts) -> None:
+    none_of(verdicts["overlays"])
 
 
 def test_shuffled_paths_give_the_same_bytes(verdicts: Verdicts) -> None:

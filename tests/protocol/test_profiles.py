@@ -300,6 +300,48 @@ async def test_a_swap_forgets_the_lists_of_what_was_served_before() -> None:
         assert (await listing(app)).json()["result"]["tools"] == [{"name": "newer"}]
 
 
+class Later:
+    """A list that is rendered when its pages are first asked for, and forgotten when somebody says so."""
+
+    etag, count = "later", 1
+
+    def __init__(self) -> None:
+        self.slow = Slow()
+        self.ready = False
+
+    @property
+    def pages(self) -> tuple[bytes, ...]:
+        if not self.ready:
+            self.slow("")
+            self.ready = True
+        return (b'{"name":"later"}',)
+
+
+async def test_a_servers_own_list_is_rendered_when_it_is_first_asked_for_beside_the_calls() -> None:
+    world, later = pets(), Later()
+    endpoint = world.directory.get()
+    assert endpoint is not None
+    world.directory.put(replace(endpoint, listing=later))
+    app = McpHttp(world.directory, OpenGate(), WireSettings())
+    assert (await mcp.ask(app, mcp.MODERN, "server/discover")).status == 200
+    assert later.slow.asked == []
+    waiting = [asyncio.create_task(mcp.ask(app, mcp.MODERN, "tools/list")) for _ in range(3)]
+    await begun(later.slow)
+    assert (await mcp.call(app, mcp.MODERN, "echo", {"word": "hello"})).status == 200
+    assert not any(task.done() for task in waiting)
+    later.slow.let.set()
+    replies = await asyncio.gather(*waiting)
+    assert [reply.json()["result"]["tools"] for reply in replies] == [[{"name": "later"}]] * 3
+    assert later.slow.asked == [""]
+    later.ready = False
+    later.slow.let.clear()
+    again = asyncio.create_task(mcp.ask(app, mcp.MODERN, "tools/list"))
+    assert (await mcp.call(app, mcp.MODERN, "echo", {"word": "hello"})).status == 200
+    later.slow.let.set()
+    assert (await again).json()["result"]["tools"] == [{"name": "later"}]
+    assert len(later.slow.asked) == 2
+
+
 # -- by the short road in ----------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from apiloom.catalog.tool import (
     Tool,
 )
 from apiloom.console.cli.run import run
-from apiloom.console.house import Connector, House, Listen, Options, Say, Served, Surroundings
+from apiloom.console.house import Connector, Gateway, House, Listen, Opened, Options, Say, Served, Surroundings
 from apiloom.model.api import SecurityScheme
 
 SCHEMA = {
@@ -139,6 +139,7 @@ class Desk:
             call=self._call,
             preview=self._preview,
             serve=self._serve,
+            gateway=self._gateway,
             surroundings=Surroundings(
                 environment=self.environment,
                 home=self.folder / "home",
@@ -184,6 +185,11 @@ class Desk:
             "headers": [["X-Key", "***"]],
             "body": {"text": "{}"},
         }
+
+    def _gateway(self, gateway: Gateway, listen: Listen, say: Say, ready: Callable[[Opened], None]) -> int:
+        self.asked.append(("gateway", gateway, listen))
+        ready(Opened(url="http://127.0.0.1:9", place="/d", servers=2, token="ala_token"))
+        return self.served
 
     def _serve(self, sources: Any, options: Options, listen: Listen, say: Say, ready: Callable[[Served], None]) -> int:
         self.asked.append(("serve", sources, options, listen))

@@ -37,6 +37,8 @@ def fresh_sealer() -> Sealer:
 class Answering:
     """Makes backends for the tools of one connector. ``slug`` names it among several sources; alone it is empty.
 
+    ``at_account`` says that its credentials lie at an account, not around this process.
+
     Credentials and constant headers belong to the document's own servers (or the base URL in their place), and to
     origins that whoever runs us trusts with them. A server that one path or operation names instead gets neither,
     unless it has the same origin.
@@ -51,6 +53,7 @@ class Answering:
     drift: Drift = field(default_factory=Drift)
     sealer: Sealer = field(default_factory=fresh_sealer)
     slug: str = ""
+    at_account: bool = False
     home: str = field(default="", init=False)
     _pinned: frozenset[str] = field(default=frozenset(), init=False)
     _constants: Mark = field(default_factory=Mark, init=False)
@@ -115,6 +118,7 @@ class Answering:
             structured_always=tool.output_schema is not None,
             observer=self._observer(tool),
             observed_as=self._shown(tool),
+            at_account=self.at_account,
             lacking=() if signer is not None and signer.schemes else self._lacking(binding, base, at_home=at_home),
             keeper=self.keeper,
             files=FileArguments(binding.body) or None,
@@ -152,7 +156,7 @@ class Answering:
         schemes = missing(wanted, given.schemes, given.credentials)
         if not at_home and wanted and not schemes:
             return (f"--trust {base.origin}",)
-        return tuple(self._variable(scheme) for scheme in schemes)
+        return tuple(schemes) if self.at_account else tuple(self._variable(scheme) for scheme in schemes)
 
     def _variable(self, scheme: str) -> str:
         declared = self.given.schemes.get(scheme)

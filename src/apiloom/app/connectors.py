@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from apiloom import __version__
@@ -17,13 +17,14 @@ from apiloom.app.sources import MISSING, FetchUrl, Opened, open_source
 from apiloom.base import json, plugins
 from apiloom.base.errors import DesignError
 from apiloom.catalog.slugs import slug_of
-from apiloom.catalog.storage import scheme_from_json, scheme_to_json, tool_from_json, tool_to_json
 from apiloom.catalog.tool import Catalog, Tool
-from apiloom.compile.cache import Cache, Compiled
+from apiloom.compile.artefact import Artefact, pack_parts
+from apiloom.compile.cache import Cache
 from apiloom.console.house import Options
-from apiloom.model.api import Schema, SecurityScheme
+from apiloom.model.api import ApiModel, Schema, SecurityScheme
 
 if TYPE_CHECKING:
+    from apiloom.catalog.hidden import Settled
     from apiloom.catalog.pins import Pin
 
 LONGEST_FETCH = 300.0
@@ -131,7 +132,13 @@ def load_connector(
     kept = cache.get(key, lambda reads: _unchanged(opened, reads))
     if kept is not None:
         return _from_cache(source, opened.document.location, *kept)
-    return _built(source, opened, options, build(), keep=lambda loaded: cache.put(key, _compiled(loaded)))
+    return _built(source, opened, options, build(), keep=partial(_keep, cache, key, options.profile))
+
+
+def _keep(cache: Cache, key: str, profile: str, loaded: Loaded) -> None:
+    if loaded.catalog is not None:
+        artefact = pack_parts(loaded.catalog, loaded.entries, options={"profile": profile}, encode=json.dumps)
+        cache.put(key, loaded.reads, artefact)
 
 
 def read_catalog(
@@ -146,12 +153,23 @@ def read_catalog(
     say(f"reading {opened.document.location}")
     read_document = plugins.load("apiloom.readers.read:read_document")
     model = read_document(opened.document, opened.fetch, remote_refs=options.remote_refs)
+    settled = settled_by(options, slug_of(model.title, source or opened.document.location))
+    return shape_model(model, settled, say, published=published, require_descriptions=options.require_descriptions)
+
+
+def shape_model(
+    model: ApiModel,
+    settled: Settled,
+    say: Callable[[str], None],
+    *,
+    published: Sequence[Pin] = (),
+    require_descriptions: bool = False,
+) -> Catalog:
+    """The catalog of an API that was read, without the parameters that are ``settled``."""
     say(f"shaping {len(model.operations)} operations")
-    model = plugins.load("apiloom.catalog.hidden:without_settled")(
-        model, settled_by(options, slug_of(model.title, source or opened.document.location))
-    )
+    model = plugins.load("apiloom.catalog.hidden:without_settled")(model, settled)
     building = plugins.load("apiloom.catalog.build")
-    chosen = building.CatalogOptions(require_descriptions=options.require_descriptions)
+    chosen = building.CatalogOptions(require_descriptions=require_descriptions)
     catalog: Catalog = building.build_catalog(model, chosen, published)
     return catalog
 
@@ -192,42 +210,23 @@ def _listed(tools: Mapping[str, Tool], schemas: Mapping[str, Schema], profile: s
     return entries
 
 
-def _from_cache(source: str, location: str, head: dict[str, Any], groups: Any) -> Loaded:
-    tools: Mapping[str, Tool] = groups.lazily("tools", tool_from_json)
-    schemas: Mapping[str, Schema] = groups.lazily("schemas", json.loads)
+def _from_cache(source: str, location: str, reads: Mapping[str, str], artefact: Artefact) -> Loaded:
     return Loaded(
-        slug=slug_of(head["title"], source),
+        slug=slug_of(artefact.title, source),
         source=source,
         location=location,
-        title=head["title"],
-        version=head["version"],
-        description=head["description"],
-        base_url=head["base_url"],
-        schemes={name: scheme_from_json(value) for name, value in head["schemes"].items()},
-        tools=tools,
-        schemas=schemas,
-        entries=groups.lazily("entries", bytes),
-        reads=head["reads"],
+        title=artefact.title,
+        version=artefact.version,
+        description=artefact.description,
+        base_url=artefact.base_url,
+        schemes=artefact.schemes,
+        tools=artefact.tools,
+        schemas=artefact.schemas,
+        entries=artefact.entries,
+        reads=reads,
         catalog=None,
-        listed=partial(_listed, tools, schemas),
+        listed=partial(_listed, artefact.tools, artefact.schemas),
         keep=lambda: None,
-    )
-
-
-def _compiled(loaded: Loaded) -> Compiled:
-    head = {
-        "title": loaded.title,
-        "version": loaded.version,
-        "description": loaded.description,
-        "base_url": loaded.base_url,
-        "schemes": {name: scheme_to_json(scheme) for name, scheme in loaded.schemes.items()},
-        "reads": dict(loaded.reads),
-    }
-    return Compiled(
-        head=head,
-        entries=loaded.entries,
-        tools={name: tool_to_json(tool) for name, tool in loaded.tools.items()},
-        schemas={name: json.dumps(schema) for name, schema in loaded.schemas.items()},
     )
 
 

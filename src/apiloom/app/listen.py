@@ -7,12 +7,12 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, Protocol
 
-from apiloom.app.asgi import Front
+from apiloom.app.asgi import Receive, Scope, Send
 from apiloom.app.patience import ROUND, hang_up, impatient
-from apiloom.app.straight import straight
+from apiloom.app.straight import Hearer, straight
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
 
@@ -70,14 +70,44 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
+class Application(Protocol):
+    """An ASGI application that also says which requests may come by the short road."""
+
+    def straight(self, path: bytes) -> Hearer | None: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 async def serve_http(
-    application: Front, sock: socket.socket, announce: Callable[[], None], retire: Callable[[], None]
+    application: Application,
+    sock: socket.socket,
+    announce: Callable[[], None],
+    retire: Callable[[], None],
+    beside: Sequence[tuple[Application, socket.socket]] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     ``announce`` is called once connections are accepted, ``retire`` when the server begins to stop: open streams are
-    ended then, so that they do not hold it up.
+    ended then, so that they do not hold it up. ``beside`` are further applications on sockets of their own, which start
+    before and end after it.
     """
+    others = [http_server(other, lambda: None, lambda: None, heeds_signals=False) for other, _ in beside]
+    running = [
+        asyncio.create_task(other.serve(sockets=[its_sock]))
+        for other, (_, its_sock) in zip(others, beside, strict=True)
+    ]
+    try:
+        await http_server(application, announce, retire, heeds_signals=True).serve(sockets=[sock])
+    finally:
+        for other in others:
+            other.should_exit = True
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def http_server(
+    application: Application, announce: Callable[[], None], retire: Callable[[], None], *, heeds_signals: bool
+) -> Any:
+    """The HTTP server for an application: ``serve(sockets=[…])`` runs it until ``should_exit`` is set."""
     uvicorn = plugins.load("uvicorn")
 
     class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
@@ -102,7 +132,7 @@ async def serve_http(
             # failure exit code.
             loop = asyncio.get_running_loop()
             with contextlib.ExitStack() as undo:
-                for number in (signal.SIGINT, signal.SIGTERM):
+                for number in (signal.SIGINT, signal.SIGTERM) if heeds_signals else ():
                     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                         loop.add_signal_handler(number, self.handle_exit, number, None)
                         undo.callback(loop.remove_signal_handler, number)
@@ -124,4 +154,4 @@ async def serve_http(
         timeout_graceful_shutdown=GRACE,
         backlog=BACKLOG,
     )
-    await Server(config).serve(sockets=[sock])
+    return Server(config)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from apiloom.app.cachedir import home_folder
 from apiloom.base import plugins
 from apiloom.calls.call import Outcome
 from apiloom.console.cli.run import run
-from apiloom.console.house import Connector, House, Listen, Options, Say, Served, Surroundings
+from apiloom.console.house import Connector, Gateway, House, Listen, Opened, Options, Reach, Say, Served, Surroundings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,7 +45,16 @@ def build_house() -> House:
     """The house that commands work in: this process's environment, files and network."""
     desk = _Desk()
     surroundings = Surroundings(environment=os.environ, home=home_folder(), folder=_folder())
-    return House(read=desk.read, call=desk.call, preview=desk.preview, serve=desk.serve, surroundings=surroundings)
+    return House(
+        read=desk.read,
+        call=desk.call,
+        preview=desk.preview,
+        serve=desk.serve,
+        compare=desk.compare,
+        gateway=desk.gateway,
+        platform=desk.platform,
+        surroundings=surroundings,
+    )
 
 
 def _folder() -> Path:
@@ -76,11 +85,23 @@ class _Desk:
         plan: dict[str, Any] = single.preview_tool(self._read(say), source, options, tool, arguments)
         return plan
 
+    def compare(self, old: str, new: str, options: Options, say: Say, trusted: bool) -> dict[str, Any]:  # noqa: FBT001
+        compare_sources = plugins.load("apiloom.app.comparing:compare_sources")
+        difference: dict[str, Any] = compare_sources(old, new, options, say, trusted=trusted)
+        return difference
+
     def serve(
         self, sources: Sequence[str], options: Options, listen: Listen, say: Say, ready: Callable[[Served], None]
     ) -> int:
         code: int = plugins.load("apiloom.app.serve:serve")(sources, options, listen, say, ready)
         return code
+
+    def gateway(self, gateway: Gateway, listen: Listen, say: Say, ready: Callable[[Opened], None]) -> int:
+        code: int = plugins.load("apiloom.app.gateway.serve:serve_gateway")(gateway, listen, say, ready)
+        return code
+
+    def platform(self, reach: Reach, say: Say, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        return plugins.load("apiloom.app.gateway.reaching:reach_platform")(reach, say, work)
 
     def _read(self, say: Say) -> Any:
         if self._reading is None:

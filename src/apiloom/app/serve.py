@@ -106,17 +106,17 @@ class _Serving:
     async def over_http(self, sock: socket.socket, listen: Listen) -> int:
         """Listen on a bound socket until a signal asks to stop."""
         host, port = sock.getsockname()[:2]
-        guarded = not (_is_loopback(host) or listen.open)
+        guarded = not (is_loopback(host) or listen.open)
         token = secrets.token_urlsafe(32) if guarded else ""
         gate = BearerGate(token) if token else OpenGate()
         settings = WireSettings(
             allowed_hosts=allowed_hosts(listen, host, guarded=guarded),
-            allowed_origins=_origins(listen.public_url),
+            allowed_origins=allowed_origins(listen.public_url),
             call_timeout=self.options.timeout,
         )
         mcp = McpHttp(self.quick.directory, gate, settings)
         front = Front(mcp, FilesHttp(self.quick.keeper, gate, settings), ready=lambda: True)
-        url = f"{(listen.public_url or _url(host, port)).rstrip('/').removesuffix('/mcp')}/mcp"
+        url = f"{(listen.public_url or url_of(host, port)).rstrip('/').removesuffix('/mcp')}/mcp"
         everywhere = not listen.public_url and ipaddress.ip_address(host).is_unspecified
         async with self._beside():
             await serve_http(
@@ -171,14 +171,15 @@ def _unheard(text: str) -> None:
     """Progress of reading is not shown by a server."""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _url(host: str, port: int) -> str:
+def url_of(host: str, port: int) -> str:
     """An address that can be called: an unspecified one is shown as this machine's own."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     shown = f"[{host}]" if ":" in host else host
@@ -192,7 +193,7 @@ def allowed_hosts(listen: Listen, host: str, *, guarded: bool) -> tuple[str, ...
         return (public, *LOOPBACK_HOSTS)
     if guarded:
         return ("*",)
-    if _is_loopback(host):
+    if is_loopback(host):
         return LOOPBACK_HOSTS
     names = (socket.gethostname(), *_addresses()) if ipaddress.ip_address(host).is_unspecified else (host,)
     return (*LOOPBACK_HOSTS, *(f"[{name}]:*" if ":" in name else f"{name}:*" for name in names))
@@ -206,6 +207,7 @@ def _addresses() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(place[4][0]) for place in found))
 
 
-def _origins(public_url: str) -> tuple[str, ...]:
+def allowed_origins(public_url: str) -> tuple[str, ...]:
+    """The origins of pages that may call."""
     parts = urlsplit(public_url)
     return (*LOOPBACK_ORIGINS, f"{parts.scheme}://{parts.netloc}") if public_url else LOOPBACK_ORIGINS

@@ -69,10 +69,10 @@ def open_source(
             hint="give an OpenAPI document",
         )
     if source.lower().startswith(("http://", "https://")):
-        return _from_url(source, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
+        return open_url(source, remote_refs=remote_refs, fetch_url=fetch_url, say=say)
     if source == "-":
         say("reading standard input")
-        return _with_remote("-", _piped(stdin or sys.stdin.buffer), fetch_url, remote_refs=remote_refs)
+        return open_bytes("-", _piped(stdin or sys.stdin.buffer), fetch_url, remote_refs=remote_refs)
     if source.lower().startswith("file://"):
         plain = _existing(urlsplit(source).path)
         if plain is not None:
@@ -138,7 +138,13 @@ def _from_path(path: Path, *, remote_refs: bool, fetch_url: FetchUrl, say: Calla
     return Opened(document=Document(location=location, content=fetch(location)), fetch=fetch, reads=reads)
 
 
-def _from_url(source: str, *, remote_refs: bool, fetch_url: FetchUrl, say: Callable[[str], None]) -> Opened:
+def open_url(source: str, *, remote_refs: bool, fetch_url: FetchUrl, say: Callable[[str], None]) -> Opened:
+    """Open what stands behind an http(s) URL; no file is ever read for it.
+
+    Raises:
+        DesignError: ``document.fetch``; ``document.out_of_reach`` from ``fetch`` for what is at another place.
+        UpstreamError: ``net.*``; the URL cannot be reached.
+    """
     try:
         parts = urlsplit(source)
         named = bool(parts.hostname)
@@ -160,12 +166,12 @@ def _from_url(source: str, *, remote_refs: bool, fetch_url: FetchUrl, say: Calla
 
     content = fetch_url(parts._replace(fragment="").geturl(), follow)
     location = _place(places[-1])
-    opened = _with_remote(location, content, fetch_url, remote_refs=remote_refs, home=_origin(location))
+    opened = open_bytes(location, content, fetch_url, remote_refs=remote_refs, home=_origin(location))
     opened.reads[location] = hashlib.sha256(content).hexdigest()
     return opened
 
 
-def _with_remote(location: str, content: bytes, fetch_url: FetchUrl, *, remote_refs: bool, home: str = "") -> Opened:
+def open_bytes(location: str, content: bytes, fetch_url: FetchUrl, *, remote_refs: bool, home: str = "") -> Opened:
     """A document that is no file: its references reach addresses of its own origin, and others when allowed."""
     reads: dict[str, str] = {}
 

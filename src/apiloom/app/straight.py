@@ -10,15 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from apiloom.wire.door import Pairs, Reply, Visitor
-from apiloom.wire.http import McpHttp
+from apiloom.wire.door import Line, Pairs, Reply, Visitor
 
-Find = Callable[[bytes], McpHttp | None]
+
+class Hearer(Protocol):
+    """Who answers requests that come whole: one wire, or one of many that is chosen by the path or the caller."""
+
+    def look(self, headers: Iterable[tuple[bytes, bytes]], length: int, query: bytes = b"") -> Visitor | None:
+        """What a head says; None when its answer is another matter than this road's."""
+
+    async def hear(self, visitor: Visitor, body: bytes, line: Line, task: asyncio.Task[None]) -> None:
+        """Answer it."""
+
+
+Find = Callable[[bytes], Hearer | None]
 """Who answers a POST to a path, if it is one that may come by this road."""
 
 MOST_KNOWN = 1024
@@ -44,7 +54,7 @@ _ONE_PIECE = 32 * 1024
 class Known:
     """A head that was read before: who answers, what it says, and the length of its body."""
 
-    mcp: McpHttp
+    mcp: Hearer
     visitor: Visitor
     length: int
 
@@ -114,6 +124,7 @@ if TYPE_CHECKING:
     class _Below(asyncio.Protocol):
         """What the short road needs of the protocol below it."""
 
+        client: Any
         cycle: Any
         flow: Any
         loop: asyncio.AbstractEventLoop
@@ -220,6 +231,12 @@ class Straight(_Below):
             self.data_received(held)
 
     # the line of the request being answered
+
+    @property
+    def address(self) -> str:
+        """The address of who is at the other end."""
+        client = self.client
+        return str(client[0]) if client else ""
 
     async def receive(self) -> MutableMapping[str, Any]:
         if not self.gone:

@@ -6,12 +6,15 @@ Stands on msgspec: integers of any size and every double survive a round trip un
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 Part = bytes | memoryview | msgspec.Raw
 """A JSON text, or a part of one that was never copied out of it; ``memoryview(part)`` shows its bytes."""
+
+Read = TypeVar("Read")
 
 _plain = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
@@ -33,6 +36,24 @@ def loads(text: bytes | str) -> Any:
         raise ValueError("JSON is nested too deeply") from None
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
+
+
+def reader(shape: type[Read]) -> Callable[[bytes], Read]:
+    """A decoder of JSON objects into one kind of ``base.values.Value``; members that it does not have are skipped.
+
+    The decoder raises ValueError for a text that is not JSON or not of this shape.
+    """
+    decode = msgspec.json.Decoder(shape).decode
+
+    def read(text: bytes) -> Read:
+        try:
+            return decode(text)
+        except RecursionError:
+            raise ValueError("JSON is nested too deeply") from None
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from None
+
+    return read
 
 
 def dumps(value: Any) -> bytes:

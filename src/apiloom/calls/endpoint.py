@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-import heapq
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError
+from apiloom.base.nearest import nearest
 from apiloom.calls.call import Call, Outcome
 from apiloom.calls.ports import Backend, Keeper, Policy, Proceed
 from apiloom.protocol.mirror import Mirror
@@ -29,16 +28,34 @@ class Route:
     mirrored: tuple[Mirror, ...] = ()
 
 
+class Listed(Protocol):
+    """``tools/list`` of an endpoint in one profile, rendered or to be rendered.
+
+    Each of ``pages`` is the JSON of its tools, without the brackets around them; unless the listing is ``ready``,
+    asking for them may take a second, in any thread. ``etag`` changes whenever a page's bytes do.
+    """
+
+    @property
+    def pages(self) -> tuple[bytes, ...]: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """``tools/list`` rendered once: each page is the JSON of its tools, without the brackets around them.
-
-    ``etag`` changes exactly when a page's bytes do.
-    """
+    """A list that is rendered. ``etag`` changes exactly when a page's bytes do."""
 
     pages: tuple[bytes, ...]
     etag: str
     count: int
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +71,12 @@ class Endpoint:
     title: str
     version: str
     instructions: str
-    listing: Listing
+    listing: Listed
     routes: Mapping[str, Route]
     keeper: Keeper | None = None
     result_tokens: int = 0
     profile: str = ""
-    listed: Callable[[str], Listing] | None = None
+    listed: Callable[[str], Listed] | None = None
 
     def run(self, call: Call) -> Awaitable[Outcome]:
         """Answer one call through the whole chain.
@@ -83,15 +100,8 @@ class Endpoint:
             ) from None
 
 
-_COMPARED = 64
-"""Names that are compared letter by letter: twelve thousand would hold up every other call for a second."""
-
-
 def _nearest(tool: str, routes: Mapping[str, Any]) -> str:
-    wanted = tool[:80]
-    pairs = {wanted[at : at + 2] for at in range(len(wanted) - 1)}
-    likely = heapq.nlargest(_COMPARED, routes, key=lambda name: sum(pair in name for pair in pairs) / (len(name) + 20))
-    close = difflib.get_close_matches(wanted, likely, n=3)
+    close = nearest(tool, routes)
     return f"did you mean {' or '.join(close)}?" if close else "tools/list names every tool"
 
 
@@ -130,6 +140,12 @@ class Directory:
         self.endpoints[key] = endpoint
         self._turn.set()
         self._turn = asyncio.Event()
+
+    def remove(self, key: str = "") -> None:
+        """Serve nothing under this key any more; whoever waits in :meth:`changed` wakes and finds it gone."""
+        if self.endpoints.pop(key, None) is not None:
+            self._turn.set()
+            self._turn = asyncio.Event()
 
     async def changed(self) -> None:
         """Return at the next swap of any endpoint."""

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 ORDER: tuple[tuple[str, str], ...] = (
     (
+        "policy.audit",
+        "outermost: however a call ends, refused and cut off too, there is a line of it",
+    ),
+    (
+        "policy.supplied",
+        "before any policy that reads arguments: what an overlay sends is like what the caller does",
+    ),
+    (
         "policy.results",
-        "outermost: whoever answered, what reaches the caller is what was asked for, of a size that can be read",
+        "around the rest: whoever answered, what reaches the caller is what was asked for, of a size that can be read",
     ),
     (
         "policy.arguments",

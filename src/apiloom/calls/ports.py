@@ -80,6 +80,16 @@ class Keeper(Protocol):
         """Content of unknown size, to be written in pieces; None where there is no room to begin."""
 
 
+class AuditSink(Protocol):
+    """Told of every call once it has ended, however it did. Never waits, never fails: what it does with it comes later.
+
+    ``outcome`` is ``ok``, an error's code, or ``call.cut`` for one that was cancelled; ``seconds`` how long it took.
+    Neither arguments nor results are told.
+    """
+
+    def called(self, principal: Principal, tool: str, outcome: str, seconds: float) -> None: ...
+
+
 class Observer(Protocol):
     """Told of answers after they were given; it never changes or delays one."""
 

@@ -12,10 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from apiloom.base.values import Value
 from apiloom.catalog.names import ascii_of
 from apiloom.model.schema import unescape
 
@@ -28,8 +28,7 @@ _SAFE = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value, frozen=True):
     """One thing that needs an argument name: where it goes and what it is called there.
 
     ``what`` says what it stands for where place and name do not, such as a pointer into the body.

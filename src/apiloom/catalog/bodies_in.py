@@ -8,9 +8,9 @@ first one does not, it is offered beside it as one argument of its own. What can
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from apiloom.base.errors import DesignError
+from apiloom.base.values import Value, field, replace
 from apiloom.catalog.arguments import plain
 from apiloom.catalog.media import Writing, essence, for_request, writing
 from apiloom.catalog.objects import Group, object_shape
@@ -33,8 +33,7 @@ REST = "additional_properties"
 _SCALARS = {"string", "number", "integer", "boolean"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyShape:
+class BodyShape(Value, frozen=True, kw_only=True):
     """A body ready to be bound. Either ``fields`` (and ``rest``) or ``whole`` is set.
 
     Beside ``whole``, ``fields`` only says which members are files. ``name`` is what a body that is one of several wants

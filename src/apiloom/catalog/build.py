@@ -7,10 +7,10 @@ and no other; schemas of answers are not touched here. Views, listings and repor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apiloom.base.errors import ApiloomError
+from apiloom.base.values import Value, field, replace
 from apiloom.catalog.controls import add_controls
 from apiloom.catalog.describe import description_of, is_described, title_of
 from apiloom.catalog.inputs import Inputs, Surroundings, build_inputs, undescribed
@@ -31,8 +31,7 @@ _ANYWHERE = BaseUrl(origin="https://api.invalid")
 """Where a trial plan goes: only whether an operation can be sent at all is asked, never where to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogOptions:
+class CatalogOptions(Value, frozen=True, kw_only=True):
     """``require_descriptions`` is the documentation gate: operations that no human described are gated.
 
     ``pagination`` says of operations, by their keys, how they are paged, as ``x-apiloom-pagination`` would.
@@ -42,8 +41,7 @@ class CatalogOptions:
     pagination: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Naming:
+class _Naming(Value, frozen=True):
     """What a tool is called, and what its arguments were called before."""
 
     tool: str
@@ -151,6 +149,7 @@ def _tool(operation: Operation, name: str, inputs: Inputs) -> Tool:
         arguments=inputs.arguments,
         binding=binding,
         called=operation.name or "",
+        described=is_described(operation),
     )
 
 

@@ -7,9 +7,9 @@ is repeated in every tool of a list.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
+from apiloom.base.values import replace
 from apiloom.catalog.arguments import free
 from apiloom.catalog.inputs import Inputs
 from apiloom.catalog.responses import without_empty

@@ -58,11 +58,17 @@ _VERBS = {
 @lru_cache(maxsize=16384)
 def tidy(text: str, limit: int) -> str:
     """Plain text on one line, at most ``limit`` characters, cut where a sentence or word ends."""
+    return shorten(_tidied(text), limit)
+
+
+@lru_cache(maxsize=1024)
+def _tidied(text: str) -> str:
+    """The whole text, which is cut to several lengths one soon after the other."""
     if not _MARKUP.isdisjoint(text):
         text = _without_markup(text)
     if not text.isprintable():
         text = _UNPRINTABLE.sub("", text)
-    return shorten(" ".join(text.split()), limit)
+    return " ".join(text.split())
 
 
 def _without_markup(text: str) -> str:

@@ -7,8 +7,8 @@ them twice, or send what it made up. Neither goes to a server that a path or ope
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from apiloom.base.values import replace
 from apiloom.model.api import ApiModel, HttpShape, Operation, SecurityNeed, Server
 
 Settled = Mapping[tuple[str, str], str]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from apiloom.base.errors import DesignError
+from apiloom.base.values import Value, field, replace
 from apiloom.catalog.arguments import Wanted, assign
 from apiloom.catalog.bodies_in import REST, WHOLE, BodyShape, shape_body
 from apiloom.catalog.parts_in import Field
@@ -27,8 +28,7 @@ _CREDENTIAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class Inputs(Value, frozen=True, kw_only=True):
     """What a tool takes and how it is bound."""
 
     schema: dict[str, Any]
@@ -39,8 +39,7 @@ class Inputs:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Value):
     """The canonical schema while it is put together."""
 
     properties: dict[str, Schema] = field(default_factory=dict)
@@ -180,7 +179,7 @@ def _shown(operation: Operation, around: Surroundings, findings: list[Finding]) 
     for parameter in operation.shape.parameters:
         if _is_hidden(parameter, around.keys) or not _can_be_given(parameter.schema, required=parameter.required):
             continue
-        if _CREDENTIAL.search(parameter.name):
+        if _is_credential(parameter.name):
             message = (
                 f"the {parameter.place} parameter {parameter.name[:80]!r} looks like a credential but belongs to no "
                 "security scheme, so the model is asked for it"
@@ -189,6 +188,11 @@ def _shown(operation: Operation, around: Surroundings, findings: list[Finding]) 
             findings.append(Finding(level="warning", code=code, message=message, pointer=parameter.pointer))
         shown.setdefault((parameter.place, parameter.name), parameter)
     return list(shown.values())
+
+
+@lru_cache(maxsize=8192)
+def _is_credential(name: str) -> bool:
+    return _CREDENTIAL.search(name) is not None
 
 
 def _is_hidden(parameter: Parameter, keys: frozenset[tuple[str, str]]) -> bool:

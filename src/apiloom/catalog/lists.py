@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from apiloom.base.values import Value
 from apiloom.catalog.paging_words import ABOUT, KNOWN, LISTS, WRAPPERS
 from apiloom.catalog.responses import without_empty
 from apiloom.catalog.shapes import Pool, flat, types, unions
@@ -29,14 +30,13 @@ FEW_MEMBERS = 12
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Value, frozen=True):
     """One member of an answer: where it stands, what it and the object around it are called, and its folded schema."""
 
     pointer: str
     name: str
     around: str
-    node: Mapping[str, Any] = field(compare=False)
+    node: Mapping[str, Any]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -44,8 +44,7 @@ class Member:
         return types(self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """An answer as far as it was looked at. ``is_list``: all of it is the list. ``lists`` are those inside it."""
 
     is_list: bool
@@ -53,6 +52,7 @@ class Answer:
     lists: tuple[Member, ...]
 
 
+@lru_cache(maxsize=8192)
 def key(name: str) -> str:
     """A name without its case and signs: ``@odata.nextLink`` and ``odata_next_link`` are alike."""
     return _OTHER.sub("", name.lower())
@@ -97,6 +97,8 @@ def main_list(answer: Answer, path: str, pool: Pool) -> str | None:
     """The pointer of the list that was asked for; None where several could be meant, or none is there."""
     if answer.is_list:
         return ""
+    if not answer.lists:
+        return None
     likely = [one for one in answer.lists if one.name not in ABOUT]
     near = min((one.pointer.count("/") for one in likely), default=0)
     for names, among in ((path_words(path), answer.lists), (LISTS, likely)):

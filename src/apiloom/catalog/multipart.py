@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from apiloom.base import json
 from apiloom.base.pieces import Body, Content, Stored, joined
+from apiloom.base.values import Value
 from apiloom.catalog.content import charset, encoded, is_wildcard, json_writer, matches, text_bytes
 from apiloom.catalog.media import essence, is_json
 from apiloom.catalog.styles import form_spelling, spell
@@ -25,8 +25,7 @@ _boundary = re.compile(r';\s*boundary\s*=\s*(?:"[^"]*"|[^;]*)', re.IGNORECASE)
 _in_name = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value, frozen=True, kw_only=True):
     """One part: ``type`` empty means no Content-Type (plain text), ``filename`` None means that it is no file.
 
     ``name`` empty: it is known by its place.

@@ -6,9 +6,9 @@ What becomes of the members, as arguments or otherwise, is not known here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from apiloom.base.values import Value, field
 from apiloom.catalog.shapes import ANNOTATIONS, Pool, flat, is_read_only, types
 from apiloom.model.api import Schema
 
@@ -16,8 +16,7 @@ Group = tuple[tuple[str, ...], ...]
 """Sets of members, by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectShape:
+class ObjectShape(Value, frozen=True, kw_only=True):
     """An object as its named members: ``rest`` is the schema of further ones, None when the document names none.
 
     ``groups`` are sets of members of which at least one set must be complete (``anyOf`` of ``required``), ``choices``

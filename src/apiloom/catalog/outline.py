@@ -33,7 +33,7 @@ class Outlines:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._families = Families(pool)
-        self._made: dict[tuple[int, int], tuple[Schema, dict[str, Any], int]] = {}
+        self._made: dict[tuple[int | str, int], tuple[Schema, dict[str, Any], int]] = {}
 
     def render(self, schema: Schema) -> dict[str, Any]:
         """The outline of an answer; one that may be no object is told under ``result``."""
@@ -64,7 +64,9 @@ class Outlines:
         return set().union(*found) if all(found) else set()
 
     def _node(self, schema: Schema, depth: int) -> tuple[dict[str, Any], int]:
-        key = (id(schema), depth)
+        # What is nothing but a reference is the same wherever it stands.
+        ref = schema.get("$ref") if isinstance(schema, dict) and len(schema) == 1 else None
+        key = (ref if isinstance(ref, str) else id(schema), depth)
         made = self._made.get(key)
         if made is None:
             shape = flat(schema, self._pool)

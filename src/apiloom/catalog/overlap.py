@@ -53,66 +53,79 @@ def tells_apart(members: Sequence[Schema], pool: Pool, leaves_out: Side) -> bool
     )
 
 
+class _Shape:
+    """A member as it is compared: every member is held against every other, so what is asked of it is found once."""
+
+    __slots__ = ("asserted", "inner", "kinds", "node", "parts", "schema")
+
+    def __init__(self, schema: Schema, node: dict[str, Any]) -> None:
+        self.schema = schema
+        self.node = node
+        self.inner = unions(node)
+        self.kinds = frozenset(types(node))
+        self.asserted = [(keyword, value) for keyword, value in node.items() if _is_beyond(keyword, value)]
+        self.parts: tuple[dict[str, Schema], frozenset[str]] | None = None
+        """What is sent of its properties, and which of those must be: looked at only when it comes to them."""
+
+
 class _Look:
     def __init__(self, pool: Pool, leaves_out: Side) -> None:
         self._pool = pool
         self._leaves_out = leaves_out
-        self._flat: dict[int, tuple[Schema, dict[str, Any]]] = {}
+        self._shapes: dict[int, _Shape] = {}
 
-    def _shape(self, schema: Schema) -> dict[str, Any]:
-        """Every member is compared with every other, so each is flattened once."""
-        kept = self._flat.get(id(schema))
+    def _shape(self, schema: Schema) -> _Shape:
+        kept = self._shapes.get(id(schema))
         if kept is None:
-            kept = self._flat[id(schema)] = (schema, flat(schema, self._pool))
-        return kept[1]
+            kept = self._shapes[id(schema)] = _Shape(schema, flat(schema, self._pool))
+        return kept
+
+    def _parts(self, shape: _Shape) -> tuple[dict[str, Schema], frozenset[str]]:
+        if shape.parts is None:
+            named = shape.node.get("properties")
+            members = named.items() if isinstance(named, dict) else ()
+            sent = {name: part for name, part in members if not self._leaves_out(part, self._pool)}
+            shape.parts = sent, frozenset(_required(shape.node, sent))
+        return shape.parts
 
     def covers(self, wide: Schema, narrow: Schema, depth: int) -> bool:
         """Whether every ordinary value of ``narrow`` is surely one of ``wide``."""
         if depth <= 0:
             return True
         one, other = self._shape(wide), self._shape(narrow)
-        if inner := unions(other):
-            return all(self.covers(wide, member, depth - 1) for member in inner)
-        if not self._is_comparable(one, other):
+        if other.inner:
+            return all(self.covers(wide, member, depth - 1) for member in other.inner)
+        if any(other.node.get(keyword, ...) != value for keyword, value in one.asserted):
             return False
-        if outer := unions(one):
-            return any(self.covers(member, narrow, depth - 1) for member in outer)
-        return self._kinds(one, other) and _values(one, other) and self._insides(one, other, depth)
+        if one.inner:
+            return any(self.covers(member, narrow, depth - 1) for member in one.inner)
+        return _kinds(one, other) and _values(one.node, other.node) and self._insides(one, other, depth)
 
-    def _is_comparable(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether ``one`` asserts nothing that is not looked at here, unless ``other`` asserts the very same."""
-        return all(
-            keyword in _COMPARED
-            or keyword in ANNOTATIONS
-            or keyword.startswith("x-")
-            or other.get(keyword, ...) == value
-            or (keyword == "pattern" and isinstance(value, str) and checks_of(value) is None)
-            for keyword, value in one.items()
-        )
-
-    def _kinds(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        wide, narrow = set(types(one)), set(types(other))
-        if is_null(dict(other)):
-            return admits_null(one) or (not wide and "enum" not in one and "const" not in one)
-        if "number" in wide:
-            wide |= _NUMBERS
-        return not wide or (bool(narrow) and narrow <= wide)
-
-    def _insides(self, one: Mapping[str, Any], other: Mapping[str, Any], depth: int) -> bool:
-        here, there = self._named(one), self._named(other)
-        if not set(_required(one, here)) <= set(_required(other, there)):
+    def _insides(self, one: _Shape, other: _Shape, depth: int) -> bool:
+        (here, needed_here), (there, needed_there) = self._parts(one), self._parts(other)
+        if not needed_here <= needed_there:
             return False
-        if _is_closed(one) and not there.keys() <= here.keys():
+        if _is_closed(one.node) and not there.keys() <= here.keys():
             return False
         if any(not self.covers(here[name], there[name], depth - 1) for name in here.keys() & there.keys()):
             return False
-        return "items" not in one or self.covers(one["items"], other.get("items", True), depth - 1)
+        return "items" not in one.node or self.covers(one.node["items"], other.node.get("items", True), depth - 1)
 
-    def _named(self, node: Mapping[str, Any]) -> dict[str, Schema]:
-        named = node.get("properties")
-        if not isinstance(named, dict):
-            return {}
-        return {name: part for name, part in named.items() if not self._leaves_out(part, self._pool)}
+
+def _is_beyond(keyword: str, value: Any) -> bool:
+    """Whether a keyword asserts what is not looked at here: the other side has to assert the very same."""
+    if keyword in _COMPARED or keyword in ANNOTATIONS or keyword.startswith("x-"):
+        return False
+    return keyword != "pattern" or not isinstance(value, str) or checks_of(value) is not None
+
+
+def _kinds(one: _Shape, other: _Shape) -> bool:
+    wide, narrow = one.kinds, other.kinds
+    if is_null(other.node):
+        return admits_null(one.node) or (not wide and "enum" not in one.node and "const" not in one.node)
+    if "number" in wide:
+        wide |= _NUMBERS
+    return not wide or (bool(narrow) and narrow <= wide)
 
 
 def _required(node: Mapping[str, Any], sent: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,10 @@ model by the API itself, a page that is none would be asked for without end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from apiloom.base.values import Value, replace
 from apiloom.catalog.lists import Answer, Member, key, look, main_list
 from apiloom.catalog.media import successes
 from apiloom.catalog.paging_stated import Said, stated
@@ -39,9 +39,11 @@ from apiloom.catalog.shapes import Pool, flat, types
 from apiloom.catalog.tool import Argument, Paging
 from apiloom.model.api import Operation, Schema
 
+_CONTINUING = CURSORS | LASTS | NUMBERED
+_OF_PAGES = SIZES | PAGES | CURSORS | OFFSETS
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+
+class _Own(Value, frozen=True):
     """An argument that the operation itself takes."""
 
     name: str
@@ -61,8 +63,7 @@ class _Own:
         return not kinds or "string" in kinds
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(Value, frozen=True):
     """Everything the rules ask about one operation."""
 
     own: tuple[_Own, ...]
@@ -71,19 +72,17 @@ class _Facts:
     headers: frozenset[str]
     linked: bool
 
-    def taken(self, names: Iterable[str]) -> _Own | None:
+    def taken(self, names: Collection[str]) -> _Own | None:
         """The first argument with one of these names; one that stands alone in the query goes before the body's."""
-        wanted = frozenset(names)
-        found = [one for one in self.own if one.key in wanted]
-        return min(found, key=lambda one: (one.place != "query", one.key, one.name), default=None)
+        found = [one for one in self.own if one.key in names]
+        return min(found, key=lambda one: (one.place != "query", one.key, one.name)) if found else None
 
-    def told(self, names: Iterable[str], *kinds: str) -> Member | None:
+    def told(self, names: Collection[str], *kinds: str) -> Member | None:
         """The member with one of these names and types; the outermost, the first by name."""
-        wanted = frozenset(names)
-        found = [
-            one for one in self.answer.members if one.name in wanted and (not kinds or set(kinds) & set(one.kinds))
-        ]
-        return min(found, key=lambda one: (one.pointer.count("/"), one.pointer), default=None)
+        found = [one for one in self.answer.members if one.name in names]
+        if kinds:
+            found = [one for one in found if not set(kinds).isdisjoint(one.kinds)]
+        return min(found, key=lambda one: (one.pointer.count("/"), one.pointer)) if found else None
 
 
 def find_paging(
@@ -180,7 +179,7 @@ def _is_address(one: Member, facts: _Facts) -> bool:
 
 def _cursor(facts: _Facts) -> Paging | None:
     """A pair: a cursor that is taken, and the next one in the answer."""
-    taken = [one for one in facts.own if one.key in CURSORS | LASTS | NUMBERED]
+    taken = [one for one in facts.own if one.key in _CONTINUING]
     for one in sorted(taken, key=lambda one: (one.key not in CURSORS, one.key in LASTS, one.name)):
         told = _next_of(one, facts)
         if told is None:
@@ -239,7 +238,7 @@ def _link(facts: _Facts) -> Paging | None:
     if facts.items is None:
         return None
     if "link" in facts.headers:
-        sized = facts.taken(SIZES | PAGES | CURSORS | OFFSETS) is not None
+        sized = facts.taken(_OF_PAGES) is not None
         return Paging(style="link", items=facts.items, rule="link_header") if sized or facts.answer.is_list else None
     if facts.linked and facts.taken(("after", "cursor")) is not None and facts.taken(SIZES) is not None:
         return Paging(style="link", items=facts.items, rule="link_header_elsewhere")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
 
+from apiloom.base.values import Value
 from apiloom.catalog.tool import Argument, Paging, PagingStyle
 from apiloom.model.api import Operation
 from apiloom.model.schema import escape
@@ -32,8 +32,7 @@ _STEP = re.compile(r"\.([A-Za-z0-9_@$-]+)|\['([^']+)'\]")
 _LAST_OF = re.compile(r"(.*)\[(?:-1:?|\(@\.length-1\))\](.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Value, frozen=True):
     """How an operation is paged, None for not at all; ``problem`` says what was wrong with how that was stated."""
 
     paging: Paging | None = None

@@ -7,9 +7,9 @@ shaped by ``bodies_in``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from apiloom.base.values import Value, replace
 from apiloom.catalog.media import Writing, essence, is_well_formed, is_xml
 from apiloom.catalog.objects import ObjectShape
 from apiloom.catalog.shapes import Pool, flat, types
@@ -41,8 +41,7 @@ _TRANSFERS = frozenset({"base64", "quoted-printable"})
 _NEVER_FILES = ("application/json", "application/xml", "application/x-www-form-urlencoded")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Value, frozen=True, kw_only=True):
     """One member of a body that is taken apart."""
 
     name: str

@@ -9,11 +9,11 @@ validator's engine takes time linear in the text, so it knows neither back refer
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from apiloom.base import plugins
+from apiloom.base.values import Value
 
 LONGEST = 2000
 """Characters of a pattern worth compiling."""
@@ -69,8 +69,7 @@ _NEEDLESS = re.compile(r"\\([^A-Za-z0-9])|(\[\^?)|(\])")
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class Checks(Value, frozen=True, kw_only=True):
     """What a pattern comes to: patterns that must be found, ones that must not, and a length in characters."""
 
     found: tuple[str, ...] = ()

@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from apiloom.base.values import Value, field, replace
 from apiloom.catalog.names import resolve_names
 from apiloom.catalog.semantics import SAFE
 from apiloom.catalog.tool import Argument, BoundBody, Tool
@@ -32,8 +32,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _Thing = TypeVar("_Thing")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Value, frozen=True, kw_only=True):
     """What one operation was published as.
 
     ``operation`` is its key and ``called`` its operationId at that time. ``arguments`` maps what an argument stands for
@@ -47,8 +46,7 @@ class Pin:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(Value, frozen=True, kw_only=True):
     """Names for a new version.
 
     ``kept`` are pins by the key of the operation they now belong to, their own key and operationId brought up to date;
@@ -124,6 +122,31 @@ def pins_of(
             aliases=tuple(sorted(further.get(tool.name, ()))),
         )
     return tuple(pins[name] for name in sorted(pins))
+
+
+def join_pins(*published: Iterable[Pin]) -> tuple[Pin, ...]:
+    """What several versions have published, as one; of two that say something else of a name, the last counts."""
+    joined: dict[str, Pin] = {}
+    owner: dict[str, str] = {}
+    for pin in (pin for pins in published for pin in pins):
+        before = joined.get(pin.name)
+        known = before.arguments if before is not None and before.operation == pin.operation else {}
+        held = set(pin.arguments.values())
+        kept = {what: name for what, name in known.items() if name not in held}
+        joined[pin.name] = replace(pin, arguments={**kept, **pin.arguments})
+        owner |= dict.fromkeys([pin.name, *pin.aliases], pin.name)
+    aliases: dict[str, list[str]] = {}
+    for name in owner:
+        root = owner[name]
+        while owner[root] != root:
+            root = owner[root]
+        if root != name:
+            aliases.setdefault(root, []).append(name)
+    return tuple(
+        replace(joined[name], aliases=tuple(sorted(aliases.get(name, ()))))
+        for name in sorted(joined)
+        if owner[name] == name
+    )
 
 
 def argument_ids(tool: Tool) -> dict[str, str]:

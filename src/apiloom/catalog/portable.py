@@ -67,16 +67,17 @@ class Portable:
         self._shapes: dict[int, tuple[Schema, dict[str, Any]]] = {}
         self._apart: dict[int, tuple[Mapping[str, Any], bool]] = {}
         self._sent: dict[int, tuple[object, dict[str, Schema]]] = {}
+        self._outlines: dict[int, tuple[object, tuple[dict[str, Schema], list[str], list[str]]]] = {}
 
     def node(self, schema: Schema, depth: int, words: int = NESTED_LIMIT, *, null: bool = True) -> Sized:
         """The node of a schema with ``depth`` levels below it, and its size in bytes.
 
         ``null`` says whether null can be sent there.
         """
-        if is_scalar(schema):
-            depth = 0
         key = (id(schema), depth, words, null)
         made = self._made.get(key)
+        if made is None and depth and is_scalar(schema):
+            made = self._made[key] = (schema, *self.node(schema, 0, words, null=null))
         if made is None:
             if depth > CIRCULAR_DEPTH and (found := target(schema, self._pool)) and self._circles.holds(found[0]):
                 depth = CIRCULAR_DEPTH
@@ -144,22 +145,17 @@ class Portable:
         return node, head + size + 9
 
     def _object(self, shape: Mapping[str, Any], depth: int, words: int) -> Sized:
-        fields = self.fields(shape)
-        for name in _names(shape.get("required")) if fields else ():
-            if name not in shape["properties"]:
-                fields = {**fields, name: True}  # required and nowhere described: any value
+        fields, needed, order = self._outline(shape)
         told = joined(told_of(shape, words), _asked(shape))
         if not fields:
             return self._map(shape, told, depth, words)
-        needed = [name for name in _names(shape.get("required")) if name in fields]
-        order = sorted(fields, key=lambda name: (name not in needed, name))
         if depth <= 0:
             return _sized(with_words({"type": "object"}, joined(told, _field_note("Fields", order, needed, words))))
         shown = order[:MOST_FIELDS]
         further = _field_note("More fields", order[MOST_FIELDS:], needed, words) if len(order) > MOST_FIELDS else ""
         node: Node = with_words({"type": "object"}, joined(told, further))
         if needed:
-            node["required"] = [name for name in needed if name in shown]
+            node["required"] = needed if len(order) <= MOST_FIELDS else [name for name in needed if name in shown]
         size = self._bounded(shape, node, depth) + _size(node) + 16
         properties: dict[str, Node] = {}
         for name in shown:
@@ -186,6 +182,20 @@ class Portable:
             return 0
         node["additionalProperties"], size = self.node(further, depth - 1)
         return size + 25
+
+    def _outline(self, shape: Mapping[str, Any]) -> tuple[dict[str, Schema], list[str], list[str]]:
+        """The members of an object, the names it needs, and those of all in the order in which they are shown."""
+        kept = self._outlines.get(id(shape))
+        if kept is None:
+            fields = self.fields(shape)
+            required = _names(shape.get("required")) if fields else []
+            further = [name for name in required if name not in shape["properties"]]
+            if further:
+                fields = {**fields, **dict.fromkeys(further, True)}  # required and nowhere described: any value
+            needed = [name for name in required if name in fields]
+            order = [*sorted(needed), *sorted(fields.keys() - needed)]
+            kept = self._outlines[id(shape)] = (shape, (fields, needed, order))
+        return kept[1]
 
     def fields(self, shape: Mapping[str, Any]) -> dict[str, Schema]:
         """The members of an object that can be sent."""
@@ -271,6 +281,8 @@ class Portable:
 
 def _has_null(shape: Mapping[str, Any]) -> bool:
     """Whether null is one of the members of a union."""
+    if "anyOf" not in shape and "oneOf" not in shape:
+        return False
     return any(
         is_null(member)
         for keyword in ("anyOf", "oneOf")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from apiloom.catalog.arguments import plain
@@ -152,7 +151,7 @@ def _facts(tool: Tool, line: LedgerLine) -> dict[str, Any]:
 
 def _pagination(paging: Paging) -> dict[str, Any]:
     """How a tool is paged: only what is known of it; an empty ``items`` means that the answer is the list."""
-    told = {field.name: getattr(paging, field.name) for field in fields(paging)}
+    told = {name: getattr(paging, name) for name in paging.__struct_fields__}
     return {name: value for name, value in told.items() if value or (name == "items" and value is not None)}
 
 

@@ -8,6 +8,7 @@ creates a member of a collection.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from apiloom.catalog.names import full_path, words
 from apiloom.catalog.tool import Hints, ToolClass
@@ -41,21 +42,43 @@ _ASKING = frozenset(
 _LISTING = frozenset({"describe", "fetch", "filter", "find", "get", "list", "lookup", "query", "scan", "search"})
 _NEVER_VERBS = frozenset({"complete", "completions", "export", "post", "report", "score", "test", "query", "match"})
 """Words that name things as often as actions: alone at the end of a path they do not make it verb-like."""
+_CHANGING_ALONE = _CHANGING - _NEVER_VERBS
+_NEVER_THINGS = frozenset(
+    words(
+        """
+    activate approve cancel confirm create deactivate delete destroy disable dismiss enable kill publish purge reboot
+    reject remove resend revoke send stop submit subscribe terminate unarchive unblock uninstall unlink unlock unpublish
+    unsubscribe
+    """
+    )
+)
+"""Words that name no thing: a path or a name that ends in one is an action, whatever stands before it."""
+_LOOKING = _LISTING.union(words("can check count download has is may preview read retrieve show view"))
+_JOINING = frozenset({"and", "or", "then"})
 
 
 def is_disguised(operation: Operation) -> bool:
     """Whether an operation under a safe method is named like one that changes something."""
-    if operation.shape.method.upper() not in {"GET", "HEAD"}:
+    if operation.shape.method.upper() not in ("GET", "HEAD"):
         return False
     named = words(operation.name) if operation.name else []
     if named and named[0] == operation.shape.method.lower() and len(named) > 1:
         named = named[1:]
-    if named and named[0] in _CHANGING and named[0] not in _NEVER_VERBS:
+    if named and named[0] in _CHANGING_ALONE:
         return True
     fixed = words(operation.shape.fixed_query.partition("=")[2])
     if fixed and fixed[0] in _CHANGING:
         return True
-    return _last_word_alone(operation.shape.path) in _CHANGING - _NEVER_VERBS and not named
+    if not named and _last_word_alone(operation.shape.path) in _CHANGING_ALONE:
+        return True
+    return _last_word_alone(operation.shape.path, marks=":.") in _NEVER_THINGS or _says_it_changes(named)
+
+
+def _says_it_changes(named: Sequence[str]) -> bool:
+    """``getAndDelete``, ``popAndRemove``; ``jobs_cancel``, unless the name says that it only looks."""
+    if any(one in _JOINING and other in _CHANGING_ALONE for one, other in pairwise(named[:3])):
+        return True
+    return bool(named) and named[-1] in _NEVER_THINGS and _LOOKING.isdisjoint(named)
 
 
 def class_of(operation: Operation) -> ToolClass:
@@ -125,7 +148,10 @@ def _is_action(found: Sequence[str]) -> bool:
     return not found[-1].endswith("s")
 
 
-def _last_word_alone(path: str) -> str:
+def _last_word_alone(path: str, marks: str = "") -> str:
+    """The word that is all of a path's last segment, or all of it behind the last of some marks."""
     last = path.rstrip("/").rpartition("/")[2]
+    for mark in marks:
+        last = last.rpartition(mark)[2]
     found = words(last) if "{" not in last else []
     return found[0] if len(found) == 1 else ""

@@ -18,6 +18,25 @@ def slug_of(title: str, source: str) -> str:
     return "api"
 
 
+def seat_slugs(slugs: Sequence[str]) -> tuple[str, ...]:
+    """What the tools of each of a server's accounts are prefixed with, by the slugs of their connectors, in order.
+
+    The first account of a connector has its slug, further ones ``{slug}2``, ``{slug}3``. No number ever makes the slug
+    of another connector of the server.
+    """
+    taken = set(slugs)
+    seen: set[str] = set()
+    given: list[str] = []
+    for slug in slugs:
+        free, number = slug, 2
+        while free in seen or (free in taken and free != slug):
+            free = f"{slug[: 12 - len(str(number))]}{number}"
+            number += 1
+        seen.add(free)
+        given.append(free)
+    return tuple(given)
+
+
 def unique_slugs(wanted: Sequence[str]) -> tuple[str, ...]:
     """The slugs in order, later ones numbered where they repeat an earlier one."""
     taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""Tools as plain JSON and back, without loss: one text for each tool, so that a tool is decoded when first used.
+"""Tools, as they were read, as plain JSON and back: one text for each tool, which is decoded when first used.
 
 Members that have their default are left out, which halves the text. Who keeps the texts, and where, is not known here.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiloom.base import json
+from apiloom.base.values import Value
 from apiloom.catalog.tool import (
     Argument,
     BoundBody,
@@ -19,8 +20,10 @@ from apiloom.catalog.tool import (
     HttpBinding,
     Paging,
     Tool,
+    ToolClass,
     XmlNode,
 )
+from apiloom.catalog.traits import Trait
 from apiloom.model.api import Encoding, SecurityNeed, SecurityScheme, Server, ServerVariable
 
 Plain = dict[str, Any]
@@ -50,7 +53,12 @@ _SCHEME = ("id", "kind", "place", "name", "scheme", "description")
 
 
 def tool_to_json(tool: Tool) -> bytes:
-    """One tool as JSON text."""
+    """One tool as JSON text, members of its schemas in their own order."""
+    return json.dumps(tool_to_plain(tool))
+
+
+def tool_to_plain(tool: Tool) -> Plain:
+    """One tool as plain JSON."""
     plain: Plain = {
         "name": tool.name,
         "title": tool.title,
@@ -67,9 +75,11 @@ def tool_to_json(tool: Tool) -> bytes:
     }
     if tool.controls != _NONE:
         plain["controls"] = _row(tool.controls, _CONTROLS)
+    if not tool.described:
+        plain["undescribed"] = True
     if tool.paging is not None:
         plain["paging"] = _row(tool.paging, _PAGING)
-    return json.dumps(plain)
+    return plain
 
 
 def tool_from_json(text: bytes) -> Tool:
@@ -94,6 +104,37 @@ def tool_from_json(text: bytes) -> Tool:
         binding=_binding_in(plain["binding"]),
         controls=Controls(**dict(zip(_CONTROLS, plain.get("controls", ()), strict=False))),
         paging=Paging(**dict(zip(_PAGING, plain["paging"], strict=True))) if "paging" in plain else None,
+        described="undescribed" not in plain,
+    )
+
+
+class _Told(Value, frozen=True, kw_only=True):
+    """The members of a tool's text that its trait is made of."""
+
+    name: str
+    kind: ToolClass
+    operation: str
+    hints: tuple[bool, bool, bool, bool]
+    tags: tuple[str, ...] = ()
+    undescribed: bool = False
+
+
+_read_told = json.reader(_Told)
+
+
+def trait_from_json(text: bytes) -> Trait:
+    """The trait of a tool's text, in a small part of the time and room that the tool takes.
+
+    Raises:
+        ValueError: the text is not one of ours.
+    """
+    told = _read_told(text)
+    return Trait(
+        name=told.name,
+        kind="custom" if told.kind == "read" and not told.hints[0] else told.kind,
+        operation=told.operation,
+        tags=told.tags,
+        described=not told.undescribed,
     )
 
 

@@ -9,11 +9,11 @@ that OpenAPI leaves undefined are decided in ``docs/requests.md``. Headers and c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from apiloom.base.errors import DesignError
+from apiloom.base.values import Value
 from apiloom.catalog.tool import BoundParameter
 from apiloom.catalog.values import Escape, bare, empty_inside, escape, escape_except, nested, plain, refuse
 from apiloom.model.api import Nesting
@@ -42,8 +42,7 @@ escape_query_name: Escape = escape_except("!$()*,/:;?@")
 """Parameter names keep what reads well and means nothing (``$top``, ``a:b``); brackets are escaped."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spelling:
+class Spelling(Value, frozen=True, kw_only=True):
     """How one value becomes name and value pairs: form, its delimited kin and deepObject.
 
     ``text`` escapes a value that stands alone, ``item`` one that stands in a joined list, ``label`` a name.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from apiloom.base.errors import CallerError, DesignError
+from apiloom.base.values import replace
 from apiloom.catalog.bodies import form_text
 from apiloom.catalog.content import FORM, content_text
 from apiloom.catalog.media import essence
@@ -27,7 +28,7 @@ _dot_segment = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/;]|\Z)").search
 _climbs = re.compile(r"(?:/|%2[fF]|%5[cC])(?:\.|%2[eE]){2}(?:[/;]|\Z|%2[fF]|%5[cC]|%3[bB])").search
 """Two dots between slashes, escaped or not: many servers undo the escapes before they look at where a path leads."""
 
-_path_literal = escape_except("!$&'()*+,;=:@/[]^|", triplets=True)
+_path_literal = lru_cache(maxsize=4096)(escape_except("!$&'()*+,;=:@/[]^|", triplets=True))
 _query_literal = escape_except("!$&()*+,;=:@/?[]^|{}`\\", triplets=True)
 
 

@@ -7,9 +7,9 @@ The catalog is the one value that design time and call time share: :class:`Tool`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from apiloom.base.values import Value, field
 from apiloom.model.api import Encoding, Nesting, ParameterPlace, Schema, SecurityNeed, SecurityScheme, Server
 from apiloom.model.findings import Finding
 
@@ -20,8 +20,7 @@ MOST_WITH_OUTPUT = 40
 """Tools up to which a list says what they answer; beyond it the outlines would be most of the list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Argument:
+class Argument(Value, frozen=True, kw_only=True):
     """One flat argument of a tool and where it goes.
 
     ``original`` is the parameter's own name, or for ``body`` a JSON Pointer into the body (empty: the whole body).
@@ -32,8 +31,7 @@ class Argument:
     original: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundParameter:
+class BoundParameter(Value, frozen=True, kw_only=True):
     """A parameter as the planner needs it. ``argument`` is the tool's name for it; the rest as in ``Parameter``."""
 
     argument: str
@@ -53,8 +51,7 @@ class BoundParameter:
 XmlNodeType = Literal["element", "attribute", "text", "cdata", "none"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XmlNode:
+class XmlNode(Value, frozen=True, kw_only=True):
     """How values of one schema stand in an XML document.
 
     Nodes lie in one table and name each other by their place in it, since schemas may contain themselves. ``members``
@@ -75,8 +72,7 @@ class XmlNode:
 FieldKind = Literal["value", "json", "binary", "binaries"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundField:
+class BoundField(Value, frozen=True, kw_only=True):
     """A top-level property of a body, held by an argument of its own.
 
     ``kind`` matters for multipart and form bodies: ``binary`` is file content (base64 string, or
@@ -92,8 +88,7 @@ class BoundField:
     xml: tuple[XmlNode, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundBody:
+class BoundBody(Value, frozen=True, kw_only=True):
     """How arguments become a body of ``media_type``, which is sent as written here.
 
     Either ``whole`` names the one argument that is the body, or ``fields`` lists the properties, and ``rest`` (if not
@@ -116,8 +111,7 @@ class BoundBody:
     others: tuple[BoundBody, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpBinding:
+class HttpBinding(Value, frozen=True, kw_only=True):
     """Arguments to HTTP request: everything the planner needs and nothing else.
 
     ``accept`` is sent as the Accept header. ``servers`` are those in force; ``own_servers`` says they belong to the
@@ -138,8 +132,7 @@ class HttpBinding:
 PagingStyle = Literal["cursor", "url", "link", "offset", "page", "last_item"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paging:
+class Paging(Value, frozen=True, kw_only=True):
     """How an operation gives its answers page by page.
 
     ``argument`` is the tool's own argument that says where a page begins (empty for ``link``, often for ``url``),
@@ -166,8 +159,7 @@ class Paging:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controls:
+class Controls(Value, frozen=True, kw_only=True):
     """Arguments that apiloom adds to a tool, by what they do. Empty: the tool has none of that kind.
 
     ``cursor`` takes back what ``next_cursor`` gave, ``max_items`` gathers pages, ``fields`` projects the answer.
@@ -178,8 +170,7 @@ class Controls:
     fields: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hints:
+class Hints(Value, frozen=True, kw_only=True):
     """What a client may assume about a tool (MCP ToolAnnotations)."""
 
     read_only: bool
@@ -188,15 +179,29 @@ class Hints:
     open_world: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Supplied(Value, frozen=True, kw_only=True):
+    """Arguments of a tool that an overlay has settled, by name.
+
+    ``fixed`` are always sent, ``defaults`` where nothing is given, ``hidden`` never, and no caller can give one of
+    ``fixed`` or ``hidden``. ``schema`` is the input schema that what is sent is checked against: the tool's own shows
+    only what is left to give.
+    """
+
+    schema: Schema
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
+class Tool(Value, frozen=True, kw_only=True):
     """An MCP tool and its binding.
 
     ``input_schema`` and ``output_schema`` are canonical JSON Schema 2020-12 whose references point into
     :attr:`Catalog.schemas`; ``model.schema.closed`` makes one self-contained. ``output_schema`` describes the answer
     as the API gives it, whatever its type, and is only looked into when a view is made; in ``structuredContent`` an
     answer that is no object stands under ``result``, and views say so. ``called`` is the document's own name for the
-    operation, if it has one.
+    operation, if it has one. ``described`` says that a human wrote what it does. ``supplied`` is what an overlay sends
+    with each call; a tool as it was read has none.
     """
 
     name: str
@@ -213,10 +218,11 @@ class Tool:
     called: str = ""
     controls: Controls = Controls()
     paging: Paging | None = None
+    described: bool = True
+    supplied: Supplied | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerLine:
+class LedgerLine(Value, frozen=True, kw_only=True):
     """What became of one operation. ``reason`` is empty for exposed ones; ``tool`` is empty for all others."""
 
     key: str
@@ -227,8 +233,7 @@ class LedgerLine:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class Catalog(Value, frozen=True, kw_only=True):
     """The tools of one connector version, sorted by name, with the account of every operation.
 
     ``findings`` are those of shaping the tools. ``notes`` are those of reading; they may grow while ``schemas``

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from apiloom.base import json
+from apiloom.base.values import Value, replace
 from apiloom.catalog.effort import lightened
 from apiloom.catalog.overlap import tells_apart
 from apiloom.catalog.patterns import checks_of, for_checking, for_showing, longest_checked
@@ -70,9 +70,11 @@ Side = Callable[[Schema, Pool], bool]
 def input_validator_schema(tool: Tool, schemas: Pool, *, shown: bool = False) -> Schema:
     """The closed canonical schema of a tool's arguments: what is unknown is refused, references are under $defs.
 
-    Arguments are all of them sent, whatever their schemas say; ``shown`` is that of :func:`request_schema`.
+    Arguments are all of them sent, whatever their schemas say; ``shown`` is that of :func:`request_schema`. What an
+    overlay sends is checked like what a caller gives, and not shown.
     """
-    return _Closing(schemas, is_read_only, shown=shown).close(tool.input_schema, all_sent=True)
+    whole = tool.input_schema if shown or tool.supplied is None else tool.supplied.schema
+    return _Closing(schemas, is_read_only, shown=shown).close(whole, all_sent=True)
 
 
 def request_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
@@ -89,8 +91,7 @@ def answer_schema(schema: Schema, pool: Pool, *, shown: bool = False) -> Schema:
     return _Closing(pool, is_write_only, shown=shown).close(schema)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(Value, frozen=True):
     """Where a schema stands. ``within`` is the definition it belongs to while it looks at the same value as that;
     ``is_part`` marks a part of an ``allOf``; ``left_out`` are members that a schema around it says are of the other
     direction; with ``all_sent`` there are none.

@@ -15,7 +15,8 @@ from apiloom.catalog.tool import XmlNode
 from apiloom.catalog.values import plain, refuse
 from apiloom.catalog.xml_nodes import XML, XSI, is_name
 
-_forbidden = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+_forbidden = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
+"""What is no character of XML 1.0 (section 2.2)."""
 _in_text = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _in_attribute = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}

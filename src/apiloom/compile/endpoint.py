@@ -14,8 +14,10 @@ from apiloom.base import json
 from apiloom.calls.endpoint import Endpoint, Listing, Route, build_route
 from apiloom.calls.order import ORDER
 from apiloom.calls.policies.arguments import check_arguments
+from apiloom.calls.policies.audit import record_calls
 from apiloom.calls.policies.results import Budget, fit_results
-from apiloom.calls.ports import Backend, Policy
+from apiloom.calls.policies.supplied import supply_arguments
+from apiloom.calls.ports import AuditSink, Backend, Policy
 from apiloom.catalog.profiles import DEFAULT
 from apiloom.catalog.tool import MOST_WITH_OUTPUT, Tool
 from apiloom.catalog.validation import input_validator_schema
@@ -35,7 +37,7 @@ class Part:
 
     ``entries`` are its list entries as JSON by bare tool name, in the server's own profile; ``listed`` renders them in
     another. ``aliases`` are further bare names that tools answer to, and are not listed under. ``backend`` makes the
-    answering side of one tool.
+    answering side of one tool. ``sink`` is told of its calls.
     """
 
     slug: str
@@ -48,6 +50,7 @@ class Part:
     listed: Callable[[str], Mapping[str, bytes]]
     backend: Callable[[Tool], Backend]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    sink: AuditSink | None = None
 
 
 UNBOUNDED = Budget()
@@ -95,25 +98,70 @@ def _listing(parts: Sequence[Part], entries_of: Callable[[Part], Mapping[str, by
     return build_listing(entry for _, entry in entries)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """A tool on its way to become a route, called ``shown``; ``sink`` is told of its calls."""
+
+    shown: str
+    tool: Tool
+    schemas: Mapping[str, Schema]
+    budget: Budget = UNBOUNDED
+    sink: AuditSink | None = None
+
+
+Shared = dict[tuple[str, str], "Policy | None"]
+"""Policies that depend on a tool alone, by their own name and the tool's: many servers show the same tools."""
+
+
 def compile_tool(shown: str, part: Part, tool: Tool, budget: Budget = UNBOUNDED) -> Route:
     """One tool with the default policies around its backend, in the order of ``calls/order.py``."""
-    policies = [_POLICIES[name](shown, part, tool, budget) for name, _ in ORDER]
-    return build_route(policies, part.backend(tool))
+    making = Making(shown=shown, tool=tool, schemas=part.schemas, budget=budget, sink=part.sink)
+    return build_route(build_policies(making), part.backend(tool))
 
 
-def _results(_shown: str, _part: Part, tool: Tool, budget: Budget) -> Policy:
-    return fit_results(budget, tool.controls.fields)
+def build_policies(making: Making, shared: Shared | None = None) -> list[Policy]:
+    """The policies around one tool, in the order of ``calls/order.py``; those in ``shared`` are made once."""
+    policies: list[Policy | None] = []
+    for name, _ in ORDER:
+        if shared is None or name not in _OF_THE_TOOL:
+            policies.append(_POLICIES[name](making))
+            continue
+        place = (name, making.shown)
+        if place not in shared:
+            shared[place] = _POLICIES[name](making)
+        policies.append(shared[place])
+    return [policy for policy in policies if policy is not None]
 
 
-def _arguments(shown: str, part: Part, tool: Tool, _budget: Budget) -> Policy:
-    accepted = [argument.name for argument in tool.arguments]
-    return check_arguments(shown, lambda: input_validator_schema(tool, part.schemas), accepted)
+def _audit(making: Making) -> Policy | None:
+    return None if making.sink is None else record_calls(making.sink, making.shown)
 
 
-_POLICIES: Mapping[str, Callable[[str, Part, Tool, Budget], Policy]] = {
+def _supplied(making: Making) -> Policy | None:
+    supplied = making.tool.supplied
+    return None if supplied is None else supply_arguments(making.shown, supplied, _accepted(making.tool))
+
+
+def _results(making: Making) -> Policy:
+    return fit_results(making.budget, making.tool.controls.fields)
+
+
+def _arguments(making: Making) -> Policy:
+    tool, schemas = making.tool, making.schemas
+    return check_arguments(making.shown, lambda: input_validator_schema(tool, schemas), _accepted(tool))
+
+
+def _accepted(tool: Tool) -> list[str]:
+    return [argument.name for argument in tool.arguments]
+
+
+_POLICIES: Mapping[str, Callable[[Making], Policy | None]] = {
+    "policy.audit": _audit,
+    "policy.supplied": _supplied,
     "policy.results": _results,
     "policy.arguments": _arguments,
 }
+_OF_THE_TOOL = frozenset({"policy.supplied", "policy.arguments"})
 
 
 def build_listing(entries: Iterable[bytes]) -> Listing:
@@ -144,11 +192,12 @@ def _renamed(entry: bytes, shown: str, *, with_output: bool) -> bytes:
 
 
 def _instructions(parts: Sequence[Part]) -> str:
-    lines = [_line(part) for part in parts]
+    lines = [line_of(part.title, part.description) for part in parts]
     return "\n".join(line for line in lines if line)[:2000]
 
 
-def _line(part: Part) -> str:
-    words = " ".join(part.description.split())
-    text = f"{part.title}: {words}" if words else part.title
+def line_of(title: str, description: str) -> str:
+    """One API in a line of a server's instructions."""
+    words = " ".join(description.split())
+    text = f"{title}: {words}" if words else title
     return text if len(text) <= 600 else text[:599] + "…"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from apiloom.calls.call import Outcome
 from apiloom.catalog.tool import Catalog
+
+if TYPE_CHECKING:
+    from apiloom.console.client import Gateway as Client
 
 RESULT_TOKENS = 25_000
 """Tokens of an answer that a server shows where nobody says otherwise."""
@@ -71,6 +74,54 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The gateway to serve: ``data`` is a folder or a database's URL, empty for the usual place.
+
+    ``admin`` is a host and port of its own for the admin API. ``token_file`` takes the first owner's token.
+    """
+
+    data: str = field(default="", repr=False)
+    admin: tuple[str, int] | None = None
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A gateway that callers can connect to now. ``place`` is where it keeps what it knows, fit to be shown.
+
+    A house without an owner got one: its ``token`` is shown to a person once, or lies in ``token_file``.
+    """
+
+    url: str
+    place: str
+    servers: int
+    token: str = field(default="", repr=False)
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """The gateway that a command asks: over the network with a token, or where it keeps what it knows.
+
+    ``gateway`` is a URL; empty means to open ``data`` (as :class:`Gateway` has it) in this process, as its owner.
+    ``public_url`` is what URLs of servers begin with then.
+    """
+
+    gateway: str = ""
+    token: str = field(default="", repr=False)
+    data: str = field(default="", repr=False)
+    public_url: str = ""
+
+
+def _no_platform(_reach: Reach, _say: Say, _work: Callable[[Client], Awaitable[Any]]) -> Any:
+    raise NotImplementedError
+
+
+def _no_gateway(_gateway: Gateway, _listen: Listen, _say: Say, _ready: Callable[[Opened], None]) -> int:
+    raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
     """One source, read: its slug, catalog, and the ``inspect --json`` report (made when asked)."""
 
@@ -103,6 +154,10 @@ class Surroundings:
     prefix: str = sys.prefix
 
 
+def _no_comparison(_old: str, _new: str, _options: Options, _say: Say, _trusted: bool) -> dict[str, Any]:  # noqa: FBT001
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """The ports of the console. Every one raises :class:`~apiloom.base.errors.ApiloomError` and nothing else.
@@ -110,7 +165,9 @@ class House:
     ``read``: one source to a connector. ``call``: one tool of a source, answered. ``preview``: what ``call`` would
     send, as ``{"method","url","headers":[[k,v]],"body":{"text"}|{"base64"}|null}``, secrets as ``***``. ``serve``:
     serve sources until told to stop; returns the exit code; every word it says is shown, on a line of its own, and the
-    last port is handed what is served over HTTP once it can be reached.
+    last port is handed what is served over HTTP once it can be reached. ``gateway``: the same for the gateway.
+    ``platform``: work done with a client of the gateway's API, and what it returns.
+    ``compare``: an old and a new source, and whether the new one's texts are trusted, to their difference as JSON.
     ``surroundings``: the machine the command was typed on.
     """
 
@@ -118,4 +175,7 @@ class House:
     call: Callable[[str, Options, str, dict[str, Any], Say], Outcome]
     preview: Callable[[str, Options, str, dict[str, Any], Say], dict[str, Any]]
     serve: Callable[[Sequence[str], Options, Listen, Say, Callable[[Served], None]], int]
+    compare: Callable[[str, str, Options, Say, bool], dict[str, Any]] = _no_comparison
+    gateway: Callable[[Gateway, Listen, Say, Callable[[Opened], None]], int] = _no_gateway
+    platform: Callable[[Reach, Say, Callable[[Client], Awaitable[Any]]], Any] = _no_platform
     surroundings: Surroundings = field(default_factory=Surroundings)

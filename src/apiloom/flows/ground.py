@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from apiloom.base.errors import CallerError
+from apiloom.catalog import overlays
 from apiloom.store.ports import Scope, Store
+from apiloom.store.records import Account, Overlay, Server, Toolset, Verdict, Version
 
 TokenKind = str
 """``als`` for server tokens, ``ala`` for API tokens."""
@@ -39,8 +42,8 @@ class ImportJob:
     """A document to import.
 
     ``document`` is its bytes, or empty with ``url`` to fetch. ``options`` are the connector's; ``before`` is the
-    artefact of the version that names are kept from and that the new one is compared with; ``tenant`` is for whom the
-    work is done, so that nobody's imports hold up another's.
+    artefact of the version that the new one is compared with, and ``pinned`` are those of further versions whose names
+    are kept; ``tenant`` is for whom the work is done, so that nobody's imports hold up another's.
     """
 
     slug: str
@@ -51,13 +54,14 @@ class ImportJob:
     options: Mapping[str, Any] = field(default_factory=dict)
     trusted: bool = False
     before: bytes = field(default=b"", repr=False)
+    pinned: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What a document became. ``difference`` is :func:`catalog.difference.to_json`'s, empty without ``before``.
 
-    ``hash`` is the SHA-256 of the artefact in hexadecimal; ``ledger`` the counts of ``inspect``.
+    ``hash`` is the artefact's, the SHA-256 of what is served in hexadecimal; ``ledger`` the counts of ``inspect``.
     """
 
     document: bytes = field(repr=False)
@@ -68,7 +72,7 @@ class Imported:
     tools: int
     ledger: Mapping[str, int]
     findings: tuple[Mapping[str, Any], ...]
-    verdict: str
+    verdict: Verdict
     difference: Mapping[str, Any]
 
 
@@ -79,24 +83,87 @@ class Imports(Protocol):
         """Import one document; ``say`` is told how far it is.
 
         Raises:
-            DesignError: the document cannot be used.
+            DesignError: the document cannot be used; ``import.bounds`` when it needs more time or memory than there is
+                for one.
+            CallerError: ``import.busy`` when too many are waiting.
             UpstreamError: it cannot be fetched.
-            HouseFault: ``import.bounds`` when it needs more time or memory than there is for one.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A version with the way to its artefact, which is large: whoever knows its ``hash`` already need not load it."""
+
+    version: Version
+    artefact: Callable[[], Awaitable[bytes]]
+    """Loads the artefact, once for each call. Only while the flow that made it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One connector of a server, with all that shapes what is shown of it.
+
+    ``account`` is the one that is named or shared, None where it depends on who calls; ``overlays`` are those of every
+    layer that reach this server, ``toolsets`` those that the tenant sees.
+    """
+
+    compiled: Compiled
+    account: Account | None = None
+    overlays: tuple[Overlay, ...] = ()
+    toolsets: tuple[Toolset, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a server shows: tools, their estimated tokens, and in sentences what its owner should know.
+
+    ``unknown`` is ``selection.unknown`` for the first name in its filters that none of its connectors has: an error to
+    whoever writes it, and let be where it has come to be so.
+    """
+
+    tools: int
+    tokens: int
+    warnings: tuple[str, ...] = ()
+    unknown: CallerError | None = None
+
+
+class Versions(Protocol):
+    """What only the compiled version of a connector can say. None of it reaches the API itself."""
+
+    async def read(self, compiled: Compiled) -> overlays.Ground:
+        """The tools as they were read, before any overlay, with their definitions and further names."""
+
+    async def check_account(
+        self, compiled: Compiled, variables: Mapping[str, str], credentials: Mapping[str, Mapping[str, str]]
+    ) -> frozenset[str]:
+        """Check variables and credentials against what the version asks for; the origins that they lead to.
+
+        Raises:
+            DesignError: ``server.variable`` for a variable that no server has, or a value it may not have;
+                ``credentials.scheme`` for an unknown scheme, ``credentials.form`` and ``credentials.value`` for what
+                cannot be sent with it.
+        """
+
+    async def show(self, server: Server, parts: Sequence[Part]) -> Shown:
+        """What the server would show to whoever may use it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """The ports of every flow.
 
-    ``mint`` makes a token of a kind. ``committed`` is called after each transaction that changed something, so that
-    this node serves it at once. ``test_call`` calls one tool with an account's credentials and says what came of it.
+    ``versions`` answers what compiled versions say. ``digests`` gives the keyed digests of a text under every live key
+    version, newest first. ``mint`` makes a token of a kind. ``committed`` is called after each transaction that changed
+    something, so that this node serves it at once. ``test_call`` takes an account's id and a tool's name (empty: one
+    that only reads and needs no argument), calls it with the account's credentials and says what came of it.
     ``now`` is the time in seconds since the epoch. ``public_url`` has no trailing slash.
     """
 
     store: Store
     sealing: Sealing
     imports: Imports
+    versions: Versions
+    digests: Callable[[str], tuple[bytes, ...]]
     mint: Callable[[TokenKind], Minted]
     now: Callable[[], float]
     public_url: str = ""

@@ -7,9 +7,9 @@ every reference is local and reads ``#/$defs/NAME``, where NAME is a key of :att
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from apiloom.base.values import Value, field
 from apiloom.model.findings import Finding
 
 Schema = dict[str, Any] | bool
@@ -25,8 +25,7 @@ SecurityNeed = tuple[tuple[str, tuple[str, ...]], ...]
 """Schemes that must all be present (AND), each with its scopes. The empty tuple means: no credential needed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerVariable:
+class ServerVariable(Value, frozen=True, kw_only=True):
     """A placeholder of a server URL. ``enum`` is empty when any text will do."""
 
     default: str | None
@@ -34,8 +33,7 @@ class ServerVariable:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class Server(Value, frozen=True, kw_only=True):
     """Where an API answers: a URL template, absolute, or relative to :attr:`ApiModel.base_url`."""
 
     url: str
@@ -43,8 +41,7 @@ class Server:
     variables: Mapping[str, ServerVariable] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecurityScheme:
+class SecurityScheme(Value, frozen=True, kw_only=True):
     """How a caller proves who they are.
 
     ``kind`` is one of ``apiKey``, ``http``, ``oauth2``, ``openIdConnect``, ``mutualTLS``. For ``apiKey``, ``place`` and
@@ -61,8 +58,7 @@ class SecurityScheme:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoding:
+class Encoding(Value, frozen=True, kw_only=True):
     """How one property of a form or multipart body is written; ``None`` means the document did not say.
 
     ``headers`` are those of a part whose value the document fixes.
@@ -76,8 +72,7 @@ class Encoding:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(Value, frozen=True, kw_only=True):
     """One named value of a request outside its body.
 
     ``style`` and ``explode`` are resolved, never defaults to be guessed. ``media_type`` is set for parameters that the
@@ -103,8 +98,7 @@ class Parameter:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class Media(Value, frozen=True, kw_only=True):
     """A body in one media type. ``item_schema`` is set for sequences (OpenAPI 3.2 ``itemSchema``).
 
     ``positions`` say how the parts of a multipart list are written, ``position`` how those behind them are.
@@ -118,8 +112,7 @@ class Media:
     position: Encoding | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(Value, frozen=True, kw_only=True):
     """A request body in one or more media types, in the document's order."""
 
     media: tuple[Media, ...]
@@ -128,8 +121,7 @@ class Body:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Value, frozen=True, kw_only=True):
     """One declared answer. ``status`` is ``200``, a range such as ``2XX``, or ``default``.
 
     ``headers`` are the lower-case names of the headers it is described with.
@@ -141,8 +133,7 @@ class Response:
     headers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpShape:
+class HttpShape(Value, frozen=True, kw_only=True):
     """How an operation is asked over HTTP.
 
     ``path`` is the template without query and fragment; ``fixed_query`` is what stood behind ``?`` in the document's
@@ -159,8 +150,7 @@ class HttpShape:
     own_servers: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Value, frozen=True, kw_only=True):
     """One thing an API can do.
 
     ``key`` identifies it inside its document for ever (``GET /pets/{id}``). ``name`` is what the document calls it
@@ -180,8 +170,7 @@ class Operation:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
+class Unreadable(Value, frozen=True, kw_only=True):
     """An operation that the document names but does not describe well enough to ask: it is quarantined."""
 
     key: str
@@ -191,8 +180,7 @@ class Unreadable:
     pointer: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiModel:
+class ApiModel(Value, frozen=True, kw_only=True):
     """An API as read. ``operations`` and ``unreadable`` together are every (path, method) of the document.
 
     ``schemas`` may convert its values on first use, and add to ``notes`` as it does; :meth:`findings` touches them all

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from apiloom.base.values import Value
 
 Level = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Value, frozen=True, kw_only=True):
     """A problem found while reading or shaping a document.
 
     ``error``: something was lost (an operation, a parameter's meaning). ``warning``: something was guessed or mended.

@@ -36,19 +36,25 @@ IN_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 IN_MAP = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
 """Keywords whose value is an object with a schema under each member."""
 
+_HOLDERS = {keyword: kind for kind in (IN_VALUE, IN_LIST, IN_MAP) for keyword in kind}
+"""All of them, each with its kind: most keywords are none, which one look tells."""
+
 
 def subschemas(schema: Schema) -> Iterator[Schema]:
     """The schemas directly inside this one, in its own order."""
     if isinstance(schema, bool):
         return
     for keyword, value in schema.items():
-        if keyword in IN_VALUE:
+        kind = _HOLDERS.get(keyword)
+        if kind is None:
+            continue
+        if kind is IN_VALUE:
             if isinstance(value, dict | bool):
                 yield value
-        elif keyword in IN_LIST:
+        elif kind is IN_LIST:
             if isinstance(value, list):
                 yield from (item for item in value if isinstance(item, dict | bool))
-        elif keyword in IN_MAP and isinstance(value, dict):
+        elif isinstance(value, dict):
             yield from (item for item in value.values() if isinstance(item, dict | bool))
 
 
@@ -95,9 +101,11 @@ def reference(name: str) -> dict[str, Any]:
 
 def escape(token: str) -> str:
     """One JSON Pointer reference token (RFC 6901 section 3)."""
-    return token.replace("~", "~0").replace("/", "~1")
+    if "~" in token or "/" in token:
+        return token.replace("~", "~0").replace("/", "~1")
+    return token
 
 
 def unescape(token: str) -> str:
     """The name behind a JSON Pointer reference token."""
-    return token.replace("~1", "/").replace("~0", "~")
+    return token.replace("~1", "/").replace("~0", "~") if "~" in token else token

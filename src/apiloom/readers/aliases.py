@@ -50,8 +50,8 @@ def _check_columns(text: str, location: str, most: int) -> None:
 
     The parser bounds brackets itself, but not indentation; aliases put one nesting inside another.
     """
-    lead = rf"(?:\A|\n)[ \t\-?:]{{{most}}}"
-    for match in re.finditer(lead, text):
+    lead = rf"\n[ \t\-?:]{{{most}}}"  # to begin with one letter is many times as fast to look for
+    for match in re.finditer(lead, f"\n{text}"):
         if _INDICATORS.fullmatch(match.group().lstrip("\n")):
             raise DesignError(f"{location} nests too deeply", code="document.too_deep", hint="flatten it")
 

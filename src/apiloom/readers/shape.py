@@ -12,7 +12,7 @@ from apiloom.base.errors import DesignError
 from apiloom.model.findings import Finding
 from apiloom.readers.source import LIMITS
 
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_MARKS = bytes(set(range(256)) - set(b",[]{}"))
 
 
 def check_counts(text: bytes, tree: Any, location: str) -> None:
@@ -24,8 +24,9 @@ def check_counts(text: bytes, tree: Any, location: str) -> None:
     Raises:
         DesignError: ``document.too_deep`` or ``document.bomb``.
     """
-    most = text.count(b",") + text.count(b"{") + text.count(b"[") + 1
-    brackets = text.translate(None, _NOT_BRACKETS)
+    marks = text.translate(None, _NOT_MARKS)
+    most = marks.count(b",") + marks.count(b"{") + marks.count(b"[") + 1
+    brackets = marks.replace(b",", b"")
     for _ in range(LIMITS.depth):
         if not brackets:
             break
@@ -78,7 +79,7 @@ def check_tree(tree: Any, location: str) -> tuple[Any, list[Finding]]:
         DesignError: ``document.too_deep`` or ``document.bomb``.
     """
     plain = _Plain(location)
-    return plain.value(tree, "", 0), plain.findings
+    return plain.value(tree, 0), plain.findings
 
 
 class _Plain:
@@ -88,24 +89,28 @@ class _Plain:
         self.location = location
         self.findings: list[Finding] = []
         self._count = 0
+        self._place: list[object] = []
+        """Keys and positions that lead to the value at hand: few places are ever told, so no pointer is kept."""
 
-    def value(self, value: Any, pointer: str, depth: int) -> Any:
+    def value(self, value: Any, depth: int) -> Any:
         """The value as JSON can say it, its containers changed in place."""
         kind = type(value)
         if kind is dict:
-            return self._mapping(value, pointer, depth)
+            return self._mapping(value, depth)
         if kind is list:
             self._enter(len(value), depth)
             for index, item in enumerate(value):
                 if type(item) is not str:
-                    value[index] = self.value(item, f"{pointer}/{index}", depth + 1)
+                    self._place.append(index)
+                    value[index] = self.value(item, depth + 1)
+                    self._place.pop()
             return value
         if kind is float and not math.isfinite(value):
-            self._add("document.not_finite", "infinity and not-a-number are no JSON numbers; null was read", pointer)
+            self._add("document.not_finite", "infinity and not-a-number are no JSON numbers; null was read")
             return None
         if kind in (set, frozenset, tuple):
             members = sorted(value, key=repr) if kind is not tuple else list(value)
-            return self.value(members, pointer, depth)
+            return self.value(members, depth)
         return value
 
     def _enter(self, members: int, depth: int) -> None:
@@ -115,7 +120,7 @@ class _Plain:
         if self._count > LIMITS.nodes:
             raise too_many(self.location)
 
-    def _mapping(self, mapping: dict[Any, Any], pointer: str, depth: int) -> dict[str, Any]:
+    def _mapping(self, mapping: dict[Any, Any], depth: int) -> dict[str, Any]:
         self._enter(len(mapping), depth)
         odd = False
         for key, item in mapping.items():
@@ -123,19 +128,21 @@ class _Plain:
                 odd = True
             kind = type(item)
             if kind is not str and kind is not int and kind is not bool and item is not None:
-                mapping[key] = self.value(item, f"{pointer}/{_token(key)}", depth + 1)
+                self._place.append(key)
+                mapping[key] = self.value(item, depth + 1)
+                self._place.pop()
         if odd:
-            mapping = self._named(mapping, pointer)
+            mapping = self._named(mapping)
         if "<<" in mapping:
             return self._merged(mapping)
         return mapping
 
-    def _named(self, mapping: dict[Any, Any], pointer: str) -> dict[str, Any]:
+    def _named(self, mapping: dict[Any, Any]) -> dict[str, Any]:
         named: dict[str, Any] = {}
         for key, item in mapping.items():
             name = key_text(key)
             if name in named:
-                self._add("document.duplicate_key", f'the key "{name}" stands twice; only the last counts', pointer)
+                self._add("document.duplicate_key", f'the key "{name}" stands twice; only the last counts')
             named[name] = item
         return named
 
@@ -152,7 +159,8 @@ class _Plain:
                 merged.setdefault(key, item)
         return merged
 
-    def _add(self, code: str, message: str, pointer: str) -> None:
+    def _add(self, code: str, message: str) -> None:
+        pointer = "".join(f"/{_token(key)}" for key in self._place)
         self.findings.append(Finding(level="warning", code=code, message=message, pointer=pointer))
 
 

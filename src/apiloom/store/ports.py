@@ -37,7 +37,9 @@ Record = TypeVar("Record")
 class Rows(Protocol[Record]):
     """The records of one kind inside a scope, ordered by id (``Audited``: newest first).
 
-    ``where`` compares members for equality; a None matches None; a member ``metadata.NAME`` looks into the metadata.
+    ``where`` compares members for equality; a None matches None; a member ``metadata.NAME`` looks into the metadata,
+    where texts are compared as they are and everything else by its JSON. Members that are JSON themselves, and names
+    that the kind does not have, are our own mistake: ``store.member``.
     """
 
     async def load(self, id_: str) -> Record | None:
@@ -46,7 +48,7 @@ class Rows(Protocol[Record]):
     async def page(
         self, *, limit: int = 50, after: str = "", where: Mapping[str, Any] | None = None
     ) -> tuple[Sequence[Record], str]:
-        """Up to ``limit`` records behind the id ``after``, and the id to go on from ("": that was all)."""
+        """Up to ``limit`` (at most 1,000) behind the id ``after``, and the id to go on from ("": that was all)."""
 
     async def every(self, where: Mapping[str, Any] | None = None) -> Sequence[Record]:
         """All of them; for kinds that are few, and for building what lives in memory."""
@@ -59,6 +61,7 @@ class Rows(Protocol[Record]):
         Raises:
             CallerError: ``store.exists`` when its id, or what is unique of it, is taken.
             CallerError: ``store.scope`` when the record lies outside this scope.
+            CallerError: ``store.value`` when it holds what not every database keeps.
         """
 
     async def save(self, record: Record, was: int) -> Record:
@@ -76,7 +79,11 @@ class VersionRows(Rows[Version], Protocol):
     """Versions, with what is too heavy to load beside them."""
 
     async def put_content(self, id_: str, *, document: bytes, artefact: bytes) -> None:
-        """Keep a version's document and compiled artefact, compressed."""
+        """Keep the document and compiled artefact of a version that is there, compressed.
+
+        Raises:
+            CallerError: ``store.stale`` when there is no such version; ``store.scope`` in a tenant's scope.
+        """
 
     async def artefact(self, id_: str) -> bytes | None: ...
 
@@ -140,8 +147,13 @@ class Store(Protocol):
     def writing(self) -> AbstractAsyncContextManager[Work]:
         """A transaction that commits when its block ends, and leaves nothing behind when the block raises.
 
-        Writers take turns from their first change on: ``change_seq`` rises by one for each, and whoever has seen a
-        number has seen all below it.
+        Writers take turns from the beginning, on every database: what a writer has read stays true until it commits,
+        ``change_seq`` rises by one for each change, and whoever has seen a number has seen all below it. So a block
+        should be short and wait for nothing else.
+
+        Raises:
+            CallerError: ``store.depended_on`` at its end, when a record would name another that is not there: a
+                tenant, a connector, the server of a token. The order inside the block does not matter.
         """
 
     async def change_seq(self) -> int:

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from apiloom.base import json
-from apiloom.calls.endpoint import Endpoint, Listing
+from apiloom.calls.endpoint import Endpoint, Listed
 from apiloom.protocol import results
 from apiloom.protocol.revisions import REVISIONS, Revision
 from apiloom.wire.settings import WireSettings
@@ -23,12 +23,17 @@ class Card:
 
     __slots__ = ("_edition", "_listing", "endpoint", "imprints")
 
-    def __init__(self, endpoint: Endpoint, settings: WireSettings, listing: Listing | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, settings: WireSettings, listing: Listed | None = None) -> None:
         self.endpoint = endpoint
         self._listing = listing or endpoint.listing
         self.imprints = {row.name: _imprint(row, endpoint, settings) for row in REVISIONS.values()}
         # An etag may hold anything; a cursor should not.
         self._edition = json.digest(self._listing.etag)[:16]
+
+    @property
+    def ready(self) -> bool:
+        """Whether its pages take no time."""
+        return self._listing.ready
 
     def discovery(self, revision: Revision) -> bytes:
         """The result of ``server/discover``."""

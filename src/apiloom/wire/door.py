@@ -57,6 +57,10 @@ class Line(Protocol):
     def receive(self) -> Receive: ...
 
     @property
+    def address(self) -> str:
+        """The address of who is at the other end; empty when that is not known."""
+
+    @property
     def send(self) -> Send: ...
 
     async def answer(self, reply: Reply, extra: Pairs) -> None: ...
@@ -65,11 +69,12 @@ class Line(Protocol):
 class AsgiLine:
     """The two functions an ASGI server gives us."""
 
-    __slots__ = ("receive", "send")
+    __slots__ = ("address", "receive", "send")
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, address: str = "") -> None:
         self.receive = receive
         self.send = send
+        self.address = address
 
     async def answer(self, reply: Reply, extra: Pairs = ()) -> None:
         """Send a whole answer."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.gate import Gate
+from apiloom.identity.principal import Principal
 from apiloom.protocol.errors import INTERNAL_ERROR, Rejection
 from apiloom.protocol.frames import (
     NO_PARAMS,
@@ -57,16 +58,24 @@ class McpHttp:
         settings: bounds, hosts, origins.
         key: the endpoint's key.
         files: answers what is asked below the path that this is mounted at.
+        door: one shared with others, in place of one with this gate.
     """
 
     __slots__ = ("_dialogue", "_door", "_files", "_legacy", "_rounds", "_settings", "_streams")
 
     def __init__(
-        self, directory: Directory, gate: Gate, settings: WireSettings, key: str = "", files: FilesHttp | None = None
+        self,
+        directory: Directory,
+        gate: Gate,
+        settings: WireSettings,
+        *,
+        key: str = "",
+        files: FilesHttp | None = None,
+        door: Door | None = None,
     ) -> None:
         self._settings = settings
         self._files = files
-        self._door = Door(gate, settings)
+        self._door = door or Door(gate, settings)
         self._dialogue = Dialogue(directory, settings, key)
         self._streams = Streams(directory, key, settings)
         self._legacy = Legacy(self._dialogue, self._streams, settings)
@@ -75,6 +84,15 @@ class McpHttp:
     def close(self) -> None:
         """End every notification stream gracefully; calls in flight finish. For the moment a server stops."""
         self._streams.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a stream is open or a request is being answered."""
+        return bool(self._streams) or self._rounds.busy
+
+    def cut(self, ends: Callable[[Principal], bool]) -> int:
+        """End streams and cancel running calls of principals whose right to them has ended; how many that were."""
+        return self._streams.cut(ends) + self._rounds.cut(ends)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: HTTP and lifespan; WebSockets are turned away."""
@@ -90,14 +108,21 @@ class McpHttp:
                 await line.answer(exchange)
             elif scope["method"] == "POST":
                 await self._post(exchange)
-            elif self._dialogue.card() is None:
-                await exchange.answer(refused(404, GONE.message))
-            elif scope["method"] in {"GET", "DELETE"}:
-                await self._legacy.visit(exchange, scope["method"])
             else:
-                await exchange.answer(refused(405, "This endpoint takes POST, and for sessions GET and DELETE", _ALLOW))
+                await self.serve(exchange, scope["method"])
         except Exception as error:  # noqa: BLE001 - the outer wall
-            await self._stumbled(error, line)
+            await stumbled(error, line)
+
+    async def serve(self, exchange: Exchange, method: str) -> None:
+        """Answer a request that was let in, here or by whoever shares the door."""
+        if method == "POST":
+            await self._post(exchange)
+        elif self._dialogue.card() is None:
+            await exchange.answer(refused(404, GONE.message))
+        elif method in {"GET", "DELETE"}:
+            await self._legacy.visit(exchange, method)
+        else:
+            await exchange.answer(refused(405, "This endpoint takes POST, and for sessions GET and DELETE", _ALLOW))
 
     def look(self, headers: Iterable[tuple[bytes, bytes]], length: int, query: bytes = b"") -> Visitor | None:
         """What the head of a POST says, for a server that hands whole requests to :meth:`hear`.
@@ -115,17 +140,13 @@ class McpHttp:
                 return await line.answer(exchange, ())
             await self._answer(exchange, body, Leash(self._rounds, task=task))
         except Exception as error:  # noqa: BLE001 - the outer wall
-            await self._stumbled(error, line)
+            await stumbled(error, line)
 
-    async def _stumbled(self, error: Exception, line: Line) -> None:
-        if isinstance(error, OSError):
-            # The server's way of saying that nobody is there to read any more (ASGI 3.0, "Disconnected Client").
-            _log.debug("a client went away before its answer")
-            return
-        number = secrets.token_hex(8)
-        _log.error("a request failed unexpectedly: %s (request %s)", type(error).__name__, number)
-        told = Rejection(INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number})
-        await line.answer(Reply(500, error_frame(None, told)), ())
+    async def hear_admitted(self, exchange: Exchange, body: bytes, task: asyncio.Task[None]) -> None:
+        """Answer a POST that has arrived whole and was let in by whoever shares the door."""
+        leash = Leash(self._rounds, task=task)
+        leash.holder = exchange.principal
+        await self._answer(exchange, body, leash)
 
     async def _other(self, kind: str, receive: Receive, send: Send) -> None:
         if kind == "websocket":
@@ -143,7 +164,9 @@ class McpHttp:
         if length is not None and (not length.isdigit() or int(length[:20]) > settings.max_body):
             await exchange.answer(too_large(settings.max_body))
         else:
-            await self._answer(exchange, None, Leash(self._rounds, settings.body_timeout))
+            leash = Leash(self._rounds, settings.body_timeout)
+            leash.holder = exchange.principal
+            await self._answer(exchange, None, leash)
 
     async def _answer(self, exchange: Exchange, body: bytes | Reply | None, leash: Leash) -> None:
         """Answer a body, in the form its answer turns out to need; leave early with whoever leaves early."""
@@ -169,7 +192,11 @@ class McpHttp:
     async def _called_off(self, exchange: Exchange, leash: Leash) -> None:
         """End a request that was cancelled: no response, but HTTP needs an ending where somebody still listens."""
         events = exchange.events
-        if leash.late:
+        if leash.cut:
+            # Not the id of the request: what its caller is told from here on is what any stranger is.
+            if events is None or not await events.finish(error_frame(None, GONE)):
+                await exchange.answer(refused(404, GONE.message))
+        elif leash.late:
             seconds = f"{self._settings.body_timeout:g}"
             await exchange.answer(refused(408, f"The body did not arrive within {seconds} seconds"))
         elif leash.receive is not None:
@@ -244,6 +271,26 @@ class McpHttp:
         if session is None:
             return self._dialogue.call(ask, progress)
         return run_call(self._dialogue, ask, progress, leash=leash, running=session.running, key=key)
+
+
+async def walled(answering: Awaitable[None], line: Line) -> None:
+    """Answer a request behind the outer wall, for whoever shares the door."""
+    try:
+        await answering
+    except Exception as error:  # noqa: BLE001 - the outer wall
+        await stumbled(error, line)
+
+
+async def stumbled(error: Exception, line: Line) -> None:
+    """What nobody expected becomes a number to find it by."""
+    if isinstance(error, OSError):
+        # The server's way of saying that nobody is there to read any more (ASGI 3.0, "Disconnected Client").
+        _log.debug("a client went away before its answer")
+        return
+    number = secrets.token_hex(8)
+    _log.error("a request failed unexpectedly: %s (request %s)", type(error).__name__, number)
+    told = Rejection(INTERNAL_ERROR, "Something went wrong on our side", {"dev.apiloom/request_id": number})
+    await line.answer(Reply(500, error_frame(None, told)), ())
 
 
 def _mirrored(exchange: Exchange, ask: Ask) -> Rejection | None:

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
+from apiloom.identity.principal import Principal
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -22,21 +24,36 @@ class Rounds:
     Args:
         every: seconds between rounds.
 
-    ``held`` is the leashes to call on; ``timer`` is None while standing still.
+    ``held`` is the leashes to call on, ``watched`` those that need no calls any more but are held still; ``timer`` is
+    None while standing still.
     """
 
-    __slots__ = ("_every", "_loop", "held", "timer")
+    __slots__ = ("_every", "_loop", "held", "timer", "watched")
 
     def __init__(self, every: float) -> None:
         self._every = every
         self._loop: asyncio.AbstractEventLoop | None = None
         self.held: set[Leash] = set()
+        self.watched: set[Leash] = set()
         self.timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Set out; the first round comes after one interval."""
         self._loop = asyncio.get_running_loop()
         self.timer = self._loop.call_later(self._every, self._make)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any leash is held."""
+        return bool(self.held or self.watched)
+
+    def cut(self, ends: Callable[[Principal], bool]) -> int:
+        """Cancel what is done for principals whose right to it has ended; how much that was."""
+        over = [leash for leash in (*self.held, *self.watched) if leash.holder is not None and ends(leash.holder)]
+        for leash in over:
+            leash.cut = True
+            leash.pull()
+        return len(over)
 
     def _make(self) -> None:
         self.timer = None
@@ -61,7 +78,9 @@ class Leash:
         limit: set to None once what it limits is over.
         receive: None leaves a disconnect without consequence (legacy: it is no cancellation).
         later: called once the request has lasted a moment.
-        gone: it was cancelled through the leash: nobody waits for an answer, unless it is ``late``.
+        gone: it was cancelled through the leash: nobody waits for an answer, unless it is ``late`` or ``cut``.
+        cut: its caller's right to an answer ended while it ran.
+        holder: for whom it is done, where that may end before it does.
         late: the limit has passed.
     """
 
@@ -72,7 +91,9 @@ class Leash:
         "_task",
         "_until",
         "_watcher",
+        "cut",
         "gone",
+        "holder",
         "late",
         "later",
         "limit",
@@ -90,6 +111,8 @@ class Leash:
         self.receive = receive
         self.later: Callable[[], None] | None = None
         self.gone = False
+        self.cut = False
+        self.holder: Principal | None = None
         self.late = False
         self._rounds = rounds
         self._seen = False
@@ -117,6 +140,8 @@ class Leash:
             self._rounds.held.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._seen and self._rounds is not None:
+            self._rounds.watched.discard(self)
         if not self.gone or self._task is None:
             return False
         # Only our own cancellation is swallowed; one that came from elsewhere goes on.
@@ -138,6 +163,7 @@ class Leash:
         else:
             if self._rounds is not None:
                 self._rounds.held.discard(self)
+                self._rounds.watched.add(self)
             self.watch()
 
     def watch(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from apiloom.calls.endpoint import Endpoint, Listing
+from apiloom.calls.endpoint import Endpoint, Listed
 from apiloom.catalog.profiles import DEFAULT, profile_of_client
 from apiloom.wire.card import Card
 from apiloom.wire.settings import WireSettings
@@ -35,24 +35,33 @@ class Listings:
         self._making: dict[str, asyncio.Task[Card]] = {}
 
     async def card(self, own: Card, profile: str) -> Card:
-        """An endpoint's card in a profile; an empty name means its own."""
+        """An endpoint's card in a profile; an empty name means its own. Its pages are ready then."""
         render = own.endpoint.listed
         if render is None or profile in ("", own.endpoint.profile):
-            return own
+            if own.endpoint.listing.ready:
+                return own
+            profile = ""
         if own.endpoint is not self._endpoint:
             self._endpoint, self._made, self._making = own.endpoint, {}, {}
-        if profile in self._made:
-            return self._made[profile]
+        made = self._made.get(profile)
+        if made is not None and made.ready:
+            return made
         task = self._making.get(profile)
         if task is None:
-            task = self._making[profile] = asyncio.create_task(self._make(own, render, profile))
+            task = self._making[profile] = asyncio.create_task(self._make(own, render if profile else None, profile))
         # One who leaves early must not take the others' list with them.
         return await asyncio.shield(task)
 
-    async def _make(self, own: Card, render: Callable[[str], Listing], profile: str) -> Card:
+    async def _make(self, own: Card, render: Callable[[str], Listed] | None, profile: str) -> Card:
         making, made = self._making, self._made
+
+        def rendered() -> Listed:
+            listing = render(profile) if render is not None else own.endpoint.listing
+            _ = listing.pages
+            return listing
+
         try:
-            listing = await asyncio.to_thread(render, profile)
+            listing = await asyncio.to_thread(rendered)
             # Small APIs look the same in every profile: then one copy of the pages serves all.
             is_same = listing.etag == own.endpoint.listing.etag
             made[profile] = own if is_same else Card(own.endpoint, self._settings, listing)

@@ -7,9 +7,11 @@ Knows that a stream is greeted, told of changes, kept alive and sent off; the wo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from apiloom.calls.endpoint import Directory
+from apiloom.identity.principal import Principal
 from apiloom.protocol import sse
 from apiloom.wire.changes import Listener, Turn
 from apiloom.wire.door import Exchange, refused
@@ -30,8 +32,19 @@ class Streams:
         self._directory = directory
         self._key = key
         self._settings = settings
-        self._open = 0
+        self._open: dict[asyncio.Event, Principal] = {}
         self._closing = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def cut(self, ends: Callable[[Principal], bool]) -> int:
+        """End the streams of principals whose right to them has ended; how many that were."""
+        over = [event for event, principal in self._open.items() if ends(principal)]
+        for event in over:
+            event.set()
+        return len(over)
 
     def close(self) -> None:
         """End every stream gracefully, now and from now on."""
@@ -41,16 +54,17 @@ class Streams:
         """Be one stream until its client leaves, an event ends it, or the endpoint is no more."""
         if not exchange.stream:
             return await exchange.answer(refused(406, "The Accept header must list text/event-stream"))
-        if self._open >= self._settings.max_streams:
+        if len(self._open) >= self._settings.max_streams:
             return await exchange.answer(refused(503, _BUSY, (b"retry-after", b"60")))
-        self._open += 1
+        cut = asyncio.Event()
+        self._open[cut] = exchange.principal
         try:
-            async with Listener(self._directory, self._key, self._closing, *ends) as listener:
+            async with Listener(self._directory, self._key, self._closing, cut, *ends) as listener:
                 with Leash(receive=exchange.line.receive) as leash:
                     leash.watch()
                     await self._tell(exchange, notices, listener)
         finally:
-            self._open -= 1
+            del self._open[cut]
         return None
 
     async def _tell(self, exchange: Exchange, notices: Notices, listener: Listener) -> None:

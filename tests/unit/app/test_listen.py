@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from apiloom.app.listen import bind
-from apiloom.app.serve import _url, allowed_hosts
+from apiloom.app.serve import allowed_hosts, url_of
 from apiloom.base.errors import DesignError
 from apiloom.console.house import Listen
 from apiloom.wire.settings import LOOPBACK_HOSTS
@@ -67,4 +67,4 @@ def test_the_public_url_decides_the_host() -> None:
     ],
 )
 def test_the_address_that_is_told_can_be_called(host: str, url: str) -> None:
-    assert _url(host, 8787) == url
+    assert url_of(host, 8787) == url

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiloom.base.values import replace
 from apiloom.catalog.build import build_catalog
 from apiloom.catalog.pins import Pin, pins_of
 from apiloom.catalog.report import build_report

@@ -69,7 +69,20 @@ def test_asking_by_post_is_not_called_destructive() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/pets/{id}/remove", None), ("/pets", "deletePets"), ("/#Action=DeleteUser", "GET_DeleteUser")],
+    [
+        ("/pets/{id}/remove", None),
+        ("/pets", "deletePets"),
+        ("/#Action=DeleteUser", "GET_DeleteUser"),
+        ("/jobs/{id}/cancel", None),
+        ("/jobs/{id}/cancel", "getJobCancel"),
+        ("/jobs/{id}/cancel", "jobById"),
+        ("/messages/next", "getAndDeleteMessage"),
+        ("/messages/next", "fetchThenRemove"),
+        ("/messages", "messages_send"),
+        ("/tokens", "token.revoke"),
+        ("/v1/things:delete", "thing"),
+        ("/chat.delete", None),
+    ],
 )
 def test_a_get_named_like_an_action_is_not_called_read_only_and_reported(path: str, name: str | None) -> None:
     operation = {"responses": OK, **({"operationId": name} if name else {})}
@@ -80,5 +93,15 @@ def test_a_get_named_like_an_action_is_not_called_read_only_and_reported(path: s
 
 
 def test_a_get_that_only_talks_of_actions_is_read_only() -> None:
-    for path, name in (("/orders/cancel-reasons", None), ("/updates", "listUpdates"), ("/posts", "getPosts")):
+    for path, name in (
+        ("/orders/cancel-reasons", None),
+        ("/updates", "listUpdates"),
+        ("/posts", "getPosts"),
+        ("/terms-and-updates", "getTermsAndUpdates"),
+        ("/triggers/{name}", "functions_get_trigger"),
+        ("/repos/{id}/archive", "download-archive"),
+        ("/backups/{id}/restore", "backups_get_restore_status"),
+        ("/permissions/check", "canDelete"),
+        ("/permissions/check", "getCanDelete"),
+    ):
         assert tool_of("get", path, name).hints.read_only

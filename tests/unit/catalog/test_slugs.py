@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from apiloom.catalog.slugs import slug_of, unique_slugs
+from apiloom.catalog.slugs import seat_slugs, slug_of, unique_slugs
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_a_slug_comes_from_the_title_else_from_the_source(title: str, source: st
 def test_equal_slugs_are_numbered_in_order_and_stay_short() -> None:
     assert unique_slugs(["pets", "pets", "shop", "pets"]) == ("pets", "pets2", "shop", "pets3")
     assert unique_slugs(["a" * 12, "a" * 12]) == ("a" * 12, "a" * 11 + "2")
+
+
+def test_accounts_of_one_connector_are_numbered_and_never_take_another_connectors_slug() -> None:
+    assert seat_slugs(["pets", "pets", "shop", "pets"]) == ("pets", "pets2", "shop", "pets3")
+    assert seat_slugs(["pets", "pets", "pets2", "pets2"]) == ("pets", "pets3", "pets2", "pets22")
+    assert seat_slugs(["a" * 12, "a" * 12]) == ("a" * 12, "a" * 11 + "2")
+    assert seat_slugs([]) == ()

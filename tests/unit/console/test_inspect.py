@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
 
 from apiloom.base import json
+from apiloom.base.values import replace
 from apiloom.model.api import SecurityScheme
 from support.fake_house import Desk, catalog, report, tool
 

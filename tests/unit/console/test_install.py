@@ -1,12 +1,12 @@
 import os
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from apiloom.base import json
 from apiloom.base.errors import DesignError
+from apiloom.base.values import replace
 from apiloom.console.house import Surroundings
 from apiloom.console.install.edit import plan_edit, write_edit
 from apiloom.console.install.launch import credential_names, program

@@ -2,7 +2,7 @@ import pytest
 
 from apiloom.base import json
 from apiloom.console.cli.serve import read_address
-from apiloom.console.house import Listen, Options, Served
+from apiloom.console.house import Gateway, Listen, Options, Served
 from support.fake_house import Desk
 
 
@@ -103,8 +103,6 @@ def test_what_is_no_address_is_refused_in_one_sentence(tmp_path, capsys, text):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["serve"], "serve without a SOURCE (the gateway) comes with a later release"),
-        (["serve", "a.yaml", "--data", "d"], "--data comes with a later release"),
         (["serve", "a.yaml", "--mode", "search"], "--mode search comes with a later release"),
         (["serve", "a.yaml", "--mode", "code"], "--mode code comes with a later release"),
         (["serve", "mcp:https://x.example/mcp"], "mcp: sources come with a later release"),
@@ -122,6 +120,45 @@ def test_known_words_that_are_not_able_yet_say_so(tmp_path, capsys, words, told)
     assert out == ""
     assert told in err
     assert err.count("\n") == 1
+    assert desk.asked == []
+
+
+def test_without_a_source_the_gateway_is_served(tmp_path, capsys):
+    desk = Desk(tmp_path, served=3)
+    words = "--http :9 --data d --admin-http 127.0.0.1:10 --token-file t --public-url https://x.example"
+    assert desk.run("serve", *words.split()) == 3
+    _, gateway, listen = desk.asked[0]
+    assert gateway == Gateway(data="d", admin=("127.0.0.1", 10), token_file="t")
+    assert listen == Listen(port=9, public_url="https://x.example")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "served with 2 servers at http://127.0.0.1:9" in told.err
+    assert "shown once and good for an hour: ala_token" in told.err
+
+
+def test_a_program_is_told_where_the_gateway_is_and_never_a_token(tmp_path, capsys):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"url": "http://127.0.0.1:9", "data": "/d", "servers": 2, "token_file": None}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("serve --stdio", "the gateway speaks over HTTP"),
+        ("serve --open", "the gateway speaks over HTTP"),
+        ("serve --base-url http://x", "--base-url says how a SOURCE is served"),
+        ("serve --result-tokens 500 --data d", "--result-tokens says how a SOURCE is served"),
+        ("serve a.yaml --data d", "--data is for the gateway"),
+        ("serve a.yaml --admin-http :1", "--admin-http is for the gateway"),
+        ("serve a.yaml --token-file t", "--token-file is for the gateway"),
+    ],
+)
+def test_what_is_for_the_gateway_and_what_is_for_sources_are_told_apart(tmp_path, capsys, words, told):
+    desk = Desk(tmp_path)
+    assert desk.run(*words.split()) == 2
+    assert told in capsys.readouterr().err
     assert desk.asked == []
 
 

@@ -267,6 +267,12 @@ def test_a_number_of_a_million_digits_is_text(text: str) -> None:
     assert "1" * 1_000_000 in found
 
 
+@pytest.mark.parametrize("before", [0, 1, 193, 194, 195, 196, 394, 395])
+def test_a_number_of_four_hundred_digits_is_text_wherever_it_stands(before: int) -> None:
+    text = f"#{'x' * before}\na: {'1' * 400}\nb: {'x' * 500}"
+    assert tree(text) == {"a": "1" * 400, "b": "x" * 500}
+
+
 def test_a_long_rule_of_dashes_is_only_text() -> None:
     assert tree("a: |\n  " + "-" * 3_000 + "\n") == {"a": "-" * 3_000 + "\n"}
 

@@ -45,9 +45,9 @@ class HttpBackend:
     ``timeout`` is the longest an exchange may take in seconds, whatever a call allows; ``max_bytes`` bounds the
     decoded answer. ``structured_always`` says that the tool advertises an output schema, so that every good answer
     needs ``structured`` content. ``lacking`` names the environment variables of credentials that the operation wants
-    and was not given; they appear in the hint of a 401. ``observer``, where the tool's answers are described, is
-    told of them under the name ``observed_as``. ``keeper`` holds files: those that the arguments in ``files`` name,
-    and large answers. ``clock`` gives seconds since the epoch.
+    and was not given, or with ``at_account`` their schemes; they appear in the hint of a 401. ``observer``, where the
+    tool's answers are described, is told of them under the name ``observed_as``. ``keeper`` holds files: those that
+    the arguments in ``files`` name, and large answers. ``clock`` gives seconds since the epoch.
     """
 
     planner: Callable[[Mapping[str, Any]], HttpPlan]
@@ -57,6 +57,7 @@ class HttpBackend:
     max_bytes: int = 64 * 1024 * 1024
     structured_always: bool = False
     lacking: tuple[str, ...] = ()
+    at_account: bool = False
     observer: Observer | None = None
     observed_as: str = ""
     keeper: Keeper | None = None
@@ -96,7 +97,9 @@ class HttpBackend:
         headers = dict(response.headers)
         limits = read_limits(headers, self.clock)
         if response.status >= 400:
-            wanted = failures.Wanted(lacking=self.lacking, given=self.signer.schemes if self.signer else ())
+            wanted = failures.Wanted(
+                lacking=self.lacking, given=self.signer.schemes if self.signer else (), at_account=self.at_account
+            )
             outcome = failures.refused(request, response, limits, wanted)
         else:
             always = self.structured_always

@@ -51,10 +51,14 @@ _HINTS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Credentials around a refused request: variables that would have been needed, and schemes that were used."""
+    """Credentials around a refused request: variables that would have been needed, and schemes that were used.
+
+    ``at_account`` says that credentials lie at an account: then those that would have been needed are schemes.
+    """
 
     lacking: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    at_account: bool = False
 
 
 def refused(request: Request, response: Response, limits: Limits | None, wanted: Wanted) -> Outcome:
@@ -97,11 +101,13 @@ def unreadable(method: str, coding: str, size: int) -> Outcome:
 def _hint(status: int, wanted: Wanted) -> str:
     if status in {401, 403}:
         if wanted.lacking:
-            return f"no credentials were sent; set {' and '.join(wanted.lacking)} where apiloom runs"
+            where = "at the account" if wanted.at_account else "where apiloom runs"
+            return f"no credentials were sent; set {' and '.join(wanted.lacking)} {where}"
         if wanted.given:
             what = "was not accepted" if status == 401 else "does not allow this"
             return f"the credential for {' and '.join(wanted.given)} {what}; check its value and its permissions"
-        return "the document asks for no credentials here; if the API wants some, start apiloom with --auth"
+        how = "give the connector the option auth" if wanted.at_account else "start apiloom with --auth"
+        return f"the document asks for no credentials here; if the API wants some, {how}"
     if status >= 500:
         return "the API failed; try again later"
     return _HINTS.get(status, "")

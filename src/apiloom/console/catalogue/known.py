@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from apiloom.base.errors import CallerError
@@ -54,7 +54,7 @@ class Entry:
 @cache
 def entries() -> Sequence[Entry]:
     """Every entry, sorted by name."""
-    text = files(__package__).joinpath("entries.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("entries.toml").read_text(encoding="utf-8")
     return tuple(_entry(name, raw) for name, raw in sorted(tomllib.loads(text).items()))
 
 

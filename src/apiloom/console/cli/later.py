@@ -13,26 +13,16 @@ from apiloom.base.errors import CallerError
 from apiloom.console.cli.seat import Seat
 
 PLATFORM = (
-    "connector",
-    "account",
-    "server",
-    "tenant",
-    "token",
-    "toolset",
     "workflow",
     "policy",
-    "apply",
-    "pull",
-    "schema",
     "explain",
     "calls",
     "forge",
     "db",
-    "diff",
     "doctor",
 )
 
-NOW = "serve, inspect, call, export and install work today"
+NOW = "serve, inspect, call, diff, export and install work today"
 
 
 def not_yet(what: str, *, hint: str = NOW) -> CallerError:

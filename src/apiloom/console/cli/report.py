@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from apiloom.base import json, plugins
+from apiloom.base import json
 from apiloom.catalog.tool import Catalog
 from apiloom.console.cli.seat import one_line, plain
+from apiloom.console.cli.tables import print_table
 from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
 
 MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
 """Lines shown of each kind unless everything is asked for."""
-
-PIPE_WIDTH = 160
-"""Columns of a table that no terminal bounds."""
 
 _LEVELS = ("error", "warning", "note")
 
@@ -97,7 +94,7 @@ def _tools(tools: Sequence[dict[str, Any]], *, whole: bool) -> None:
         for tool in shown
     ]
     _line("")
-    _table(("tool", "method", "path", "class", "args", "tokens"), rows)
+    print_table(("tool", "method", "path", "class", "args", "tokens"), rows)
     _more(len(tools) - len(shown), "tool")
     paged = Counter(tool["pagination"]["rule"] for tool in tools if "pagination" in tool)
     if paged:
@@ -132,25 +129,6 @@ def _findings(findings: Sequence[dict[str, Any]], *, whole: bool) -> None:
             where = f"  at {finding['pointer']}" if finding["pointer"] else ""
             _line(f"  {level} {code}{times}: {one_line(finding['message'])}{where.replace(chr(10), ' ')}")
     _more(len(ordered) - len(shown), "kind")
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as the terminal; long names and paths are cut, never wrapped, and numbers stand right."""
-    text = plugins.load("rich.text:Text")
-    table = plugins.load("rich.table:Table")(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(
-            title,
-            justify="right" if title in {"args", "tokens"} else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=len(title),
-        )
-    for row in rows:
-        # Text, not markup: a path may hold square brackets.
-        table.add_row(*(text(plain(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    plugins.load("rich.console:Console")(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
 
 
 def _shown(value: Any) -> str:

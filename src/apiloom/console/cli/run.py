@@ -16,11 +16,13 @@ from apiloom import __version__
 from apiloom.base.errors import ApiloomError, CallerError, DesignError, HouseFault
 from apiloom.console.cli.call import call
 from apiloom.console.cli.completion import VARIABLE, completion
+from apiloom.console.cli.diff import diff
 from apiloom.console.cli.export import export
 from apiloom.console.cli.inspect import inspect
 from apiloom.console.cli.install import install
 from apiloom.console.cli.later import platform_commands
 from apiloom.console.cli.options import answering
+from apiloom.console.cli.platform.late import platform_words
 from apiloom.console.cli.seat import FAULT, INTERRUPTED, OK, PIPE_CLOSED, Seat, exit_code, tell
 from apiloom.console.cli.serve import serve
 from apiloom.console.house import House
@@ -57,7 +59,7 @@ def root() -> None:
     """  # noqa: D301 - click wants the character
 
 
-for _command in (serve, inspect, call, export, install, completion, *platform_commands()):
+for _command in (serve, inspect, call, diff, export, install, completion, *platform_words(), *platform_commands()):
     root.add_command(_command)
 
 

@@ -109,7 +109,9 @@ def exit_code(error: ApiloomError) -> int:
 def tell(error: ApiloomError, *, machine: bool) -> None:
     """One error as one line on standard error: a sentence for people, ``{"error": …}`` for programs."""
     if machine:
-        shape = {"code": error.code, "message": error.message, "hint": error.hint}
+        shape: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+        if "affected" in error.facts:
+            shape["affected"] = error.facts["affected"]
         click.echo(encoded({"error": shape}).decode(), err=True)
     else:
         click.echo(plain(f"apiloom: {error.sentence()}"), err=True)

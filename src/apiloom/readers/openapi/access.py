@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
+from apiloom.base.values import replace
 from apiloom.model.api import Operation, SecurityNeed
 from apiloom.model.findings import Finding
 from apiloom.model.security import place_of, shown_place

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, cast
 
+from apiloom.base.values import replace
 from apiloom.model.api import Body, Encoding, Media, Schema
 from apiloom.readers.openapi.media import BINARY, read_content
 from apiloom.readers.openapi.reading import Reading

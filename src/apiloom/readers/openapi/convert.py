@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from apiloom.model.api import Schema
-from apiloom.model.schema import IN_LIST, IN_MAP, IN_VALUE, reference
+from apiloom.model.schema import IN_LIST, IN_MAP, IN_VALUE, escape, reference
 from apiloom.readers.openapi import keywords
 from apiloom.readers.openapi.dialect import Dialect
 from apiloom.readers.openapi.keywords import DROP
@@ -22,6 +22,22 @@ _DEEPEST = 48
 """Levels of nested schemas in one definition; what lies deeper becomes a definition of its own."""
 
 _BINARY_TYPES = ("application/octet-stream", "application/pdf", "application/zip", "image/", "audio/", "video/")
+
+_UNSETTLED = frozenset(
+    {
+        "const",
+        "contentMediaType",
+        "default",
+        "dependencies",
+        "discriminator",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "items",
+        "properties",
+    }
+)
+"""Keywords whose meaning depends on their neighbours, or moved between versions; most schemas have none."""
 
 _JUST_TYPES = {
     **dict.fromkeys(keywords.TEXTS, str),
@@ -130,7 +146,8 @@ class Converter:
                 converted = handler(self, key, value, spot, depth)
                 if converted is not DROP:
                     out[key] = converted
-        self._settle(raw, out, spot, depth)
+        if raw.get("type") == "file" or not _UNSETTLED.isdisjoint(raw):
+            self._settle(raw, out, spot, depth)
         if raw.get("nullable") is True or raw.get("x-nullable") is True:
             return with_null(out)
         return out
@@ -291,7 +308,7 @@ class Converter:
         return {
             name: self.schema(
                 each,
-                Spot(location, base + (name if "/" not in name and "~" not in name else _escaped(name))),
+                Spot(location, base + escape(name)),
                 depth + 1,
             )
             for name, each in value.items()
@@ -366,7 +383,3 @@ class Converter:
         "type": _type,
         "xml": _object,
     }
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

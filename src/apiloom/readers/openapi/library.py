@@ -60,6 +60,10 @@ class Library:
         Raises:
             Dangling: the chain leads nowhere, into a circle, or is too long.
         """
+        if isinstance(value, dict) and isinstance(value.get("$ref"), str):
+            found = self.resolve(value["$ref"], spot)
+            if not isinstance(found.value, dict) or "$ref" not in found.value:
+                return found  # as nearly every reference
         seen: set[Spot] = set()
         while isinstance(value, dict):
             ref = value.get("$ref")

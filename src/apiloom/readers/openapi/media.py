@@ -54,8 +54,10 @@ def _media(reading: Reading, name: str, value: object, spot: Spot) -> Media:
         schema=_schema(reading, media_type, raw, spot),
         encodings=_encodings(reading, raw.get("encoding"), spot.to("encoding")) if "encoding" in raw else {},
         item_schema=reading.schema(items, spot.to("itemSchema")) if isinstance(items, dict | bool) else None,
-        positions=_positions(reading, raw.get("prefixEncoding"), spot.to("prefixEncoding")),
-        position=_position(reading, raw.get("itemEncoding"), spot.to("itemEncoding")),
+        positions=_positions(reading, raw["prefixEncoding"], spot.to("prefixEncoding"))
+        if "prefixEncoding" in raw
+        else (),
+        position=_position(reading, raw["itemEncoding"], spot.to("itemEncoding")) if "itemEncoding" in raw else None,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
+from apiloom.base.values import replace
 from apiloom.model.api import Media, Response
 from apiloom.readers.openapi.media import BINARY, default_schema, read_content
 from apiloom.readers.openapi.reading import Reading

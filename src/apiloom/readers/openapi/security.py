@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, Literal, cast
 
+from apiloom.base.values import replace
 from apiloom.model.api import SecurityNeed, SecurityScheme
 from apiloom.model.security import unsignable
 from apiloom.model.variables import variable_name

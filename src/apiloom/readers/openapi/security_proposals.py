@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from apiloom.model.api import Operation
@@ -32,6 +33,9 @@ _SAID_BASIC = re.compile(r"(?i)\bbasic (?:http )?auth(?:entication|orization)?\b
 _SAID_BEARER = re.compile(
     r"(?i)\bbearer[ -](?:auth|token)|\bpersonal access tokens?\b|\baccess token (?:in|as|via) |\bJWT\b|\boauth ?2?\b"
 )
+_NEAR_KEYS = ("-key", "-token", "apikey", "api_key")
+_NEAR_BEARER = ("bearer", "token", "jwt", "oauth")
+"""Without one of these a pattern finds nothing: it need not be asked, which takes many times as long."""
 _PLACEHOLDERS = re.compile(r"(?i)(your|my|api|access|auth|user|the|a|an|jwt|token|key|value|string|secret)?[-_]?\w*")
 _key_name = re.compile(
     r"x?(?:ocpapim)?(?:access|api|app|application|auth|client|private|secret|session|subscription|user)"
@@ -72,7 +76,8 @@ def propose(
         strong = _exact(piece)
         if strong is not None:
             return strong
-        weaker += _by_name(piece)
+        if not weaker:
+            weaker += _by_name(piece)
         if left <= 0:
             break
     return weaker[0] if weaker else None
@@ -109,7 +114,7 @@ def _among_parameters(operations: Sequence[Operation]) -> Proposal | None:
             {
                 (one.place, one.name)
                 for one in operation.shape.parameters
-                if one.place in ("header", "query", "cookie") and _key_name(_plain(one.name))
+                if one.place in ("header", "query", "cookie") and _is_key_name(one.name)
             }
         )
     common = sorted(key for key, count in seen.items() if 2 * count >= len(operations))
@@ -122,12 +127,29 @@ def _among_parameters(operations: Sequence[Operation]) -> Proposal | None:
     return Proposal(auth, f"operations take {named}")
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[-_. ]", "", name.lower())
+@lru_cache(maxsize=4096)
+def _is_key_name(name: str) -> bool:
+    return _key_name(re.sub(r"[-_. ]", "", name.lower())) is not None
 
 
 def _exact(text: str) -> Proposal | None:
     """A header or query written out, as in an example of a request."""
+    lowered = text.lower()
+    if "author" in lowered and (proposal := _in_header(text)) is not None:
+        return proposal
+    # Most of a document's prose has none of these words, and to look for them alone is a tenth of the work.
+    if "key" not in lowered and "token" not in lowered:
+        return None
+    if not text.isascii() or any(word in lowered for word in _NEAR_KEYS):
+        for pattern in (_SAID_KEY, _NAMED_HEADER):
+            named = next((found[1] for found in pattern.finditer(text) if _is_key_header(found[1])), "")
+            if named:
+                return Proposal(f"header:{named}", f"it names the header {named}")
+    query = _SAID_QUERY.search(text) if "key=" in lowered or "token=" in lowered else None
+    return Proposal(f"query:{query[1]}", f"it puts {query[1]} into the query") if query else None
+
+
+def _in_header(text: str) -> Proposal | None:
     for found in _SAID_HEADER.finditer(text):
         prefix, rest = found[1], found[2]
         known = _PREFIXES.get(prefix.lower())
@@ -137,12 +159,7 @@ def _exact(text: str) -> Proposal | None:
             return Proposal(f"scheme:{prefix}", f'it says "Authorization: {prefix}"')
         if _PLACEHOLDERS.fullmatch(prefix) and re.search(r"(?i)key|token|secret", prefix):
             return Proposal("header:Authorization", 'it says "Authorization:" and the key')
-    for pattern in (_SAID_KEY, _NAMED_HEADER):
-        named = next((found[1] for found in pattern.finditer(text) if _is_key_header(found[1])), "")
-        if named:
-            return Proposal(f"header:{named}", f"it names the header {named}")
-    query = _SAID_QUERY.search(text)
-    return Proposal(f"query:{query[1]}", f"it puts {query[1]} into the query") if query else None
+    return None
 
 
 def _is_key_header(name: str) -> bool:
@@ -151,7 +168,8 @@ def _is_key_header(name: str) -> bool:
 
 def _by_name(text: str) -> Iterator[Proposal]:
     """A way of signing that is only spoken of."""
-    if _SAID_BEARER.search(text):
+    lowered = text.lower()
+    if any(word in lowered for word in _NEAR_BEARER) and _SAID_BEARER.search(text):
         yield Proposal("bearer", "it speaks of bearer or access tokens")
-    elif _SAID_BASIC.search(text):
+    elif ("auth" in lowered or "curl" in lowered) and _SAID_BASIC.search(text):
         yield Proposal("basic", "it speaks of basic authentication")

@@ -6,10 +6,11 @@ import posixpath
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
+from apiloom.base.values import Value
 from apiloom.model.schema import escape
 
 
-class Spot(NamedTuple):
+class Spot(Value, frozen=True):
     """A place: the file's location and a JSON Pointer into it."""
 
     location: str

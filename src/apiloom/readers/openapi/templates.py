@@ -7,8 +7,8 @@ other systems. Nothing is ever sent with a brace in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
+from apiloom.base.values import Value, replace
 from apiloom.model.api import Parameter
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Spot, Unusable
@@ -29,8 +29,7 @@ _MOST_NOTED = 8
 _COLON = re.compile(r"(?<=/):([A-Za-z_]\w*)(?=/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Value, frozen=True):
     """A path key taken apart. ``optional`` names the members of query expansions such as ``{?page,size}``."""
 
     path: str

@@ -1,0 +1,171 @@
+"""Who is let in where: a secret URL, a bearer token or both, an address and the time become a server and a principal.
+
+Answered from memory and never waiting, for it stands in the path of every request; asked anew for each of them, on
+sessions and streams too, so that what has ended a second ago is over. Nothing that is said here tells what was never
+there from what is another's, has expired or was revoked. No token is in anything that leaves this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from apiloom.app.gateway.addresses import FORWARDED, Networks, caller_address, within
+from apiloom.app.gateway.memory import Memory
+from apiloom.base.values import Value
+from apiloom.catalog.selection import CLASSES, EVERYTHING
+from apiloom.identity.index import Holder
+from apiloom.identity.principal import Principal
+from apiloom.identity.roles import may
+from apiloom.store.records import Server
+from apiloom.wire.door import Reply, Visitor, refused
+
+UNAUTHORIZED = refused(
+    401,
+    "A valid bearer token is needed in the Authorization header",
+    (b"www-authenticate", b"Bearer"),
+)
+GONE = refused(404, "There is no server here")
+OUT_OF_DATE = refused(
+    503, "This server cannot be answered for now: its settings could not be read lately", (b"retry-after", b"5")
+)
+
+
+class Admitted(Value):
+    """Somebody who may call the endpoint under a key: a server's id, or for a union the id of an API token."""
+
+    key: str
+    principal: Principal
+
+
+class Admission:
+    """The gate of a node.
+
+    Args:
+        memory: the records.
+        now: seconds since the epoch.
+        stale: whether the records may be out of date for too long.
+        proxies: those whose word on where a request comes from counts.
+    """
+
+    __slots__ = ("_memory", "_now", "_proxies", "_stale")
+
+    def __init__(
+        self, memory: Memory, now: Callable[[], float], stale: Callable[[], bool], proxies: Networks = ()
+    ) -> None:
+        self._memory = memory
+        self._proxies = proxies
+        self._now = now
+        self._stale = stale
+
+    def address(self, visitor: Visitor, peer: str) -> str:
+        """From where a request comes; empty where a proxy has written that more than once."""
+        if not self._proxies:
+            return peer
+        return "" if FORWARDED in visitor.twice else caller_address(peer, visitor.heads, self._proxies)
+
+    def by_path(self, token: str, authorization: bytes, address: str) -> Admitted | Reply:
+        """``/mcp/{server-token}``: whoever knows the URL, with an API token besides where the server asks for one."""
+        now = self._now()
+        holder = self._memory.index.get(token, now)
+        server = self._memory.live(holder.server, now) if holder is not None else None
+        if holder is None or server is None:
+            return GONE
+        settings = self._memory.settings(server)
+        if settings.allowed_addresses is not None and not within(address, settings.allowed_addresses):
+            return GONE
+        principal = holder.principal
+        if settings.require_api_token_auth:
+            second = self._bearer(authorization, now)
+            # the same URL's token shown twice is no second factor
+            if second is None or second.server or not _may_call(second, server):
+                return UNAUTHORIZED
+            principal = _both(holder, second)
+        return self._current(server) or Admitted(server.id, principal)
+
+    def by_name(self, name: str, authorization: bytes, address: str) -> Admitted | Reply:
+        """``/mcp/s/{server}``: an id, or for a tenant's token a name."""
+        now = self._now()
+        holder = self._caller(authorization, address, now)
+        if holder is None:
+            return UNAUTHORIZED
+        id_ = name if name in self._memory.servers else self._memory.named(holder.principal.tenant, name)
+        server = self._memory.live(id_, now)
+        if server is None or not _may_call(holder, server) or not self._open_to(server, address):
+            return GONE
+        return self._current(server) or Admitted(server.id, holder.principal)
+
+    def by_bearer(self, authorization: bytes, address: str) -> Admitted | Reply:
+        """``/mcp``: the server of a server token, or all that an API token may use."""
+        now = self._now()
+        holder = self._caller(authorization, address, now)
+        if holder is None:
+            return UNAUTHORIZED
+        if not holder.server:
+            return Admitted(holder.token, holder.principal) if not self._stale() else OUT_OF_DATE
+        server = self._memory.servers[holder.server]
+        return self._current(server) or Admitted(server.id, holder.principal)
+
+    def api(self, token: str) -> Principal | None:
+        """Whose API token a text is."""
+        holder = self._memory.index.get(token, self._now())
+        return holder.principal if holder is not None and not holder.server else None
+
+    def usable(self, principal: Principal) -> list[Server]:
+        """The servers that a union shows to whoever holds an API token, by their names."""
+        now = self._now()
+        holder = Holder(principal)
+        found = (self._memory.live(id_, now) for id_ in tuple(self._memory.servers))
+        mine = [one for one in found if one is not None and _may_call(holder, one) and self._open_to(one, None)]
+        return sorted(mine, key=lambda server: (server.tenant, server.name))
+
+    def _caller(self, authorization: bytes, address: str, now: float) -> Holder | None:
+        """Who shows a token as bearer. That of a server counts where the server may be called so, and from there."""
+        holder = self._bearer(authorization, now)
+        if holder is None or not holder.server:
+            return holder
+        server = self._memory.live(holder.server, now)
+        return None if server is None or not self._open_to(server, address) else holder
+
+    def _bearer(self, authorization: bytes, now: float) -> Holder | None:
+        scheme, _, token = authorization.partition(b" ")
+        # the scheme's name is case-insensitive (RFC 9110 section 11.1)
+        if scheme.lower() != b"bearer":
+            return None
+        return self._memory.index.get(token.strip(b" ").decode("latin-1"), now)
+
+    def _open_to(self, server: Server, address: str | None) -> bool:
+        """Whether the server may be reached on other roads than its secret URL: not where that is one of two factors.
+
+        An address of None is not known yet; then a server that asks for one is not open.
+        """
+        settings = self._memory.settings(server)
+        if settings.require_api_token_auth:
+            return False
+        allowed = settings.allowed_addresses
+        return allowed is None or (address is not None and within(address, allowed))
+
+    def _current(self, server: Server) -> Reply | None:
+        """A refusal while nobody knows whether the server still is what it was: one that expires, or filters."""
+        if not self._stale():
+            return None
+        selection = self._memory.settings(server).selection(server.toolsets_off)
+        unbounded = replace(selection, methods=EVERYTHING.methods) == EVERYTHING and {*CLASSES} <= {*selection.methods}
+        return None if unbounded and server.expires_at is None else OUT_OF_DATE
+
+
+def _may_call(holder: Holder, server: Server) -> bool:
+    principal = holder.principal
+    if principal.servers is not None and server.id not in principal.servers:
+        return False
+    return may(principal, "use", "servers", server.tenant)
+
+
+def _both(first: Holder, second: Holder) -> Principal:
+    """One who has shown two tokens: a person, who is gone as soon as either of them is."""
+    return replace(
+        second.principal,
+        token=f"{first.token} {second.token}",
+        servers=(first.server,),
+        expires_at=min(first.principal.expires_at, second.principal.expires_at),
+    )

@@ -1,0 +1,334 @@
+"""A serving node: what it knows, what it serves, and the tasks that keep both true.
+
+Changes are asked for four times a second, and at once after a commit of this node. What they touch is made anew and
+swapped whole: running calls finish on what was before. What was revoked, switched off or has ended is cut. A node that
+cannot hear of changes for a minute is not ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from apiloom.app.asgi import AsgiApp
+from apiloom.app.gateway.addresses import Networks
+from apiloom.app.gateway.admission import Admission
+from apiloom.app.gateway.compiling import MOST_IN_UNION, Workshop, compile_server, compile_union
+from apiloom.app.gateway.front import BearerGate, ClosedGate, GatewayFront
+from apiloom.app.gateway.grounding import Grounds
+from apiloom.app.gateway.journal import Journal
+from apiloom.app.gateway.memory import Memory, Touched
+from apiloom.app.gateway.residents import MOST, Residents
+from apiloom.base import plugins
+from apiloom.base.errors import ApiloomError
+from apiloom.calls.endpoint import Directory, Endpoint
+from apiloom.flows.ground import Ground
+from apiloom.flows.sweeper import sweep
+from apiloom.identity.index import TokenIndex
+from apiloom.identity.principal import Principal
+from apiloom.wire.door import Door
+from apiloom.wire.files import FilesHttp
+from apiloom.wire.http import McpHttp
+from apiloom.wire.settings import WireSettings
+
+POLL = 0.25
+"""Seconds between two questions for changes."""
+
+STALE_AFTER = 60.0
+"""Seconds without word of changes after which a node is not ready."""
+
+SWEEP = 60.0
+NOTE_USE = 5.0
+RETRY = 2.0
+"""Seconds between two rounds of each."""
+
+_log = logging.getLogger("apiloom.gateway")
+
+
+class Node:
+    """One node over an opened ground.
+
+    Args:
+        grounds: the store, the keys and the ports; stays its caller's to close.
+        settings: bounds, hosts, origins.
+        clock: seconds that only rise, for how long nothing was heard.
+        residents: how many endpoints stay at hand.
+        proxies: those whose word on where a request comes from counts.
+    """
+
+    def __init__(
+        self,
+        grounds: Grounds,
+        settings: WireSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        residents: int = MOST,
+        proxies: Networks = (),
+    ) -> None:
+        self.grounds = grounds
+        self.memory = Memory(TokenIndex(grounds.hasher))
+        self.journal = Journal(grounds.store, grounds.ground.now)
+        self.ground: Ground = replace(grounds.ground, committed=self.nudge)
+        self.admission = Admission(self.memory, grounds.ground.now, self.is_stale, proxies)
+        self._settings = settings
+        self._clock = clock
+        self._heard = clock()
+        self._seq = 0
+        self._nudge = asyncio.Event()
+        # two who read at the same time could take in the older state last
+        self._turn = asyncio.Lock()
+        self._sweep_now = asyncio.Event()
+        self._members: dict[str, frozenset[str]] = {}
+        self._renewing: set[asyncio.Task[None]] = set()
+        door = Door(ClosedGate(), settings)
+        self.residents = Residents(
+            self._compile,
+            lambda directory: _wire(directory, settings, door),
+            most=residents,
+        )
+        self._shop = Workshop(
+            memory=self.memory,
+            artefacts=grounds.artefacts,
+            connections=grounds.connections,
+            journal=self.journal,
+            keeper=grounds.keeper,
+            shelf=grounds.shelf,
+        )
+
+    # what is served
+
+    def front(self, *, admin: bool = True) -> GatewayFront:
+        """The HTTP front; without ``admin`` the admin API is elsewhere."""
+        return GatewayFront(
+            self.admission,
+            self.residents,
+            self._settings,
+            files=FilesHttp(self.grounds.keeper, BearerGate(self.admission), self._settings),
+            api=self.api() if admin else None,
+            ready=self.is_ready,
+        )
+
+    def api(self) -> AsgiApp:
+        """The admin API over this node's ground."""
+        app: AsgiApp = plugins.load("apiloom.console.api.build:build_api")(
+            self.ground, self.admission.api, state=self.state, uploads=self._upload, settle=self.poll
+        )
+        return app
+
+    async def _upload(self, principal: Principal, handle: str) -> bytes | None:
+        """The bytes of a file that the principal has sent to ``/files``."""
+        kept = self.grounds.keeper.open(principal, handle)
+        return None if kept is None else await asyncio.to_thread(kept.read, 0, kept.size)
+
+    async def state(self) -> dict[str, object]:
+        """What the node says of itself."""
+        return {
+            "ready": self.is_ready(),
+            "change_seq": self._seq,
+            "servers": len(self.memory.servers),
+            "resident": len(self.residents),
+        }
+
+    def is_stale(self) -> bool:
+        """Whether nothing was heard of changes for too long."""
+        return self._clock() - self._heard > STALE_AFTER
+
+    def is_ready(self) -> bool:
+        """Whether requests should come here."""
+        return not self.is_stale()
+
+    async def _compile(self, key: str) -> Endpoint | None:
+        now = self.ground.now()
+        server = self.memory.live(key, now)
+        if server is not None:
+            return await compile_server(self._shop, server)
+        holder = self.memory.index.holder(key)
+        if holder is None or holder.server:
+            return None
+        servers = self.admission.usable(holder.principal)
+        self._members[key] = frozenset(one.id for one in servers[:MOST_IN_UNION])
+        return await compile_union(self._shop, servers)
+
+    # what keeps it true
+
+    async def start(self) -> None:
+        """Read everything.
+
+        Raises:
+            HouseFault: ``store.unreachable``.
+        """
+        await self.reload()
+
+    def nudge(self) -> None:
+        """Something was committed here: look at once."""
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Keep true until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._sweep())
+            group.create_task(self._every(NOTE_USE, self.note_use))
+            group.create_task(self._every(RETRY, self._retry))
+            group.create_task(self.journal.run())
+
+    def close(self) -> None:
+        """End every stream gracefully; for the moment a node stops."""
+        self.residents.close()
+
+    async def flush(self) -> None:
+        """Write what waits to be written, as far as the store takes it; for the moment a node has stopped."""
+        with contextlib.suppress(ApiloomError):
+            await self.journal.flush()
+        with contextlib.suppress(ApiloomError):
+            await self.note_use()
+
+    async def poll(self) -> None:
+        """Ask for changes once and take them in.
+
+        Raises:
+            HouseFault: ``store.unreachable``.
+        """
+        async with self._turn:
+            await self._poll()
+
+    async def _poll(self) -> None:
+        store = self.grounds.store
+        seq = await store.change_seq()
+        while seq != self._seq:
+            changes = await store.changes(self._seq)
+            if changes is None:
+                await self._load()
+                break
+            if not changes:
+                break
+            async with store.reading() as work:
+                touched = await self.memory.follow(work.house(), changes)
+            self._seq = changes[-1].seq
+            self._take(touched)
+        self._heard = self._clock()
+
+    def tick(self) -> None:
+        """Cut what has ended by now."""
+        ended = self.memory.due(self.ground.now())
+        if ended:
+            self._end(ended)
+            self._sweep_now.set()
+
+    async def note_use(self) -> None:
+        """Write when tokens were last used.
+
+        Raises:
+            HouseFault: ``store.unreachable``.
+        """
+        used = self.memory.index.drain_used()
+        if used:
+            await self.grounds.store.note_use(used)
+
+    async def reload(self) -> None:
+        """Read everything anew.
+
+        Raises:
+            HouseFault: ``store.unreachable``.
+        """
+        async with self._turn:
+            await self._load()
+
+    async def _load(self) -> None:
+        store = self.grounds.store
+        # asked first: what is changed while we read is read again
+        seq = await store.change_seq()
+        async with store.reading() as work:
+            touched = await self.memory.load(work.house())
+        self._seq = seq
+        self._heard = self._clock()
+        self._take(touched)
+
+    def _take(self, touched: Touched) -> None:
+        """Make true what has changed: cut, drop, and make anew what somebody is listening to."""
+        now = self.ground.now()
+        gone = {id_ for id_ in touched.servers if self.memory.live(id_, now) is None}
+        self._end(gone | touched.tokens)
+        self.residents.cut(_everybody, touched.guarded)
+        for account in touched.accounts:
+            if account not in self.memory.accounts:
+                self.grounds.connections.forget(account)
+        changed = touched.servers - gone
+        if touched.servers:
+            changed |= {key for key in self._members if key in self.residents}
+        self._renew(self.residents.outdate(changed))
+
+    def _end(self, ids: Iterable[str]) -> None:
+        """Servers and tokens that are no more: nothing is answered for them any longer."""
+        over = set(ids)
+        if not over:
+            return
+        for id_ in over:
+            self.residents.drop(id_)
+            self._members.pop(id_, None)
+        unions = [key for key, members in self._members.items() if not over.isdisjoint(members)]
+        for key in unions:
+            # which of its servers a call in a union is on, its wire does not know
+            self.residents.cut(_everybody, [key])
+        self._renew(self.residents.outdate(unions))
+        tokens = frozenset(id_ for id_ in over if not id_.startswith("srv_"))
+        if tokens:
+            self.residents.cut(lambda principal: not tokens.isdisjoint(principal.token.split(" ")))
+
+    def _renew(self, keys: Iterable[str]) -> None:
+        """Make endpoints anew that somebody listens to; the others are when they are next called."""
+        for key in keys:
+            if self.residents.is_busy(key):
+                task = asyncio.create_task(self._renewed(key))
+                self._renewing.add(task)
+                task.add_done_callback(self._renewing.discard)
+
+    async def _renewed(self, key: str) -> None:
+        with contextlib.suppress(ApiloomError):
+            await self.residents.ensure(key)
+
+    async def _retry(self) -> None:
+        self._renew(self.residents.retry())
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._nudge.wait()
+            self._nudge.clear()
+            self.tick()
+            try:
+                await self.poll()
+            except ApiloomError as error:
+                if self.is_stale():
+                    _log.error("no word of changes for more than %g seconds: %s", STALE_AFTER, error.code)
+                await asyncio.sleep(POLL)
+
+    async def _sweep(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP):
+                    await self._sweep_now.wait()
+            self._sweep_now.clear()
+            with contextlib.suppress(ApiloomError):
+                await sweep(self.ground)
+
+    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            with contextlib.suppress(ApiloomError):
+                done = work()
+                if asyncio.iscoroutine(done):
+                    await done
+
+
+def _wire(directory: Directory, settings: WireSettings, door: Door) -> McpHttp:
+    return McpHttp(directory, ClosedGate(), settings, door=door)
+
+
+def _everybody(_principal: Principal) -> bool:
+    return True

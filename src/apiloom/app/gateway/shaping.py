@@ -1,0 +1,51 @@
+"""How a connector is cut for a server: the same for what is served and for what an admin is told would be.
+
+Pure; who reads the records hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from apiloom.catalog.selection import Selection
+from apiloom.catalog.traits import Globs
+from apiloom.compile.artefact import Artefact
+from apiloom.compile.server import Cut
+from apiloom.store.records import Overlay, Toolset
+
+LAYERS = ("connector", "tenant", "account", "server")
+"""Of overlays, each over the ones before it."""
+
+
+def cut_of(
+    artefact: Artefact, selection: Selection, overlays: Iterable[Overlay], toolsets: Iterable[Toolset], *, prefix: str
+) -> Cut:
+    """The cut of one connector. A tenant's toolset takes the place of the house's of the same name.
+
+    Raises:
+        CallerError: ``selection.pattern``.
+    """
+    named = {one.name: one for one in sorted(toolsets, key=lambda one: one.tenant is not None)}
+    return Cut(
+        selection=selection,
+        patches=[one.patch for one in sorted(overlays, key=lambda one: LAYERS.index(one.layer))],
+        toolsets={name: members_of(artefact, one.select) for name, one in named.items()},
+        prefix=prefix,
+    )
+
+
+def members_of(artefact: Artefact, select: Mapping[str, Any]) -> Sequence[str]:
+    """The tools of a toolset: those with one of its ``tags``, below one of its ``paths``, or named by its ``tools``.
+
+    Raises:
+        CallerError: ``selection.pattern``.
+    """
+    tags = frozenset(select.get("tags") or ())
+    paths = Globs(tuple(select.get("paths") or ()))
+    tools = Globs(tuple(select.get("tools") or ()))
+    return [
+        name
+        for name, trait in artefact.traits.items()
+        if not tags.isdisjoint(trait.tags) or trait.path in paths or name in tools
+    ]

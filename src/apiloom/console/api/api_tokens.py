@@ -1,0 +1,176 @@
+"""``/api-tokens``: tokens for this API and for MCP. Shown once, when they are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query, Response
+from pydantic import Field
+
+from apiloom.console.api.asking import Asking, Listed, Listing, RemovedShown, Removing, made, router, shown, tag
+from apiloom.console.api.audit import AuditLine
+from apiloom.console.api.fields import (
+    CreatedAt,
+    CreatedBy,
+    ExpiresAt,
+    Given,
+    GivenExpiry,
+    Revision,
+    Secret,
+    Shown,
+    ShownTime,
+)
+from apiloom.console.api.once import Once
+from apiloom.flows import api_tokens as flows
+from apiloom.flows import leaked
+from apiloom.store.records import ServerToken
+
+routes = router("api-tokens")
+
+Role = Literal["owner", "operator", "auditor", "tenant-admin", "agent"]
+
+
+class ApiToken(Shown):
+    """A token, without its text."""
+
+    id: str
+    name: str
+    role: Role
+    tenant: str | None = Field(description="The tenant it belongs to; null: the house.")
+    servers: list[str] | None = Field(description="The servers it may call over MCP; null: all of its tenant.")
+    end_user: str | None = Field(description="Who calls with it, in the vendor's own words.")
+    allow_commands: bool
+    expires_at: ExpiresAt
+    last_used_at: ShownTime | None
+    created_by: CreatedBy
+    created_at: CreatedAt
+    revision: Revision
+
+
+class MadeApiToken(ApiToken):
+    """A token that was just made, with its text."""
+
+    token: Secret = Field(description="The token itself, shown this once; null when the request was sent again.")
+
+
+class NewApiToken(Given):
+    """A token to be made. It can be no wider than the one that makes it."""
+
+    name: str
+    role: Role
+    tenant: str | None = Field(None, description="Omitted: the asking token's own tenant, else the house.")
+    servers: list[str] | None = Field(None, description="Ids of the only servers it may call.")
+    end_user: str | None = None
+    allow_commands: bool | None = None
+    expires_at: GivenExpiry = None
+
+
+class ApiTokens(Listing):
+    """Which tokens are wanted."""
+
+    tenant: str | None = None
+    name: str | None = None
+    role: str | None = None
+    end_user: str | None = None
+
+
+class Found(Given):
+    """A text with tokens of this gateway in it."""
+
+    text: str = Field(description="What was found where it should not be: a token, a URL, a log.", repr=False)
+
+
+class Leak(Shown):
+    """A token that was found, and is revoked now."""
+
+    id: str
+    kind: Literal["server_token", "api_token"]
+    tenant: str | None
+    name: str = Field(description="The token's name or label.")
+    server: str | None = Field(description="The server it opened.")
+    lines: list[AuditLine] = Field(description="What was done with it, newest first.")
+    more: bool = Field(description="Whether more was done than is listed.")
+
+
+class Leaks(Shown):
+    """The tokens that stood in a text."""
+
+    items: list[Leak]
+
+
+class Rotation(Given):
+    """How a token is to be replaced."""
+
+    grace_seconds: int | None = Field(None, description="How long the old one lives on. Omitted: it ends now.")
+
+
+_PLAIN_ROTATION = Rotation.model_validate({})
+
+
+def _issued(issued: flows.IssuedApiToken, response: Response) -> MadeApiToken:
+    made(response, issued.token, f"api-tokens/{issued.token.id}")
+    return MadeApiToken(**dict(ApiToken.of(issued.token)), token=issued.text)
+
+
+def _leak(leak: leaked.Leak) -> Leak:
+    token = leak.token
+    opened = token if isinstance(token, ServerToken) else None
+    return Leak(
+        id=token.id,
+        kind="server_token" if opened else "api_token",
+        tenant=token.tenant,
+        name=token.label if isinstance(token, ServerToken) else token.name,
+        server=opened.server if opened else None,
+        lines=[AuditLine.of(line) for line in leak.lines],
+        more=leak.more,
+    )
+
+
+@routes.get("/api-tokens", operation_id="list_api_tokens", summary="List API tokens")
+async def list_api_tokens(asked: Asking, query: Annotated[ApiTokens, Query()]) -> Listed[ApiToken]:
+    """Tokens in the order of their ids, without their texts."""
+    return shown(await flows.list_api_tokens(asked.ground, asked.who, query.query()), ApiToken.of)
+
+
+@routes.get("/api-tokens/{token}", operation_id="read_api_token", summary="Read an API token")
+async def read_api_token(asked: Asking, token: str, response: Response) -> ApiToken:
+    """One token by its id, without its text."""
+    found = await flows.read_api_token(asked.ground, asked.who, token)
+    tag(response, found)
+    return ApiToken.of(found)
+
+
+@routes.delete("/api-tokens/{token}", operation_id="delete_api_token", summary="Revoke an API token")
+async def delete_api_token(asked: Asking, token: str, removal: Removing) -> RemovedShown:
+    """Revoke a token at once; streams and calls that run under it are cut."""
+    return RemovedShown.of(await flows.revoke_api_token(asked.ground, asked.who, token, removal))
+
+
+@routes.post("/api-tokens", operation_id="create_api_token", summary="Create an API token", status_code=201)
+async def create_api_token(asked: Asking, body: NewApiToken, once: Once, response: Response) -> MadeApiToken:
+    """A new token, whose text is in this answer and nowhere else."""
+
+    async def make() -> MadeApiToken:
+        return _issued(await flows.create_api_token(asked.ground, asked.who, body.members()), response)
+
+    return await once(make)
+
+
+@routes.post(
+    "/api-tokens/{token}/rotate", operation_id="rotate_api_token", summary="Replace an API token", status_code=201
+)
+async def rotate_api_token(
+    asked: Asking, token: str, once: Once, response: Response, body: Rotation = _PLAIN_ROTATION
+) -> MadeApiToken:
+    """A new text in place of a token's, which lives on for the grace that is given."""
+
+    async def make() -> MadeApiToken:
+        return _issued(await flows.rotate_api_token(asked.ground, asked.who, token, body.members()), response)
+
+    return await once(make)
+
+
+@routes.post("/api-tokens/leaked", operation_id="report_leaked_tokens", summary="Revoke tokens that have leaked")
+async def report_leaked_tokens(asked: Asking, body: Found) -> Leaks:
+    """Revoke every token that stands in a text, and say what was done with each."""
+    return Leaks(items=[_leak(leak) for leak in await leaked.report_leak(asked.ground, asked.who, body.text)])

@@ -1,0 +1,89 @@
+"""The broom: expired servers and tokens are no longer served the second they end; here their records go too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apiloom.flows.audit import note
+from apiloom.flows.changing import changing
+from apiloom.flows.ground import Ground
+from apiloom.flows.removing import remove_server
+from apiloom.identity.principal import Principal
+from apiloom.store.ports import Rows, Scope, Work
+from apiloom.store.records import Server
+
+SWEEPER = Principal(id="sweeper", role="owner")
+"""Who signs for what has ended by itself."""
+
+_BATCH = 100
+"""Records of one transaction, so that nobody waits long for their turn to write."""
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """How many records went. ``more``: some that have ended are left for the next time."""
+
+    servers: int = 0
+    server_tokens: int = 0
+    api_tokens: int = 0
+    remembered: int = 0
+    more: bool = False
+
+
+async def sweep(ground: Ground, most: int = 1000) -> Swept:
+    """Remove servers, tokens and remembered answers that have ended, at most so many of each kind, in small steps."""
+    counts: dict[str, int] = {}
+    more = False
+    for kind in ("servers", "server_tokens", "api_tokens", "remembered"):
+        ended = await _ended(ground, kind, most + 1)
+        more = more or len(ended) > most
+        ended = ended[:most]
+        counts[kind] = 0
+        for at in range(0, len(ended), _BATCH):
+            counts[kind] += await changing(ground, _sweeping(ground, kind, ended[at : at + _BATCH]))
+    return Swept(**counts, more=more)
+
+
+async def _ended(ground: Ground, kind: str, most: int) -> list[str]:
+    """Ids of records that have ended, page by page, so that no transaction stands open for long."""
+    found: list[str] = []
+    after = ""
+    while True:
+        async with ground.store.reading() as work:
+            page, after = await _rows(work.house(), kind).page(limit=_PAGE, after=after)
+        found += [record.id for record in page if _is_over(record, ground.now())]
+        if not after or len(found) >= most:
+            return found[:most]
+
+
+def _sweeping(ground: Ground, kind: str, ids: Sequence[str]) -> Callable[[Work], Awaitable[int]]:
+    async def change(work: Work) -> int:
+        house = work.house()
+        gone = 0
+        for id_ in ids:
+            record = await _rows(house, kind).load(id_)
+            if record is None or not _is_over(record, ground.now()):
+                continue  # somebody gave it more time meanwhile, or was quicker
+            if isinstance(record, Server):
+                await remove_server(house, record)
+            else:
+                await _rows(house, kind).remove(id_)
+            if kind != "remembered":
+                await note(ground, house, SWEEPER, "expire", record)
+            gone += 1
+        return gone
+
+    return change
+
+
+def _rows(scope: Scope, kind: str) -> Rows[Any]:
+    rows: Rows[Any] = getattr(scope, kind)
+    return rows
+
+
+def _is_over(record: Any, now: float) -> bool:
+    return record.expires_at is not None and record.expires_at <= now

@@ -1,0 +1,1 @@
+"""The schema's history. Each migration only adds (expand); what it replaces goes two releases later (contract)."""

@@ -1,0 +1,1 @@
+"""One file for each migration, never changed once it is released."""

@@ -1,0 +1,212 @@
+"""One transaction on a database: scopes, the turn that writers take, and the changes they leave.
+
+Above it stands the store, which begins and ends it; below it the rows of each kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Executable, delete, func, insert, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from apiloom.base.errors import HouseFault
+from apiloom.store import refusals
+from apiloom.store.kinds import BY_ROWS, Kind
+from apiloom.store.records import (
+    Account,
+    ApiToken,
+    Audited,
+    Connector,
+    Overlay,
+    Remembered,
+    Server,
+    ServerToken,
+    Tenant,
+    TenantKey,
+    Toolset,
+)
+from apiloom.store.sql import reach
+from apiloom.store.sql.failures import as_ours
+from apiloom.store.sql.rows import SqlRows, SqlVersionRows
+from apiloom.store.sql.tables import CHANGE_SEQ, CHANGES
+
+KEPT_CHANGES: Final = 100_000
+"""Changes that are kept for nodes that lag behind; whoever lags further reads everything anew."""
+
+_PRUNED_EVERY: Final = 1000
+
+_TURN: Final = select(CHANGE_SEQ.c.seq).with_for_update()
+_LIMITS: Final = select(
+    func.set_config("lock_timeout", "20s", True),
+    func.set_config("idle_in_transaction_session_timeout", "60s", True),
+)
+"""A writer that waits, or is waited for, gives up: a node that hangs does not stop the others for long."""
+
+
+class SqlWork:
+    """See :class:`~apiloom.store.ports.Work`."""
+
+    def __init__(self, connection: AsyncConnection, errors: tuple[type[BaseException], ...], *, writes: bool) -> None:
+        self.connection = connection
+        self.dialect = connection.dialect.name
+        self.errors = errors
+        self._writes = writes
+        self._ended = False
+        self._setting = ""
+        self._notes: list[dict[str, Any]] = []
+        self._alone = asyncio.Lock()
+
+    def tenant(self, id_: str) -> SqlScope:
+        """What one tenant reaches."""
+        return SqlScope(self, id_)
+
+    def house(self) -> SqlScope:
+        """What the house reaches: everything."""
+        return SqlScope(self, None)
+
+    async def take_turn(self) -> None:
+        """Wait until no other writer is at work. On SQLite beginning to write was that already."""
+        if self.dialect == "postgresql":
+            await self.connection.execute(_LIMITS)
+            await self.connection.execute(_TURN)
+
+    async def run(
+        self, tenant: str | None, statement: Executable, given: Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Run one statement in a scope, one at a time.
+
+        Raises:
+            HouseFault: ``store.unreachable``, ``store.failed``, or ``store.over`` after the transaction's end.
+            Taken: a unique constraint was in the way.
+        """
+        async with self._alone:
+            if self._ended:
+                raise refusals.over()
+            try:
+                await self._enter(tenant)
+                return await self.connection.execute(statement, given)
+            except self.errors as error:
+                raise as_ours(error) from None
+
+    async def attempt(self, tenant: str | None, statement: Executable) -> CursorResult[Any]:
+        """Run a statement that may be refused for what is unique, without ending the transaction by that."""
+        if self.dialect != "postgresql":
+            return await self.run(tenant, statement)
+        async with self._alone:
+            if self._ended:
+                raise refusals.over()
+            try:
+                await self._enter(tenant)
+                async with self.connection.begin_nested():
+                    return await self.connection.execute(statement)
+            except self.errors as error:
+                raise as_ours(error) from None
+
+    def check_writes(self) -> None:
+        """Refuse to write where only reading was begun."""
+        if not self._writes:
+            raise HouseFault("this transaction only reads", code="store.over", hint="begin one that writes")
+
+    def note(self, kind: Kind, id_: str, tenant: str | None) -> None:
+        """Leave word of a change, told when the transaction commits."""
+        if kind.noted:
+            self._notes.append({"kind": kind.name, "id": id_, "tenant": tenant})
+
+    async def tell(self) -> None:
+        """Write the changes that were noted, numbered behind the last."""
+        if not self._notes:
+            return
+        count = len(self._notes)
+        raised = update(CHANGE_SEQ).values(seq=CHANGE_SEQ.c.seq + count).returning(CHANGE_SEQ.c.seq)
+        last = (await self.run(None, raised)).scalar_one()
+        first = last - count + 1
+        told = [{"seq": seq, **note} for seq, note in enumerate(self._notes, first)]
+        await self.run(None, insert(CHANGES), told)
+        if last // _PRUNED_EVERY != (first - 1) // _PRUNED_EVERY:
+            await self.run(None, delete(CHANGES).where(CHANGES.c.seq <= last - KEPT_CHANGES))
+
+    def end(self) -> None:
+        """Let nobody go on with it."""
+        self._ended = True
+
+    async def _enter(self, tenant: str | None) -> None:
+        """Tell PostgreSQL whose scope the next statement is in: its policies show nothing else."""
+        setting = reach.setting(tenant)
+        if self.dialect == "postgresql" and setting != self._setting:
+            await self.connection.execute(select(func.set_config(reach.SETTING, setting, True)))
+            self._setting = setting
+
+
+class SqlScope:
+    """See :class:`~apiloom.store.ports.Scope`."""
+
+    def __init__(self, work: SqlWork, tenant: str | None) -> None:
+        self._work = work
+        self._tenant = tenant
+
+    def _rows(self, name: str) -> SqlRows[Any]:
+        return SqlRows(self._work, BY_ROWS[name], self._tenant)
+
+    @property
+    def tenants(self) -> SqlRows[Tenant]:
+        """The tenant itself, or all."""
+        return self._rows("tenants")
+
+    @property
+    def tenant_keys(self) -> SqlRows[TenantKey]:
+        """Wrapped data keys."""
+        return self._rows("tenant_keys")
+
+    @property
+    def connectors(self) -> SqlRows[Connector]:
+        """Connectors that are shown."""
+        return self._rows("connectors")
+
+    @property
+    def versions(self) -> SqlVersionRows:
+        """Versions of connectors that are shown."""
+        return SqlVersionRows(self._work, BY_ROWS["versions"], self._tenant)
+
+    @property
+    def accounts(self) -> SqlRows[Account]:
+        """Accounts."""
+        return self._rows("accounts")
+
+    @property
+    def servers(self) -> SqlRows[Server]:
+        """Servers."""
+        return self._rows("servers")
+
+    @property
+    def server_tokens(self) -> SqlRows[ServerToken]:
+        """Tokens of servers."""
+        return self._rows("server_tokens")
+
+    @property
+    def api_tokens(self) -> SqlRows[ApiToken]:
+        """Tokens of the admin API."""
+        return self._rows("api_tokens")
+
+    @property
+    def overlays(self) -> SqlRows[Overlay]:
+        """Overlays."""
+        return self._rows("overlays")
+
+    @property
+    def toolsets(self) -> SqlRows[Toolset]:
+        """Toolsets."""
+        return self._rows("toolsets")
+
+    @property
+    def audit(self) -> SqlRows[Audited]:
+        """What was done, newest first."""
+        return self._rows("audit")
+
+    @property
+    def remembered(self) -> SqlRows[Remembered]:
+        """Answers that are kept for their idempotency keys."""
+        return self._rows("remembered")
