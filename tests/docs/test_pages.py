@@ -13,12 +13,16 @@ import click
 import pytest
 
 from apiloom.calls.order import ORDER
+from apiloom.console.cli.platform.late import LateCommand, LateGroup
 from apiloom.console.cli.run import root
 from apiloom.console.cli.seat import Seat
 from apiloom.console.house import House
 from support.source import NOT_OURS, PACKAGE, ROOT, modules, rooms
 
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not NOT_OURS & set(path.relative_to(ROOT).parts))
+MANUALS = ("docs/cli.md", "docs/platform-cli.md", "docs/declarative.md")
+"""The pages that explain commands, each in a section of its own."""
+
 CODE = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 
 
@@ -102,12 +106,27 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     yield from ((name, command) for name, command in root.commands.items() if not command.hidden)
 
 
+def within(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command, or those of a group, by what is typed."""
+    if isinstance(command, LateGroup):
+        command.list_commands(click.Context(command))
+    if isinstance(command, click.Group):
+        for inner, each in command.commands.items():
+            yield from within(f"{name} {inner}", each)
+    else:
+        if isinstance(command, LateCommand):
+            command.load()
+        yield name, command
+
+
 @pytest.mark.parametrize(("name", "command"), list(commands()))
 def test_every_command_and_option_is_explained(name: str, command: click.Command) -> None:
-    page = text("docs/cli.md")
-    assert f"## apiloom {name}\n" in page
-    options = [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
-    assert not [option for option in options if f"`{option}" not in page]
+    page = next(page for page in map(text, MANUALS) if f"## apiloom {name}\n" in page)
+    section = page.partition(f"## apiloom {name}\n")[2].partition("\n## ")[0]
+    for typed, each in within(name, command):
+        options = [option for parameter in each.params for option in parameter.opts if option.startswith("-")]
+        assert not [option for option in options if f"`{option}" not in page], typed
+        assert typed == name or typed.split()[1] in section, typed
 
 
 def test_every_environment_variable_is_explained() -> None:

@@ -1,1 +1,1 @@
-"""What we remember: for now what is too large to be said, and files on their way to an API."""
+"""What we remember: records in a database, what is too large to be said, and files on their way to an API."""

@@ -93,7 +93,7 @@ def test_an_alias_of_a_tool_that_is_not_shown_is_not_answered() -> None:
     artefact = artefact_of()
     held = type(artefact)(
         **{name: getattr(artefact, name) for name in artefact.__slots__ if name != "aliases"},
-        aliases={"old_list": "list0", "old_clear": "clear0", "list2": "list1"},
+        aliases={"old_list": "list0", "old_clear": "clear0", "list2": "list1", "clear1": "list1"},
     )
     endpoint = server(held, Cut(selection=Selection()))
     assert set(endpoint.routes) == {"list0", "list1", "list2", "old_list"}
@@ -312,6 +312,20 @@ def test_servers_that_show_the_same_share_lists_and_checks_but_not_who_answers()
     edition = shelf.edition("things", artefact, Cut(selection=Selection()))
     view = shelf.view([Seat(edition=edition, backend=Echo)], prefixed=False)
     assert [place for place in view.policies if place[1] == "list0"]
+
+
+def test_what_differs_is_not_shared() -> None:
+    artefact, shelf = artefact_of(), Shelf()
+    some = Selection(toolsets=("some",))
+    one, two = (Cut(selection=some, toolsets={"some": (name,)}) for name in ("list0", "list1"))
+    assert set(server(artefact, one, shelf).routes) == {"list0"}
+    assert set(server(artefact, two, shelf).routes) == {"list1"}
+    edition = shelf.edition("things", artefact, one)
+    seats = [Seat(edition=edition, backend=Echo, label=label) for label in ("Ann", "Bob")]
+    bare, prefixed = (build_server("x", seats[:1], shelf, Manner(prefixed=chosen)) for chosen in (False, True))
+    assert (set(bare.routes), set(prefixed.routes)) == ({"list0"}, {"things_list0"})
+    other = build_server("x", seats[1:], shelf)
+    assert ("Ann" in bare.instructions, "Bob" in other.instructions) == (True, True)
 
 
 def test_what_no_server_shows_any_more_is_forgotten() -> None:

@@ -122,7 +122,7 @@ KINDS: Mapping[str, Kind] = {
                 "credentials": {
                     "type": "object",
                     "additionalProperties": _closed({"ref": _told(_TEXT, "env:NAME or file:PATH.")}, ("ref",)),
-                    "description": "References by scheme, followed where apply runs. A scheme that has some keeps them.",
+                    "description": "References by scheme, followed where apply runs. What is kept stays.",
                 },
                 "end_user": _TEXT_OR_NONE,
                 "shared": _FLAG,

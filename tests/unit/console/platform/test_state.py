@@ -12,6 +12,7 @@ from apiloom.readers.parse import parse
 from apiloom.readers.yaml_out import write_yaml
 from support.admin import PETS, AdminHouse, text_of
 from support.shell import Shell, shell
+from support.source import ROOT
 
 __all__ = ["shell"]
 
@@ -323,3 +324,18 @@ def test_a_token_of_a_tenant_applies_what_is_the_tenants(files):
     files.put("own/own.yaml", "".join(write_yaml(each) for each in documents))
     assert files.ask("apply", "-f", "own")["actions"] == []
     assert files.refused("apply", "-f", "state")["code"] == "identity.forbidden"
+
+
+def test_the_example_of_the_page_is_applied_as_it_stands(shell):
+    page = (ROOT / "docs" / "declarative.md").read_text(encoding="utf-8")
+    shell.put("state/example.yaml", page.partition("```yaml state\n")[2].partition("```")[0])
+    shell.put("state/openapi.yaml", (ROOT / "docs_src" / "openapi.yaml").read_text(encoding="utf-8"))
+    assert shell.refused("apply", "-f", "state")["code"] == "state.form"
+    (shell.folder / "state" / "openapi.yaml").rename(shell.folder / "openapi.yaml")
+    shell.put(
+        "state/example.yaml",
+        (shell.folder / "state/example.yaml").read_text().replace("openapi.yaml", "../openapi.yaml"),
+    )
+    shell.ask("tenant", "remove", "acme")
+    assert len(applied(shell)) == 6
+    assert applied(shell) == []
