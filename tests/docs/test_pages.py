@@ -23,6 +23,9 @@ PAGES = sorted(path for path in ROOT.rglob("*.md") if not NOT_OURS & set(path.re
 MANUALS = ("docs/cli.md", "docs/platform-cli.md", "docs/declarative.md")
 """The pages that explain commands, each in a section of its own."""
 
+EVERYWHERE = frozenset({"--json", "--debug", "--gateway", "--token-file", "--data", "--public-url"})
+"""Options of many commands, which are explained once."""
+
 CODE = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 
 
@@ -124,9 +127,14 @@ def test_every_command_and_option_is_explained(name: str, command: click.Command
     page = next(page for page in map(text, MANUALS) if f"## apiloom {name}\n" in page)
     section = page.partition(f"## apiloom {name}\n")[2].partition("\n## ")[0]
     for typed, each in within(name, command):
-        options = [option for parameter in each.params for option in parameter.opts if option.startswith("-")]
-        assert not [option for option in options if f"`{option}" not in page], typed
+        options = {option for parameter in each.params for option in parameter.opts if option.startswith("-")}
+        assert not [option for option in options - EVERYWHERE if f"`{option}" not in page], typed
         assert typed == name or typed.split()[1] in section, typed
+
+
+def test_options_of_many_commands_are_explained_once() -> None:
+    manuals = "".join(map(text, MANUALS))
+    assert not [option for option in EVERYWHERE if f"`{option}" not in manuals]
 
 
 def test_every_environment_variable_is_explained() -> None:

@@ -202,7 +202,7 @@ async def test_mcp_tells_what_is_another_tenants_from_what_never_was_by_no_byte_
     async with world(tmp_path, data) as made:
         mine, theirs = TENANTS[:2]
         uris = {tenant: await kept_by(made, tenant) for tenant in (mine, theirs)}
-        for who in (each for each in made.callers if each.tenant == mine):
+        for who in few(made, mine):
             server, name = made.of(theirs, "servers")[0], f"{theirs} 0"
             pairs = [
                 (f"/mcp/s/{server}", f"/mcp/s/{stranger(server)}"),
@@ -230,6 +230,12 @@ async def test_mcp_tells_what_is_another_tenants_from_what_never_was_by_no_byte_
                 assert replies[0].content == replies[1].content
 
 
+def few(made: World, tenant: str) -> list[Caller]:
+    """A caller for whom all of a tenant is open, one for whom little is, and one with a server's token."""
+    whole, opener, limited = (callers_of(made, tenant, kind) for kind in ("tenant-admin", "server", "agent"))
+    return [whole[0], opener[0], limited[1]]
+
+
 async def roads(made: World, who: Caller) -> list[str]:
     """Paths at which a caller is let in."""
     paths = ["/mcp", *(f"/mcp/s/{id_}" for id_ in made.of(who.tenant, "servers"))]
@@ -239,7 +245,7 @@ async def roads(made: World, who: Caller) -> list[str]:
 async def kept_by(made: World, tenant: str) -> list[str]:
     """URIs of results that were too large to be said to a tenant's callers."""
     found = []
-    for who in (each for each in made.callers if each.tenant == tenant):
+    for who in few(made, tenant):
         for path in await roads(made, who):
             listed = await made.mcp(who, path, "tools/list")
             name = next((one["name"] for one in listed.value["result"]["tools"] if one["name"].endswith("get_note")), "")
@@ -370,8 +376,10 @@ async def wander(made: World, rng: random.Random, steps: int) -> Counter[str]:
     kept = {tenant: await made.records(tenant) for tenant in TENANTS}
     seen: Counter[str] = Counter()
     for _ in range(steps):
-        who = rng.choice(made.callers)
         step = rng.choices([admin_step, list_step, mcp_step], [5, 1, 4])[0]
+        who = rng.choice(made.callers)
+        if step is not mcp_step and rng.random() < 0.6:
+            who = rng.choice([each for each in made.callers if each.kind in ("tenant-admin", "operator")])
         answer = await step(made, who, rng)
         seen[f"{step.__name__} {answer.status}"] += 1
         if step is admin_step and answer.status < 300:
@@ -396,9 +404,7 @@ async def test_whatever_tenants_do_none_sees_or_changes_what_is_anothers(data: s
     async with world(tmp_path, data) as made:
         seen = await wander(made, random.Random(4), 150)
         await check_lines(made)
-        assert seen["admin_step 201"] > 5
-        assert seen["admin_step 404"] > 10
-        assert seen["mcp_step 200"] > 10
+        assert min(seen["admin_step 201"], seen["admin_step 404"], seen["mcp_step 200"], seen["mcp_step 404"]) > 3
 
 
 @pytest.mark.system

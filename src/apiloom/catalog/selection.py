@@ -86,6 +86,7 @@ def pick(offer: Offer, selection: Selection) -> tuple[str, ...]:
     shown = None if selection.toolsets is None else _held(offer, selection.toolsets)
     off = _held(offer, selection.toolsets_off)
     further = _further(offer)
+    slug = offer.slug or offer.prefix
 
     def is_shown(name: str, trait: Trait) -> bool:
         if trait.kind not in methods and _method(trait.operation) not in methods:
@@ -94,11 +95,13 @@ def pick(offer: Offer, selection: Selection) -> tuple[str, ...]:
             return False
         names = (name, *trait.names, *further.get(name, ()))
         every = (*names, *(f"{offer.prefix}_{each}" for each in names)) if offer.prefix else names
+        # with or without a prefix: who denied slug_tool does not show it when it is the only connector left
+        denied = (*every, *(f"{slug}_{each}" for each in names)) if slug and selection.deny else every
         if shown is not None and shown.isdisjoint(names):
             return False
         if allow is not None and not any(each in allow for each in every):
             return False
-        return off.isdisjoint(names) and not any(each in deny for each in every)
+        return off.isdisjoint(names) and not any(each in deny for each in denied)
 
     return tuple(name for name, trait in traits_of(offer.tools).items() if is_shown(name, trait))
 
@@ -130,10 +133,11 @@ def check_selection(offers: Sequence[Offer], selection: Selection, at: str = "/c
         if tag not in tags:
             _unknown("tag", tag, tags, f"{at}/tags/{index}")
     names = _every_name(offers)
-    for place, patterns in (("allow", selection.allow or ()), ("deny", selection.deny)):
+    deniable = names | {f"{offer.slug}_{name}" for offer in offers if offer.slug for name in _every_name([offer])}
+    for place, patterns, known in (("allow", selection.allow or (), names), ("deny", selection.deny, deniable)):
         Globs(patterns)
         for index, pattern in enumerate(patterns):
-            if not is_wild(pattern) and pattern not in names:
+            if not is_wild(pattern) and pattern not in known:
                 _unknown("tool", pattern, names, f"{at}/tools/{place}/{index}")
     check_toolsets(offers, selection.toolsets or (), f"{at}/toolsets")
     check_toolsets(offers, selection.toolsets_off, "/toolsets_off")

@@ -323,11 +323,13 @@ async def try_account(ground: Ground, who: Principal, id_: str, tool: str = "") 
     """Call a tool that only reads with the account's credentials, the one named or one that needs no arguments.
 
     Raises:
-        CallerError: ``account.not_found``, ``account.untested`` where nothing can call.
+        CallerError: ``account.not_found``, ``connector.not_found`` when it is shown to the tenant no longer,
+            ``account.untested`` where nothing can call.
     """
     async with ground.store.reading() as work:
         account = await find_account(work, who, "use", id_)
         check_end_user(who, account.end_user, shared=account.shared)
+        await connector_named(work.tenant(account.tenant), account.connector)
     if ground.test_call is None:
         raise CallerError(
             "accounts are tested by a gateway that serves", code="account.untested", hint="ask one over the network"

@@ -164,8 +164,10 @@ async def list_connectors(ground: Ground, who: Principal, query: Query) -> Page[
         CallerError: ``identity.forbidden``, ``list.…``.
     """
     check_may(who, "list", "connectors", None)
+    # what a tenant is not told it cannot ask for either
+    filters = _FILTERS if who.of_house else {name: kind for name, kind in _FILTERS.items() if name != "metadata"}
     async with ground.store.reading() as work:
-        page = await listed(scope_of(work, who).connectors, query, _FILTERS)
+        page = await listed(scope_of(work, who).connectors, query, filters)
         return replace(page, items=tuple(shown_to(who, each) for each in page.items))
 
 

@@ -23,7 +23,7 @@ from apiloom.flows.ground import Ground
 from apiloom.flows.parts import compiled, connector_named, version_of
 from apiloom.flows.removing import removed, removing
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import Verb, check_may, check_reaches
+from apiloom.identity.roles import Verb, check_end_user, check_may, check_reaches
 from apiloom.model.findings import Finding
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Layer, Overlay
@@ -119,6 +119,7 @@ async def _place(work: Work, who: Principal, wanted: Mapping[str, Any]) -> _Plac
         target = tenant
     elif layer == "account":
         account = await find_account(work, who, "update", target)
+        check_end_user(who, account.end_user, shared=account.shared)
         tenant, scope = account.tenant, work.tenant(account.tenant)
         if account.connector != slug:
             raise fields.refused("connector", "is not the one of this account")

@@ -18,7 +18,7 @@ from apiloom.flows.audit import note
 from apiloom.flows.changing import changing
 from apiloom.flows.ground import Ground
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import Verb, check_may, check_reaches
+from apiloom.identity.roles import Verb, check_lasts, check_may, check_reaches
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Server, ServerToken
 
@@ -63,7 +63,7 @@ async def add_token(ground: Ground, who: Principal, server_id: str, wanted: Mapp
 
     Raises:
         CallerError: ``server.not_found``, ``server.tokens`` when it has as many as it may, ``field.…``,
-            ``identity.forbidden``.
+            ``identity.forbidden``; ``identity.wider`` for a server that outlives the principal's own token.
     """
     wanted = fields.members(wanted, ("label",))
     label = fields.text(wanted.get("label") or "", "label")
@@ -99,7 +99,7 @@ async def rotate_tokens(ground: Ground, who: Principal, server_id: str, wanted: 
 
     Raises:
         CallerError: ``server.not_found``, ``server_token.not_found``, ``server.tokens``, ``field.…``,
-            ``identity.forbidden``.
+            ``identity.forbidden``, ``identity.wider`` as for :func:`add_token`.
     """
     wanted = fields.members(wanted, ("grace_seconds", "label", "token"))
     grace = fields.whole(wanted.get("grace_seconds") or 0, "grace_seconds", least=0, most=LONGEST_GRACE)
@@ -163,6 +163,8 @@ async def _server(work: Work, who: Principal, verb: Verb, id_: str) -> tuple[Ser
     check_reaches(who, role="", tenant=server.tenant, servers=(server.id,))
     scope = work.tenant(server.tenant)
     if verb != "delete":
+        # a token lives as long as its server
+        check_lasts(who, server.expires_at)
         await check_acting(scope, who, server.accounts)
     return server, scope
 

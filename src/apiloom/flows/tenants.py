@@ -88,10 +88,13 @@ async def patch_tenant(
     """Change members of a tenant by a merge patch (RFC 7396).
 
     Raises:
-        CallerError: ``tenant.not_found``, ``field.…``, ``store.stale``, ``store.exists``.
+        CallerError: ``tenant.not_found``, ``field.…``, ``store.stale``, ``store.exists``; ``identity.forbidden`` for
+            an external id from a tenant's own token, to which it would tell those of others.
     """
     check_may(who, "update", "tenants", who.tenant)
     patch = fields.members(patch, _PATCHED)
+    if "external_id" in patch:
+        check_may(who, "update", "tenants", None)
 
     async def change(work: Work) -> Tenant:
         scope = scope_of(work, who)

@@ -318,8 +318,8 @@ def test_what_differs_is_not_shared() -> None:
     artefact, shelf = artefact_of(), Shelf()
     some = Selection(toolsets=("some",))
     one, two = (Cut(selection=some, toolsets={"some": (name,)}) for name in ("list0", "list1"))
-    assert set(server(artefact, one, shelf).routes) == {"list0"}
-    assert set(server(artefact, two, shelf).routes) == {"list1"}
+    held = [server(artefact, cut, shelf) for cut in (one, two)]
+    assert [set(endpoint.routes) for endpoint in held] == [{"list0"}, {"list1"}]
     edition = shelf.edition("things", artefact, one)
     seats = [Seat(edition=edition, backend=Echo, label=label) for label in ("Ann", "Bob")]
     bare, prefixed = (build_server("x", seats[:1], shelf, Manner(prefixed=chosen)) for chosen in (False, True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from apiloom.flows.api_tokens import create_api_token, list_api_tokens
 from apiloom.flows.asking import Query
 from apiloom.flows.audit import list_audit
@@ -66,3 +68,11 @@ async def test_remembered_answers_go_too() -> None:
     grounds.clock.now = NOON + 86400
 
     assert await sweep(grounds.ground) == Swept(remembered=1)
+
+
+async def test_a_server_that_is_given_more_time_while_the_broom_is_at_work_stays() -> None:
+    grounds = await with_shop()
+    await create_server(grounds.ground, ACME, {"connectors": ["shop"], "expires_at": NOON + 60})
+    seen = iter([NOON + 60])
+
+    assert await sweep(replace(grounds.ground, now=lambda: next(seen, NOON))) == Swept()

@@ -89,8 +89,10 @@ class Admission:
         holder = self._caller(authorization, address, now)
         if holder is None:
             return UNAUTHORIZED
-        id_ = name if name in self._memory.servers else self._memory.named(holder.principal.tenant, name)
-        server = self._memory.live(id_, now)
+        server = self._memory.live(name, now)
+        if server is None or not _may_call(holder, server):
+            # that somebody else's server has this id changes nothing: it may still be the name of one's own
+            server = self._memory.live(self._memory.named(holder.principal.tenant, name), now)
         if server is None or not _may_call(holder, server) or not self._open_to(server, address):
             return GONE
         return self._current(server) or Admitted(server.id, holder.principal)

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from apiloom.base.errors import HouseFault
+from apiloom.base.errors import CallerError, HouseFault
 from apiloom.store.ports import Scope
 from apiloom.store.records import TenantKey
 from apiloom.vault.custody import Custody
@@ -45,13 +45,7 @@ class VaultSealing:
 
     async def seal(self, scope: Scope, tenant: str, record: str, plain: bytes) -> bytes:
         """See :class:`~apiloom.flows.ground.Sealing`."""
-        kept = await scope.tenant_keys.every({"tenant": tenant})
-        newest = max(kept, key=lambda key: key.version, default=None)
-        if newest is None:
-            wrapped = wrap_key(new_key(), self._custody, tenant=tenant, version=1)
-            newest = await scope.tenant_keys.add(
-                TenantKey(id=f"{tenant}/1", tenant=tenant, version=1, wrapped=wrapped, created_at=self._now())
-            )
+        newest = await _newest(scope, tenant) or await self._first(scope, tenant)
         return seal(plain, self._unwrapped(newest), tenant=tenant, record=record, version=newest.version)
 
     async def open(self, scope: Scope, tenant: str, record: str, sealed: bytes) -> bytes:
@@ -66,6 +60,18 @@ class VaultSealing:
             )
         return open_sealed(sealed, self._unwrapped(kept), tenant=tenant, record=record, version=version)
 
+    async def _first(self, scope: Scope, tenant: str) -> TenantKey:
+        """A tenant's first key; where somebody else was quicker, theirs."""
+        wrapped = wrap_key(new_key(), self._custody, tenant=tenant, version=1)
+        made = TenantKey(id=f"{tenant}/1", tenant=tenant, version=1, wrapped=wrapped, created_at=self._now())
+        try:
+            return await scope.tenant_keys.add(made)
+        except CallerError as error:
+            there = await _newest(scope, tenant) if error.code == "store.exists" else None
+            if there is None:
+                raise
+            return there
+
     def _unwrapped(self, kept: TenantKey) -> SealingKey:
         place = (kept.tenant, kept.version, kept.wrapped)
         key = self._keys.get(place)
@@ -74,3 +80,8 @@ class VaultSealing:
             if len(self._keys) > _MOST:
                 self._keys.popitem(last=False)
         return key
+
+
+async def _newest(scope: Scope, tenant: str) -> TenantKey | None:
+    kept = await scope.tenant_keys.every({"tenant": tenant})
+    return max(kept, key=lambda key: key.version, default=None)

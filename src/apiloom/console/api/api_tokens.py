@@ -96,6 +96,8 @@ class Leaks(Shown):
     """The tokens that stood in a text."""
 
     items: list[Leak]
+    more_tokens: int = Field(description="How many further tokens stand in the text that were not looked up.")
+    more_characters: int = Field(description="How many characters at the end of the text were not searched.")
 
 
 class Rotation(Given):
@@ -173,4 +175,9 @@ async def rotate_api_token(
 @routes.post("/api-tokens/leaked", operation_id="report_leaked_tokens", summary="Revoke tokens that have leaked")
 async def report_leaked_tokens(asked: Asking, body: Found) -> Leaks:
     """Revoke every token that stands in a text, and say what was done with each."""
-    return Leaks(items=[_leak(leak) for leak in await leaked.report_leak(asked.ground, asked.who, body.text)])
+    report = await leaked.report_leak(asked.ground, asked.who, body.text)
+    return Leaks(
+        items=[_leak(leak) for leak in report.leaks],
+        more_tokens=report.more_tokens,
+        more_characters=report.more_characters,
+    )

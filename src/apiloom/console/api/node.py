@@ -49,7 +49,9 @@ class StoreHealth(Shown):
     """The store, as this node sees it."""
 
     reachable: bool
-    change_seq: int | None = Field(description="The number of the last committed change; null: not known.")
+    change_seq: int | None = Field(
+        description="The number of the last committed change; null: not known, or not told to a tenant's token."
+    )
 
 
 class Health(Shown):
@@ -63,14 +65,17 @@ class Health(Shown):
 
 @routes.get("/health", operation_id="read_health", summary="How the gateway is")
 async def read_health(asked: Asking) -> Health:
-    """Whether the store answers, and what the serving node says of itself."""
+    """Whether the store answers, and what the serving node says of itself; a tenant is told no numbers of others."""
+    whole = asked.who.of_house
     try:
-        store = StoreHealth(reachable=True, change_seq=await asked.ground.store.change_seq())
+        last = await asked.ground.store.change_seq()
+        store = StoreHealth(reachable=True, change_seq=last if whole else None)
     except HouseFault:
         store = StoreHealth(reachable=False, change_seq=None)
+    state = await asked.state() if asked.state is not None else {}
     return Health(
         status="ok" if store.reachable else "degraded",
         version=__version__,
         store=store,
-        node=dict(await asked.state()) if asked.state is not None else {},
+        node={name: said for name, said in state.items() if whole or name == "ready"},
     )

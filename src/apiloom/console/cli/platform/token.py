@@ -123,7 +123,7 @@ def _leaked(seat: Seat, /, source: str, **given: Any) -> int:
     """
     text = _found_text(seat, source)
     told = asked(seat, given, lambda gateway: gateway.ask("POST", "/api-tokens/leaked", None, {"text": text}))
-    return answer(seat, told, lambda: _tell_leaks(seat, told["items"]))
+    return answer(seat, told, lambda: _tell_leaks(seat, told))
 
 
 def _found_text(seat: Seat, source: str) -> str:
@@ -150,7 +150,11 @@ def _found_text(seat: Seat, source: str) -> str:
     return content.decode("utf-8", "replace").replace("\x00", " ")
 
 
-def _tell_leaks(seat: Seat, leaks: list[dict[str, Any]]) -> None:
+_UNSEARCHED = ("more_characters", "characters at the end of the text were not searched")
+
+
+def _tell_leaks(seat: Seat, told: dict[str, Any]) -> None:
+    leaks: list[dict[str, Any]] = told["items"]
     if not leaks:
         seat.print("no token of this gateway stands in the text")
     for leak in leaks:
@@ -159,4 +163,8 @@ def _tell_leaks(seat: Seat, leaks: list[dict[str, Any]]) -> None:
         seat.print(f"token {leak['id']} ({leak['name'] or 'without a label'}) for {what}{whose} is revoked")
         show_table(_LINES, leak["lines"], "nothing was done with it")
         if leak["more"]:
-            seat.print(f"more was done with it: apiloom audit list --principal {leak['id']}")
+            where = f"--target {leak['server']}" if leak["server"] else f"--principal token:{leak['id']}"
+            seat.print(f"more was done with it: apiloom audit list {where}")
+    for member, what in (("more_tokens", "tokens of the text were not looked up"), _UNSEARCHED):
+        if told.get(member):
+            seat.print(f"{told[member]} {what}; send the rest of the text by itself")
