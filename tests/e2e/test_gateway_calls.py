@@ -14,7 +14,8 @@ from apiloom.base.errors import CallerError
 from apiloom.flows.access import HOST
 from apiloom.flows.accounts import patch_account, try_account
 from apiloom.flows.overlays import create_overlay
-from apiloom.flows.servers import patch_server
+from apiloom.flows.servers import patch_server, switch_toolset
+from apiloom.store.records import Toolset
 from apiloom.store.sql.counting import counting
 from support.catalogs import OK
 from support.gateway import PATHS, READS, arrival, ask, call, desk, document, gateway, http, names, until
@@ -307,3 +308,17 @@ async def test_the_admin_api_is_served_beside_and_its_changes_are_live(tmp_path:
             assert gone.status_code in {200, 204}, gone.text
             await until(lambda: server["id"] not in house.node.memory.servers)
             assert (await ask(client, server["url"], "tools/list")).status_code == 404
+
+
+async def test_a_toolset_that_is_switched_off_goes_with_its_tools(tmp_path: Path) -> None:
+    with desk() as upstream:
+        async with gateway(tmp_path) as house, http() as client:
+            await house.connector("desk", upstream.api.url)
+            async with house.ground.store.writing() as work:
+                select = {"paths": ["/slow"]}
+                await work.house().toolsets.add(Toolset(id="desk/slow", connector="desk", name="slow", select=select))
+            account = await house.account("desk", "ada-secret")
+            opened = await house.server(accounts=[account.id])
+            assert await names(client, house.at(opened)) == READS
+            await house.done(switch_toolset(house.ground, HOST, opened.server.id, "slow", on=False))
+            assert await names(client, house.at(opened)) == ["get_note", "list_notes"]

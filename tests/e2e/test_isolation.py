@@ -248,7 +248,9 @@ async def kept_by(made: World, tenant: str) -> list[str]:
     for who in few(made, tenant):
         for path in await roads(made, who):
             listed = await made.mcp(who, path, "tools/list")
-            name = next((one["name"] for one in listed.value["result"]["tools"] if one["name"].endswith("get_note")), "")
+            name = next(
+                (one["name"] for one in listed.value["result"]["tools"] if one["name"].endswith("get_note")), ""
+            )
             if name:
                 await made.mcp(who, path, "tools/call", {"name": name, "arguments": {"id": "large"}})
                 kept = (await made.mcp(who, path, "resources/list")).value["result"]["resources"]
@@ -272,7 +274,10 @@ async def makes(made: World, who: Caller, rng: random.Random) -> tuple[str, str,
     server = chosen(made, who, "servers", rng)
     held = {"token": {"token": f"{who.tenant}-secret"}}
     noted = {"external_id": word, "metadata": {"note": word}}
-    config = {"methods": rng.choice([["read"], ["read", "write", "custom"]]), "result_tokens": rng.choice([200, 25_000])}
+    config = {
+        "methods": rng.choice([["read"], ["read", "write", "custom"]]),
+        "result_tokens": rng.choice([200, 25_000]),
+    }
     config["tools"] = rng.choice([{"allow": ["*note*"]}, {"deny": [f"{slug}_list_notes"]}, {"deny": ["get_*"]}])
     shows = rng.choice([{"accounts": [account]}, {"connectors": [slug]}, {"accounts": [account], "connectors": [slug]}])
     layer, target = rng.choice([("tenant", who.tenant), ("account", account), ("server", server)])
@@ -328,7 +333,9 @@ async def list_step(made: World, who: Caller, rng: random.Random) -> Answered:
     """A listing, which holds what the tenant has and nothing else."""
     kind = rng.choice([*KINDS_SEEN, "audit"])
     theirs = rng.choice([tenant for tenant in TENANTS if tenant != who.tenant])
-    query = rng.choice(["", "", f"&cursor={stranger('srv_0')}", "&metadata[note]=" + theirs, "&metadata[plan]=" + theirs])
+    query = rng.choice(
+        ["", "", f"&cursor={stranger('srv_0')}", "&metadata[note]=" + theirs, "&metadata[plan]=" + theirs]
+    )
     answer = await made.ask(who, "GET", f"/{kind}?limit=200{query}")
     whole = who.kind in ("tenant-admin", "operator", "auditor")
     if answer.status == 200 and not query and whole and kind in ("servers", "accounts", "api-tokens", "toolsets"):
@@ -360,7 +367,9 @@ async def mcp_step(made: World, who: Caller, rng: random.Random) -> Answered:
         assert whose == who.tenant or "error" in answer.value, (who, uri, answer)
         return answer
     if rng.random() < 0.4:
-        return await made.mcp(who, path, rng.choice(["tools/list", "resources/list", "prompts/list", "server/discover"]))
+        return await made.mcp(
+            who, path, rng.choice(["tools/list", "resources/list", "prompts/list", "server/discover"])
+        )
     bare = rng.choice(["list_notes", "get_note", "delete_note", f"read_{whose}"])
     tool = rng.choice(["", "desk_", "shelf_", f"{ONLY[whose]}_"]) + bare
     arguments = {"id": "large"} if bare in ("get_note", "delete_note") else {}

@@ -101,6 +101,7 @@ async def _chosen(scope: Scope, server: Server, warnings: list[str]) -> list[tup
     shared = [
         (slug, choose_account("", await scope.accounts.every({"connector": slug, "shared": True}), ANYONE))
         for slug in server.connectors
+        if slug not in {named for named, _ in chosen}
     ]
     return [*chosen, *shared]
 

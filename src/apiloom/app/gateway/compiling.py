@@ -76,15 +76,15 @@ async def _seats(shop: Workshop, server: Server, settings: ServerConfig) -> list
 
 def _connectors(memory: Memory, server: Server, settings: ServerConfig) -> list[tuple[Connector, Account | None]]:
     """The connectors that a server shows now, each with the account it names, in the order it names them."""
-    wanted: dict[str, Account | None] = {}
-    for id_ in server.accounts:
-        account = memory.accounts.get(id_)
-        if account is not None and account.tenant == server.tenant:
-            wanted[account.connector] = account
-    for slug in server.connectors:
-        wanted.setdefault(slug, None)
+    named = (memory.accounts.get(id_) for id_ in server.accounts)
+    wanted: list[tuple[str, Account | None]] = [
+        (account.connector, account) for account in named if account is not None and account.tenant == server.tenant
+    ]
+    # whose account it is follows from who calls only where the server names none
+    theirs = {slug for slug, _ in wanted}
+    wanted += [(slug, None) for slug in server.connectors if slug not in theirs]
     found = []
-    for slug, account in wanted.items():
+    for slug, account in wanted:
         connector = memory.connectors.get(slug)
         if connector is None or not connector.enabled:
             continue

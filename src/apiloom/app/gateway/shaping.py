@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from apiloom.catalog.selection import Selection
-from apiloom.catalog.traits import Globs
+from apiloom.catalog.toolsets import Membership, members
 from apiloom.compile.artefact import Artefact
 from apiloom.compile.server import Cut
 from apiloom.store.records import Overlay, Toolset
@@ -30,22 +30,12 @@ def cut_of(
     return Cut(
         selection=selection,
         patches=[one.patch for one in sorted(overlays, key=lambda one: LAYERS.index(one.layer))],
-        toolsets={name: members_of(artefact, one.select) for name, one in named.items()},
+        toolsets={name: _members(artefact, one.select) for name, one in named.items()},
         prefix=prefix,
     )
 
 
-def members_of(artefact: Artefact, select: Mapping[str, Any]) -> Sequence[str]:
-    """The tools of a toolset: those with one of its ``tags``, below one of its ``paths``, or named by its ``tools``.
-
-    Raises:
-        CallerError: ``selection.pattern``.
-    """
-    tags = frozenset(select.get("tags") or ())
-    paths = Globs(tuple(select.get("paths") or ()))
-    tools = Globs(tuple(select.get("tools") or ()))
-    return [
-        name
-        for name, trait in artefact.traits.items()
-        if not tags.isdisjoint(trait.tags) or trait.path in paths or name in tools
-    ]
+def _members(artefact: Artefact, select: Mapping[str, Any]) -> Sequence[str]:
+    """The tools of a toolset, as it was kept: what it names and is not there any more is let be."""
+    named = {name: tuple(select.get(name) or ()) for name in ("tags", "paths", "tools")}
+    return members(Membership(**named), artefact.traits)
