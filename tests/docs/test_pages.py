@@ -182,11 +182,15 @@ def parse(words: list[str]) -> None:
     """Check a command line of ours word by word, options and their values included, without running it."""
     if words == ["--version"]:
         return
-    command = root.commands[words[0]]
+    command, at = root.commands[words[0]], 1
+    while isinstance(command, click.Group):
+        inner = command.get_command(click.Context(command), words[at])
+        assert inner is not None, words
+        command, at = inner, at + 1
     assert not command.hidden
     house = House(read=absent, call=absent, preview=absent, serve=absent)
     with click.Context(root, info_name="apiloom", obj=Seat(house)) as above:
-        command.make_context(words[0], words[1:], parent=above)
+        command.make_context(words[at - 1], words[at:], parent=above)
 
 
 def absent(*_: object) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +14,6 @@ import pytest
 
 from apiloom.store.sql.counting import counting
 from apiloom.vault.custody import create_key
-from support.gateway import http, words
 from support.isolation import KINDS_SEEN, ONLY, TENANTS, Answered, Caller, World, stranger, world
 from support.postgres import Postgres
 

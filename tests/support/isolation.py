@@ -1,4 +1,4 @@
-"""Tenants whose every object carries a word of theirs, and callers of every sort whose answers are searched for others'.
+"""Tenants whose every object carries a word of theirs, and callers whose answers are searched for words of others.
 
 A gateway in this process over a real store; whoever asks, asks over HTTP. ``World.ask`` and ``World.mcp`` fail the test
 when an answer holds a word, an id or a token of a tenant that is not the caller's.
@@ -19,7 +19,7 @@ import httpx2 as httpx
 
 from apiloom.base import json
 from apiloom.store.kinds import KINDS
-from support.gateway import PATHS, SCHEMES, Gateway, document, gateway, http, words
+from support.gateway import PATHS, Gateway, document, gateway, http, words
 from support.upstream import Answer, Seen, Upstream, upstream
 
 TENANTS = ("acmecanary", "globexcanary", "initecanary")

@@ -30,7 +30,7 @@ async def test_every_token_in_a_text_is_ended_and_what_it_did_is_listed() -> Non
     made = (await create_server(grounds.ground, used, {"connectors": ["shop"]})).server
     log = f"GET {opened.issued.url} 200\nAuthorization: Bearer {api.text}\n{mint('als')} als_nothing"
 
-    leaks = await report_leak(grounds.ground, ACME, log)
+    leaks = (await report_leak(grounds.ground, ACME, log)).leaks
 
     assert [leak.token.id for leak in leaks] == [opened.issued.token.id, api.token.id]
     assert [(line.action, line.target) for line in leaks[1].lines] == [("server.create", made.id)]
@@ -42,16 +42,16 @@ async def test_every_token_in_a_text_is_ended_and_what_it_did_is_listed() -> Non
     ended = {line.target for line in lines if line.action in {"server_token.leak", "api_token.leak"}}
     assert ended == {opened.issued.token.id, api.token.id}
     assert opened.issued.text not in f"{leaks}{lines}"
-    assert await report_leak(grounds.ground, ACME, log) == ()
+    assert (await report_leak(grounds.ground, ACME, log)).leaks == ()
 
 
 async def test_another_tenants_token_is_like_one_that_never_was() -> None:
     grounds = await with_shop()
     opened = await create_server(grounds.ground, ACME, {"connectors": ["shop"]})
 
-    assert await report_leak(grounds.ground, BOLT, opened.issued.url) == ()
-    assert await report_leak(grounds.ground, BOLT, mint("als")) == ()
-    (leak,) = await report_leak(grounds.ground, OPERATOR, opened.issued.url)
+    assert (await report_leak(grounds.ground, BOLT, opened.issued.url)).leaks == ()
+    assert (await report_leak(grounds.ground, BOLT, mint("als"))).leaks == ()
+    (leak,) = (await report_leak(grounds.ground, OPERATOR, opened.issued.url)).leaks
     assert leak.token.id == opened.issued.token.id
 
 
@@ -61,14 +61,14 @@ async def test_a_leaked_token_is_ended_by_whoever_may_end_tokens_though_it_may_m
 
     for who in (AUDITOR, agent("acme")):
         await refusal(report_leak(grounds.ground, who, owner.text), "identity.forbidden")
-    assert len(await report_leak(grounds.ground, OPERATOR, owner.text)) == 1
+    assert len((await report_leak(grounds.ground, OPERATOR, owner.text)).leaks) == 1
 
 
 @pytest.mark.parametrize("text", ["", "als_", "als_" * 100_000, "\0\ud800", "x" * 1_000_000])
 async def test_a_text_without_tokens_changes_nothing(text: str) -> None:
     grounds = await with_shop()
 
-    assert await report_leak(grounds.ground, OWNER, text) == ()
+    assert (await report_leak(grounds.ground, OWNER, text)).leaks == ()
     assert grounds.commits == []
 
 
@@ -81,7 +81,7 @@ async def test_of_very_much_that_was_done_the_newest_is_listed() -> None:
     ]
     await grounds.ground.store.append_audit(entries)
 
-    (leak,) = await report_leak(grounds.ground, ACME, api.text)
+    (leak,) = (await report_leak(grounds.ground, ACME, api.text)).leaks
 
     assert (len(leak.lines), leak.more) == (MOST_LINES, True)
     assert leak.lines[0] == entries[-1]

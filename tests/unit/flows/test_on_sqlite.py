@@ -49,7 +49,7 @@ async def test_a_life_of_an_account_and_its_server(store: Store) -> None:
 
     await refusal(delete_account(ground, ACME, account.id, Removal()), "account.depended_on")
     assert await read_account(ground, ACME, account.id) == kept, "nothing is half-changed"
-    (leak,) = await report_leak(ground, ACME, opened.issued.url)
+    (leak,) = (await report_leak(ground, ACME, opened.issued.url)).leaks
     assert leak.token.id == opened.issued.token.id
     assert (await delete_tenant(ground, OWNER, "acme", Removal(cascade=True))).done
     assert (await list_servers(ground, OWNER, Query())).items == ()

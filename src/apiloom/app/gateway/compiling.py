@@ -6,6 +6,7 @@ connector is shared between the servers that show the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,7 +120,8 @@ async def _seat(
         named=named,
     )
     return Seat(
-        edition=shop.shelf.edition(slug, shared.artefact, cut),
+        # a large connector takes a tenth of a second to cut: calls must not wait for that
+        edition=await asyncio.to_thread(shop.shelf.edition, slug, shared.artefact, cut),
         backend=whose.backend,
         label=account.label if account is not None else "",
         sink=shop.journal.sink(server.id, server.tenant),

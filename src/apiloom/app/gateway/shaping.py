@@ -10,6 +10,7 @@ from typing import Any
 
 from apiloom.catalog.selection import Selection
 from apiloom.catalog.toolsets import Membership, members
+from apiloom.catalog.traits import Globs
 from apiloom.compile.artefact import Artefact
 from apiloom.compile.server import Cut
 from apiloom.store.records import Overlay, Toolset
@@ -38,4 +39,8 @@ def cut_of(
 def _members(artefact: Artefact, select: Mapping[str, Any]) -> Sequence[str]:
     """The tools of a toolset, as it was kept: what it names and is not there any more is let be."""
     named = {name: tuple(select.get(name) or ()) for name in ("tags", "paths", "tools")}
-    return members(Membership(**named), artefact.traits)
+    found = members(Membership(**named), artefact.traits)
+    # a tool that answers to a name from before is in the toolsets that know it by that name
+    globs = Globs(named["tools"])
+    before = {name for alias, name in artefact.aliases.items() if alias in globs}
+    return [*found, *sorted(before.difference(found))]

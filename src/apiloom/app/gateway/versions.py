@@ -93,7 +93,7 @@ class CompiledVersions:
             artefact = await self.artefact(part.compiled)
             slug = part.compiled.version.connector
             cut = cut_of(artefact, selection, part.overlays, part.toolsets, prefix="" if alone else slug)
-            edition = self._shelf.edition(slug, artefact, cut)
+            edition = await asyncio.to_thread(self._shelf.edition, slug, artefact, cut)
             seats.append(Seat(edition=edition, backend=_unasked, label=part.account.label if part.account else ""))
             offers.append(
                 Offer(

@@ -74,12 +74,31 @@ def _files(folder: Path, names: Sequence[str]) -> Iterable[Path | None]:
         path = folder / name
         if name == "-":
             files.append(None)
-        elif path.is_dir():
-            files += sorted(each for each in path.iterdir() if each.suffix in _ENDINGS and each.is_file())
+        elif inside := _inside(path):
+            files += inside
         else:
             files.append(path)
     if len(files) > MOST_FILES:
         raise _unusable("there", f"are more than {MOST_FILES:,} files")
+    return files
+
+
+def _inside(path: Path) -> list[Path]:
+    """The files of state in a folder; none where it is no folder.
+
+    Raises:
+        CallerError: ``state.file`` for a folder that holds none.
+    """
+    try:
+        if not path.is_dir():
+            return []
+        files = sorted(each for each in path.iterdir() if each.suffix in _ENDINGS and each.is_file())
+    except (OSError, ValueError):
+        return []  # reading it as a file says what is wrong
+    if not files:
+        raise CallerError(
+            f"{path} holds no file of state", code="state.file", hint=f"their names end in {', '.join(_ENDINGS)}"
+        )
     return files
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema_rs
 import pytest
 
@@ -236,6 +238,57 @@ def test_versions_are_pinned_by_their_hash(files):
     assert other.ask("apply", "-f", "first")["actions"] == []
 
 
+URL = "https://pets.example.com/openapi.json"
+
+
+def pulled_connector(shell: Shell) -> Any:
+    return next(each for each in shell.ask("pull")["documents"] if each["kind"] == "connector")["spec"]
+
+
+@pytest.fixture
+def fetched(shell: Shell) -> Shell:
+    """A shell whose gateway finds a document behind a URL."""
+    shell.admin.ground.imports.pages[URL] = text_of(PETS).encode()
+    shell.ask("connector", "add", URL, "--slug", "pets")
+    return shell
+
+
+def test_what_came_from_a_url_is_kept_with_its_document_and_fetched_anew_later(fetched):
+    spec = pulled_connector(fetched)
+    assert (spec["url"], json.loads(spec["document"]["text"])) == (URL, PETS)
+    fetched.ask("pull", "-o", "first")
+    other = elsewhere(fetched)
+    other.ask("apply", "-f", "first")
+    assert other.ask("connector", "show", "pets")["source"] == {"url": URL}
+    assert other.ask("apply", "-f", "first")["actions"] == []
+    assert fetched.ask("apply", "-f", "first")["actions"] == []
+
+
+def test_a_document_in_parts_is_meant_by_its_hash(shell):
+    parted = {**PETS, "paths": {**PETS["paths"], "/x": {"$ref": "parts.json#/x"}}}
+    shell.admin.ground.imports.pages[URL] = text_of(parted).encode()
+    shell.ask("connector", "add", URL, "--slug", "pets")
+    spec = pulled_connector(shell)
+    assert set(spec) == {"title", "url", "hash"}
+    shell.ask("pull", "-o", "first")
+    assert shell.ask("apply", "-f", "first")["actions"] == []
+    other = elsewhere(shell)
+    other.admin.ground.imports.pages[URL] = text_of(PETS).encode()
+    done = other.type("apply", "-f", "first", "--json")
+    assert (done.error["code"], done.code) == ("state.version", 2)
+    other.admin.ground.imports.pages[URL] = text_of(parted).encode()
+    assert [each["changes"][0]["member"] for each in other.ask("apply", "-f", "first")["actions"]] == ["hash"]
+    assert other.ask("apply", "-f", "first")["actions"] == []
+
+
+def test_an_account_that_nothing_names_is_said_to_be_in_the_way(files):
+    applied(files)
+    files.ask("account", "add", "pets", "--tenant", "zoo")
+    assert files.refused("pull")["code"] == "state.unnamed"
+    files.ask("account", "set", "ada", "--unset", "external_id")
+    assert files.ask("apply", "-f", "state", "--plan")["actions"] != []
+
+
 def test_credentials_in_files_are_references_and_nothing_else(files):
     secret = STATE.replace("{label: Ada, shared: true}", "{credentials: {ApiKeyAuth: {key: s3cret}}}")
     files.put("state/zoo.yaml", secret)
@@ -276,6 +329,12 @@ def test_references_are_followed_where_apply_runs(files):
 def test_a_file_that_says_nothing_sound_is_refused_before_anything_is_done(shell, text, code):
     shell.put("bad.yaml", text)
     assert shell.refused("apply", "-f", "bad.yaml")["code"] == code
+
+
+def test_a_place_without_files_of_state_is_refused(shell):
+    (shell.folder / "empty").mkdir()
+    for name in ("empty", "nothere.yaml", "\0", "x" * 300):
+        assert shell.refused("apply", "-f", name)["code"] == "state.file"
 
 
 def test_a_stream_of_documents_is_parted_at_its_markers_alone(tmp_path):

@@ -31,7 +31,7 @@ def read_import(seat: Seat, source: str, slug: str = "") -> dict[str, Any]:
     file = seat.house.surroundings.folder / source
     if source == "-":
         body: dict[str, Any] = {"source": {"text": _text(sys.stdin.buffer.read(MOST + 1), "standard input")}}
-    elif file.exists():
+    elif _is_there(file):
         body = {"source": {"text": read_file(file)}}
     elif source.startswith(("https://", "http://")):
         body = {"source": {"url": source}}
@@ -42,6 +42,13 @@ def read_import(seat: Seat, source: str, slug: str = "") -> dict[str, Any]:
     else:
         body = entry(source).connector()
     return {**body, "slug": slug} if slug else body
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def read_file(file: Path) -> str:
