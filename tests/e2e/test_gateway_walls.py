@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from apiloom.catalog.selection import EVERYTHING, Selection
 from apiloom.compile.artefact import Artefact, unpack
 from apiloom.compile.server import Shelf
 from apiloom.flows.access import HOST
+from apiloom.flows.accounts import patch_account
+from apiloom.flows.asking import Removal
 from apiloom.flows.connectors import patch_connector
 from apiloom.flows.overlays import create_overlay
 from apiloom.flows.servers import patch_server, show_server, switch_toolset
@@ -63,7 +66,7 @@ async def test_a_tool_that_is_taken_away_answers_to_none_of_its_names(tmp_path: 
                     "desk_delete_note",
                     "desk_tidy_up",
                     "Delete_Note",
-                    "delete_note ",
+                    "delete_note*",
                 ):
                     assert await refused(client, url, name), (url, name)
             assert upstream.api.seen == []
@@ -133,7 +136,8 @@ async def test_a_session_is_worth_nothing_at_another_server_or_to_another_caller
             async def say(url: str, method: str, token: str, session: str = "") -> httpx.Response:
                 params = {} if session else hello
                 message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-                own = {"authorization": f"Bearer {token}", **({"mcp-session-id": session} if session else {})}
+                own = {"authorization": f"Bearer {token}"} if token else {}
+                own |= {"mcp-session-id": session} if session else {}
                 return await client.post(url, json=message, headers={**head, **own})
 
             url = f"{house.url}/mcp/s/{one.server.id}"
@@ -158,9 +162,9 @@ async def test_a_cursor_of_one_account_opens_nothing_with_another(tmp_path: Path
             one, two = await house.account("desk", "ada-secret"), await house.account("desk", "bob-secret")
             connections = house.grounds.connections
             first, second = await connections.connect(one), await connections.connect(two)
-            sealed = first.sealer.seal(b"page 2")
-            assert first.sealer.open(sealed) == b"page 2"
-            assert second.sealer.open(sealed) is None
+            sealed = first.sealer.seal("cursor", b"page 2")
+            assert first.sealer.unseal("cursor", sealed) == b"page 2"
+            assert second.sealer.unseal("cursor", sealed) is None
 
 
 async def test_a_tenant_is_told_no_numbers_of_the_whole_house(tmp_path: Path) -> None:
@@ -228,3 +232,84 @@ class _Merged:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._artefact, name)
+
+
+async def test_a_server_that_asks_for_more_leaves_the_callers_view_at_once(tmp_path: Path) -> None:
+    with desk() as upstream:
+        async with gateway(tmp_path) as house, http() as client:
+            await house.connector("desk", upstream.api.url)
+            account = await house.account("desk", "ada-secret")
+            token, url = await house.api_token(), f"{house.url}/mcp"
+            for patch in (
+                {"config": {"require_api_token_auth": True}},
+                {"config": {"allowed_addresses": ["127.0.0.0/8"]}},
+                {"enabled": False},
+                {"config": {"tools": {"deny": ["*"]}}},
+            ):
+                opened = await house.server(accounts=[account.id])
+                await house.settle()
+                assert await names(client, url, token) == [f"desk_{name}" for name in READS]
+                assert (await call(client, url, "desk_list_notes", token=token))["whose"] == "ada"
+                await house.done(patch_server(house.ground, HOST, opened.server.id, patch))
+                assert await names(client, url, token) == [], patch
+                assert await refused(client, url, "desk_list_notes", token)
+            opened = await house.server(accounts=[account.id], expires_at=house.clock() + 60)
+            assert len(await names(client, url, token)) == len(READS)
+            house.clock.now += 60
+            house.node.tick()
+            assert await refused(client, url, "desk_list_notes", token)
+
+
+async def test_a_connector_that_is_taken_from_a_tenant_is_gone_from_all_its_roads(tmp_path: Path) -> None:
+    with desk() as upstream:
+        async with gateway(tmp_path) as house, http() as client:
+            await house.tenant("other")
+            await house.connector("desk", upstream.api.url)
+            account = await house.account("desk", "ada-secret", shared=True)
+            named = await house.server(accounts=[account.id])
+            open_ = await house.server(connectors=["desk"])
+            token = await house.api_token()
+            roads = [(house.at(named), "", ""), (house.at(open_), "", ""), (f"{house.url}/mcp", token, "desk_")]
+            roads += [(f"{house.url}/mcp/s/{opened.server.id}", token, "") for opened in (named, open_)]
+            for url, shown, prefix in roads:
+                tools = await names(client, url, shown)
+                assert f"{prefix}list_notes" in tools or f"{prefix}2_list_notes" in tools
+            await house.done(patch_connector(house.ground, HOST, "desk", {"tenants": ["other"]}, Removal(cascade=True)))
+            for url, shown, prefix in roads:
+                assert await names(client, url, shown) == []
+                assert await refused(client, url, f"{prefix}list_notes", shown)
+
+
+async def test_an_account_that_is_shared_no_longer_serves_nobody_else(tmp_path: Path) -> None:
+    with desk() as upstream:
+        async with gateway(tmp_path) as house, http() as client:
+            await house.connector("desk", upstream.api.url)
+            account = await house.account("desk", "ada-secret", shared=True, end_user="ada")
+            url = house.at(await house.server(connectors=["desk"]))
+            assert (await call(client, url, "list_notes"))["whose"] == "ada"
+            await house.done(patch_account(house.ground, HOST, account.id, {"shared": False}))
+            assert "none is shared" in await call(client, url, "list_notes")
+
+
+async def test_nothing_is_moved_to_another_tenant_and_no_version_is_pinned_that_was_never_served(
+    tmp_path: Path,
+) -> None:
+    with desk() as upstream:
+        async with gateway(tmp_path) as house, http() as client:
+            await house.tenant("other")
+            await house.connector("desk", upstream.api.url)
+            account = await house.account("desk", "ada-secret")
+            opened = await house.server(accounts=[account.id])
+            owner = {"authorization": f"Bearer {await house.api_token('owner')}"}
+
+            async def patched(path: str, body: Any) -> httpx.Response:
+                return await client.patch(f"{house.url}/api/v1{path}", json=body, headers=owner)
+
+            for path in (f"/accounts/{account.id}", f"/servers/{opened.server.id}"):
+                for moved in ({"tenant": "other"}, {"id": "x"}, {"created_by": "x"}, {"revision": 9}, {"sealed": "x"}):
+                    reply = await patched(path, moved)
+                    assert (reply.status_code, reply.json()["code"]) == (422, "field.unknown"), (path, moved)
+            for pin in (2, 0, -1, True, "1", 1.5, {"desk": 2}, {"shelf": 1}, {"desk": True}):
+                reply = await patched(f"/servers/{opened.server.id}", {"config": {"pin_version": pin}})
+                assert reply.status_code in (404, 409, 422), (pin, reply.text)
+            assert await names(client, house.at(opened)) == READS

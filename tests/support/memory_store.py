@@ -218,6 +218,13 @@ class MemoryRows:
         self._work.note(self._kind, there)
         return True
 
+    async def add_all(self, records: Sequence[Any]) -> None:
+        for record in records:
+            await self.add(record)
+
+    async def remove_all(self, ids: Sequence[str]) -> int:
+        return sum([await self.remove(id_) for id_ in ids])
+
     async def put_content(self, id_: str, *, document: bytes, artefact: bytes) -> None:
         self._check_writes()
         if self._tenant is not None:

@@ -193,10 +193,11 @@ async def revoke_api_token(ground: Ground, who: Principal, id_: str, how: Remova
     return await removing(ground, change, how)
 
 
-async def first_owner(ground: Ground) -> IssuedApiToken | None:
+async def first_owner(ground: Ground, hand_over: Callable[[str], None] = lambda _: None) -> IssuedApiToken | None:
     """An owner token for a house that has no live one, None for every other house. It lives an hour.
 
-    Only the host itself asks this: its text goes to a terminal or into a file that nobody else reads.
+    Only the host itself asks this: its text goes to a terminal or into a file that nobody else reads. ``hand_over`` is
+    given it before it is kept: whoever is killed in between, or cannot, has left no owner whom nobody knows.
     """
     now = ground.now()
     token = ApiToken(
@@ -221,6 +222,7 @@ async def first_owner(ground: Ground) -> IssuedApiToken | None:
             await house.api_tokens.remove(token.id)
             return None
         await note(ground, house, HOST, "first_owner", issued.token)
+        hand_over(issued.text)
         return issued
 
     return await changing(ground, change)

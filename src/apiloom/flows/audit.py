@@ -48,11 +48,17 @@ async def note(ground: Ground, scope: Scope, who: Principal, action: str, record
 
 
 async def list_audit(ground: Ground, who: Principal, query: Query) -> Page[Audited]:
-    """Lines, newest first.
+    """Lines, newest first. A tenant that was made anew under an id sees none of those from before.
 
     Raises:
         CallerError: ``identity.forbidden``, and as :func:`~apiloom.flows.asking.listed`.
     """
     check_may(who, "list", "audit", who.tenant)
     async with ground.store.reading() as work:
-        return await listed(scope_of(work, who).audit, query, _FILTERS)
+        scope = scope_of(work, who)
+        page = await listed(scope.audit, query, _FILTERS)
+        tenant = None if who.of_house else await scope.tenants.load(who.tenant)
+    if tenant is None:
+        return page
+    own = tuple(line for line in page.items if line.at >= tenant.created_at)
+    return page if len(own) == len(page.items) else Page(own)

@@ -228,6 +228,7 @@ async def keep_suggested(scope: Scope, slug: str, suggested: Iterable[Suggested]
     """
     there = {each.name: each for each in await scope.toolsets.every({"connector": slug, "tenant": None})}
     wanted = {each.name: each for each in suggested}
+    new: list[Toolset] = []
     for name, each in wanted.items():
         toolset = Toolset(
             id=toolset_id(slug, name, None),
@@ -241,14 +242,16 @@ async def keep_suggested(scope: Scope, slug: str, suggested: Iterable[Suggested]
         )
         old = there.get(name)
         if old is None:
-            await scope.toolsets.add(toolset)
+            new.append(toolset)
         elif old.origin == "suggested" and _said(old) != _said(toolset):
             await scope.toolsets.save(replace(toolset, created_at=old.created_at), old.revision)
+    # a large connector has hundreds: one at a time they would hold up every other writer
+    await scope.toolsets.add_all(new)
     gone = [old for name, old in there.items() if name not in wanted and old.origin == "suggested"]
     named = await _every_named(scope) if gone else frozenset()
-    for old in gone:
-        if not _names(old, named) or not await _named_by(scope, old):
-            await scope.toolsets.remove(old.id)
+    await scope.toolsets.remove_all(
+        [old.id for old in gone if not _names(old, named) or not await _named_by(scope, old)]
+    )
 
 
 async def _every_named(scope: Scope) -> frozenset[str]:

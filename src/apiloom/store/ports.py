@@ -74,6 +74,16 @@ class Rows(Protocol[Record]):
     async def remove(self, id_: str) -> bool:
         """Remove a record; False when there is none in this scope."""
 
+    async def add_all(self, records: Sequence[Record]) -> None:
+        """Keep many new records in few round trips.
+
+        Raises:
+            CallerError: as :meth:`add`, for any of them; the transaction must not go on then.
+        """
+
+    async def remove_all(self, ids: Sequence[str]) -> int:
+        """Remove many records in few round trips; how many there were in this scope."""
+
 
 class VersionRows(Rows[Version], Protocol):
     """Versions, with what is too heavy to load beside them."""

@@ -13,12 +13,13 @@ from apiloom.base.ids import fresh_at
 from apiloom.flows.accounts import create_account, try_account
 from apiloom.flows.api_tokens import create_api_token
 from apiloom.flows.asking import Query, Removal
+from apiloom.flows.audit import list_audit
 from apiloom.flows.connectors import list_connectors, patch_connector
 from apiloom.flows.leaked import MOST_ENDED, report_leak
 from apiloom.flows.overlays import create_overlay
 from apiloom.flows.server_tokens import add_token, revoke_token, rotate_tokens
 from apiloom.flows.servers import create_server
-from apiloom.flows.tenants import create_tenant, patch_tenant
+from apiloom.flows.tenants import create_tenant, delete_tenant, patch_tenant
 from apiloom.identity.principal import Principal
 from apiloom.identity.tokens import MOST_TEXT, mint
 from apiloom.store.records import Audited
@@ -152,3 +153,20 @@ async def test_the_first_secrets_of_a_tenant_may_come_in_the_same_moment() -> No
 
     made = await asyncio.gather(*(create_account(grounds.ground, ACME, wanted) for _ in range(8)))
     assert len({account.id for account in made}) == 8
+
+
+async def test_a_tenant_made_anew_sees_nothing_of_the_one_before_it() -> None:
+    grounds = await with_shop()
+    await create_account(grounds.ground, ACME, {"connector": "shop", "label": "before"})
+    await delete_tenant(grounds.ground, OWNER, "acme", Removal(cascade=True))
+    grounds.clock.now += 10
+    await create_tenant(grounds.ground, OWNER, {"id": "acme"})
+    made = await create_account(grounds.ground, ACME, {"connector": "shop"})
+
+    lines = await list_audit(grounds.ground, ACME, Query(limit=50))
+    assert [line.target for line in lines.items] == [made.id, "acme"]
+    assert lines.next_cursor == ""
+    first = await list_audit(grounds.ground, ACME, Query(limit=1))
+    rest = await list_audit(grounds.ground, ACME, Query(limit=2, after=first.next_cursor))
+    assert ([line.target for line in rest.items], rest.next_cursor) == (["acme"], "")
+    assert len((await list_audit(grounds.ground, OWNER, Query())).items) > 3

@@ -85,6 +85,39 @@ async def test_a_save_needs_the_revision_that_was_read(store: Store) -> None:
                 await rows.save(given[name], 3)
 
 
+async def test_many_records_are_kept_and_removed_together_as_one_by_one(store: Store) -> None:
+    await furnish(store)
+    many = [Toolset(id=f"{OPEN}/t{number}", connector=OPEN, name=f"t{number}") for number in range(250)]
+    before = await store.change_seq()
+    async with store.writing() as work:
+        await work.house().toolsets.add_all(many)
+    async with store.writing() as work:
+        rows = work.house().toolsets
+        assert await rows.count({"connector": OPEN}) >= 250
+        assert await rows.load(f"{OPEN}/t249") == many[249]
+        assert await rows.remove_all([*(one.id for one in many[:120]), "no such id", "\x00"]) == 120
+    changes = await store.changes(before, limit=1000)
+    assert changes is not None
+    assert [one.id for one in changes] == [one.id for one in many] + [one.id for one in many[:120]]
+    async with store.writing() as work:
+        with pytest.raises(CallerError) as taken:
+            await work.house().toolsets.add_all([replace(many[0], name="other"), many[200]])
+        assert taken.value.code == "store.exists"
+        await work.house().toolsets.add_all([])
+        assert await work.house().toolsets.remove_all([]) == 0
+
+
+async def test_many_records_are_written_in_their_own_scope_only(store: Store) -> None:
+    await furnish(store)
+    theirs = Server(id="srv_many", tenant=GLOBEX, name="many")
+    async with store.writing() as work:
+        with pytest.raises(CallerError):
+            await work.tenant(ACME).servers.add_all([theirs])
+        await work.tenant(GLOBEX).servers.add_all([theirs])
+        assert await work.tenant(ACME).servers.remove_all(["srv_many"]) == 0
+        assert await work.tenant(GLOBEX).servers.remove_all(["srv_many"]) == 1
+
+
 async def test_a_record_never_moves_to_another_tenant(store: Store) -> None:
     await furnish(store)
     moved = replace(of_tenant(ACME)["accounts"], tenant=GLOBEX, external_id=None)

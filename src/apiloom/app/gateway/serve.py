@@ -9,7 +9,8 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from apiloom.app.gateway.addresses import Networks, read_proxies
@@ -112,13 +113,13 @@ class _Serving:
             file = self.place.owner_file()
         if file is not None:
             _check_writable(file)
-        issued = await first_owner(node.ground)
+        hand_over = partial(_write_token, file) if file is not None else _shown_later
+        issued = await first_owner(node.ground, hand_over)
         if issued is None:
             return opened
         if file is None:
-            return Opened(url=url, place=opened.place, servers=opened.servers, token=issued.text)
-        _write_token(file, issued.text)
-        return Opened(url=url, place=opened.place, servers=opened.servers, token_file=str(file))
+            return replace(opened, token=issued.text)
+        return replace(opened, token_file=str(file))
 
 
 def _told(keeping: asyncio.Task[None]) -> None:
@@ -126,6 +127,10 @@ def _told(keeping: asyncio.Task[None]) -> None:
     error = None if keeping.cancelled() else keeping.exception()
     if error is not None:
         _log.critical("the node no longer follows the store: %s", type(error).__name__)
+
+
+def _shown_later(_: str) -> None:
+    """A terminal is shown the token once callers can connect."""
 
 
 def _check_writable(file: Path) -> None:

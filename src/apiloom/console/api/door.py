@@ -17,6 +17,7 @@ from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.console.api.problems import MEDIA_TYPE, Problem, failed, problem_of
 from apiloom.flows.ground import Ground
 from apiloom.identity.principal import ANYONE, Principal
+from apiloom.identity.roles import may
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -121,7 +122,9 @@ class Door:
         who = who or ANYONE
         if "\x00" in path or b"%00" in scope.get("query_string", b""):
             raise CallerError("a NUL character stands in the URL", code="api.unreadable", hint="leave it out")
-        body = await self._read(scope["method"], path, heads, receive)
+        # who may import nothing has no large document to send, and takes no room from those who have
+        large = path.startswith("/connectors") and scope["method"] == "POST" and may(who, "create", "versions", None)
+        body = await self._read(MOST_OF_A_DOCUMENT if large else MOST, heads, receive)
         asked = replace(self._asked, who=who, number=answer.number, body=body)
         inner = {
             **scope,
@@ -136,14 +139,13 @@ class Door:
         # the body has been read: those behind see that there is one, and take its values from what was asked
         await self._inside(inner, _read_already(b"{}" if body is not None else b"", receive), answer.send)
 
-    async def _read(self, method: str, path: str, heads: _Heads, receive: Receive) -> Any:
-        """The body as JSON values; None when there is none.
+    async def _read(self, most: int, heads: _Heads, receive: Receive) -> Any:
+        """The body as JSON values, of at most so many bytes; None when there is none.
 
         Raises:
             CallerError: ``api.too_large``, ``api.media_type``, ``api.unreadable``, ``api.too_deep``, ``api.slow``,
                 ``api.busy``.
         """
-        most = MOST_OF_A_DOCUMENT if path.startswith("/connectors") and method == "POST" else MOST
         pieces: list[bytes] = []
         held = 0
         try:

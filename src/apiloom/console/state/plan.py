@@ -64,7 +64,7 @@ class Action:
         """Its place in the order of doing: what others name comes first, and goes last."""
         word, names = self.key
         place = _LAYERS[names[0]] if word == "overlay" else _ORDER[word]
-        return 100 - place if self.verb == "remove" else place
+        return place if self.verb == "remove" else place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from apiloom.store import refusals
 LARGEST: Final = 1 << 30
 """Bytes that a content may unfold to."""
 
-_LEVEL: Final = 6
+_LEVEL: Final = 3
+"""Contents are squeezed while their writer has the turn: a quarter more bytes for a third of the time."""
 
 
 async def deflate(content: bytes) -> bytes:

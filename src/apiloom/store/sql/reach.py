@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, and_, case, cast, false, func, literal, null, or_, select, true
@@ -58,6 +58,11 @@ def writable(kind: Kind, tenant: str | None) -> Condition:
 def named(table: Table, id_: str) -> Condition:
     """The record of an id; texts that no database can hold name none."""
     return table.c.id == id_ if shapes.is_keepable(id_) else false()
+
+
+def among(table: Table, ids: Sequence[str]) -> Condition:
+    """The records of several ids."""
+    return table.c.id.in_([id_ for id_ in ids if shapes.is_keepable(id_)])
 
 
 def behind(table: Table, after: str, *, newest_first: bool) -> Condition:

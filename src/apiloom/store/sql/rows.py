@@ -19,6 +19,9 @@ from apiloom.store.sql.tables import CONTENTS, TABLES
 
 Record = TypeVar("Record")
 
+_TOGETHER = 100
+"""Records written by one statement: a database bounds how many values one may carry."""
+
 
 class Transaction(Protocol):
     """What rows need of the transaction they stand in."""
@@ -116,6 +119,32 @@ class SqlRows(Generic[Record]):
             return False
         self._work.note(self._kind, id_, removed[0])
         return True
+
+    async def add_all(self, records: Sequence[Record]) -> None:
+        """See the port."""
+        insert: Any = postgresql.insert if self._work.dialect == "postgresql" else sqlite.insert
+        rows = [self._checked(record) for record in records]
+        for start in range(0, len(rows), _TOGETHER):
+            chunk = rows[start : start + _TOGETHER]
+            added = await self._run(insert(self._table).values(chunk).on_conflict_do_nothing())
+            if added.rowcount != len(chunk):
+                raise refusals.taken(self._kind)
+            for row in chunk:
+                self._note(row)
+
+    async def remove_all(self, ids: Sequence[str]) -> int:
+        """See the port."""
+        self._check_writes()
+        tenant = self._table.c.get(self._kind.owner)
+        count = 0
+        for start in range(0, len(ids), _TOGETHER):
+            named = reach.among(self._table, ids[start : start + _TOGETHER])
+            gone = delete(self._table).where(named, reach.writable(self._kind, self._tenant))
+            told = gone.returning(self._table.c.id, reach.NONE if tenant is None else tenant)
+            for row in (await self._run(told)).all():
+                self._work.note(self._kind, row[0], row[1])
+                count += 1
+        return count
 
     def _visible(self) -> reach.Condition:
         return reach.visible(self._kind, self._tenant, self._work.dialect)

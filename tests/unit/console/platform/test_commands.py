@@ -240,6 +240,7 @@ def test_a_leaked_token_is_piped_in_and_dies(pets):
 def test_the_audit_is_listed_newest_first_in_pages(shell):
     page = shell.ask("audit", "list", "--limit", "1")
     assert page["items"][0]["action"] == "tenant.create"
+    shell.admin.clock.now += 1
     shell.ask("tenant", "add", "bolt")
     first = shell.ask("audit", "list", "--limit", "1")
     second = shell.ask("audit", "list", "--limit", "1", "--cursor", first["next_cursor"])

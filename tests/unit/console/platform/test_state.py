@@ -121,6 +121,48 @@ def test_every_member_that_differs_is_set_back(files):
     assert files.ask("account", "show", "ada")["metadata"] == {}
 
 
+def test_a_version_that_was_read_otherwise_is_read_anew(files):
+    applied(files)
+    files.ask("connector", "set", "pets", "--header", "X-A=2")
+    files.ask("connector", "import", "pets", "state/apis/pets.json")
+    files.ask("connector", "promote", "pets", "2")
+    files.ask("connector", "set", "pets", "--header", "X-A=1")
+    (change,) = files.ask("apply", "-f", "state", "--plan")["actions"][0]["changes"]
+    assert (change["member"], change["before"]) == ("document", "version 2")
+    files.ask("apply", "-f", "state", "--breaking")
+    assert files.ask("connector", "show", "pets")["current"] == 1
+    assert files.ask("apply", "-f", "state")["actions"] == []
+
+
+def test_suggested_toolsets_are_no_state_until_a_file_takes_one_over(shell):
+    paths = {
+        f"/{tag}/{at}": {"get": {"operationId": f"{tag}{at}", "tags": [tag], "responses": {}}}
+        for tag in "abcd"
+        for at in range(5)
+    }
+    shell.put("state/many.json", text_of({**PETS, "paths": paths}))
+    state = "kind: connector\nname: many\nspec: {document: {file: many.json}}\n---\nkind: toolset\nconnector: many\nname: NAME\nspec: {select: {tags: [a]}}\n"
+    shell.put("state/x.yaml", state.replace("NAME", "own"))
+    assert len(applied(shell)) == 2
+    suggested = shell.ask("toolset", "list", "--origin", "suggested")["items"]
+    assert len(suggested) == 4
+    assert [each["name"] for each in shell.ask("pull")["documents"] if each["kind"] == "toolset"] == ["own"]
+    assert applied(shell, "--prune") == []
+    shell.put("state/x.yaml", state.replace("NAME", suggested[1]["name"]))
+    assert applied(shell, "--prune") == [f"update toolset many {suggested[1]['name']}", "remove toolset many own"]
+    taken = shell.ask("toolset", "show", suggested[1]["id"])
+    assert (taken["origin"], taken["select"]) == ("given", {"tags": ["a"]})
+    assert applied(shell) == []
+
+
+def test_what_goes_goes_before_what_it_stood_on(files):
+    applied(files)
+    empty = "kind: server\ntenant: zoo\nname: other\nspec: {connectors: [pets]}\n---\nkind: account\ntenant: zoo\nconnector: pets\nname: eve\nspec: {}\n"
+    files.put("state/zoo.yaml", empty)
+    done = applied(files, "--prune")
+    assert done[-2:] == ["remove server zoo desk", "remove account zoo pets ada"]
+
+
 def test_urls_of_new_servers_are_shown_once(files):
     done = files.type("apply", "-f", "state")
     assert "/mcp/als_" in done.out
@@ -273,7 +315,8 @@ def test_a_document_in_parts_is_meant_by_its_hash(shell):
     shell.ask("pull", "-o", "first")
     assert shell.ask("apply", "-f", "first")["actions"] == []
     other = elsewhere(shell)
-    other.admin.ground.imports.pages[URL] = text_of(PETS).encode()
+    less = {**PETS, "paths": {"/pets": PETS["paths"]["/pets"]}}
+    other.admin.ground.imports.pages[URL] = text_of(less).encode()
     done = other.type("apply", "-f", "first", "--json")
     assert (done.error["code"], done.code) == ("state.version", 2)
     other.admin.ground.imports.pages[URL] = text_of(parted).encode()
