@@ -141,9 +141,10 @@ class SqlRows(Generic[Record]):
             named = reach.among(self._table, ids[start : start + _TOGETHER])
             gone = delete(self._table).where(named, reach.writable(self._kind, self._tenant))
             told = gone.returning(self._table.c.id, reach.NONE if tenant is None else tenant)
-            for row in (await self._run(told)).all():
+            removed: Sequence[Any] = (await self._run(told)).all()
+            for row in removed:
                 self._work.note(self._kind, row[0], row[1])
-                count += 1
+            count += len(removed)
         return count
 
     def _visible(self) -> reach.Condition:
