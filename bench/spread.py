@@ -1,7 +1,9 @@
 """How long a change made on one node takes to be live on another, over one PostgreSQL, while both answer calls.
 
 Two nodes in processes of their own; overlays, versions and revocations are made at one by its admin API, and the other
-is asked over MCP until it shows them. Calls that fail meanwhile are counted; none may.
+is asked over MCP until it shows them. Told are the milliseconds since the change was noted in its transaction, which is
+before it was committed, and since the admin API answered. Meanwhile official clients of both eras and a bare one call
+both nodes; no call may fail.
 
     python bench/spread.py --postgres postgresql://USER@HOST/EMPTY_DATABASE [--rounds 20] [--report]
 """
@@ -19,11 +21,16 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 from gateway import KEY, api
+from mcp import Client
 
 HERE = Path(__file__).resolve().parent
 MOST_SECONDS = 1.0
@@ -64,6 +71,25 @@ async def node(url: str, folder: Path) -> Any:
         await process.wait()
 
 
+class Took(NamedTuple):
+    """Seconds until a change was live, since it was noted in its transaction and since it was answered."""
+
+    noted: float
+    answered: float
+
+
+@dataclass
+class Tally:
+    """Calls made meanwhile, and those that failed."""
+
+    calls: int = 0
+    failed: int = 0
+
+    def note(self, *, good: bool) -> None:
+        self.calls += 1
+        self.failed += not good
+
+
 class Both:
     """Two nodes: changes go to the first, questions to the second."""
 
@@ -88,14 +114,25 @@ class Both:
             return reply.status_code
         return [tool["name"] for tool in reply.json()["result"]["tools"]]
 
-    async def spread(self, change: Callable[[], Awaitable[Any]], secret: str, wanted: list[str] | int) -> float:
-        """Seconds from the answer to a change until the other node shows it."""
-        await change()
-        begun = time.perf_counter()
+    async def spread(self, change: Callable[[], Awaitable[str]], wanted: list[str] | int) -> Took:
+        """How long it takes until the other node shows a change; that gives the secret of the server to look at."""
+        secret = await change()
+        answered = time.time()
+        await self.shown(self.second, secret, wanted)
+        live = time.time()
+        return Took(live - await self.noted(), live - answered)
+
+    async def noted(self) -> float:
+        """When the last change was noted, in seconds since the epoch: both nodes go by this machine's clock."""
+        who = (await self.admin("GET", "/whoami"))["id"]
+        [line] = (await self.admin("GET", f"/audit?principal={who}&limit=1"))["items"]
+        return datetime.fromisoformat(line["at"]).timestamp()
+
+    async def shown(self, node: str, secret: str, wanted: list[str] | int) -> None:
+        """Wait until a node shows something."""
         async with asyncio.timeout(PATIENCE):
-            while await self.names(self.second, secret) != wanted:
+            while await self.names(node, secret) != wanted:
                 await asyncio.sleep(0.005)
-        return time.perf_counter() - begun
 
 
 async def measure(url: str, rounds: int) -> dict[str, Any]:
@@ -113,69 +150,81 @@ async def measure(url: str, rounds: int) -> dict[str, Any]:
         await both.admin("POST", "/connectors/s/versions", {"source": {"text": document("one", "two", "three")}})
         account = await both.admin("POST", "/accounts", {"connector": "s"})
         steady = await both.admin("POST", f"/accounts/{account['id']}/servers", {"name": "steady"})
-        over = asyncio.Event()
-        calling = asyncio.create_task(_calls(both, steady["url"].rpartition("/")[2], over))
-        found: dict[str, list[float]] = {"import": [], "promote": [], "rollback": [], "overlay": [], "revoke": []}
+        secret = steady["url"].rpartition("/")[2]
+        await both.shown(second, secret, ["one", "two"])
+        over, tally = asyncio.Event(), Tally()
+        callers = [_bare(both, secret, over, tally)]
+        for place in (first, second):
+            callers += [_official(f"{place}/mcp/{secret}", mode, over, tally) for mode in ("legacy", "2026-07-28")]
+        calling = asyncio.gather(*callers)
+        found: dict[str, list[Took]] = {"create": [], "promote": [], "rollback": [], "overlay": [], "revoke": []}
         for number in range(rounds):
             await _round(both, account["id"], number, found)
         over.set()
-        count, failed = await calling
-    every = [took for each in found.values() for took in each]
+        await calling
+    every = list(chain.from_iterable(found.values()))
     return {
-        "milliseconds": {
-            name: {"median": round(statistics.median(each) * 1000), "most": round(max(each) * 1000)}
-            for name, each in found.items()
-        },
-        "most_seconds": round(max(every), 3),
+        "milliseconds": {name: _told(each) for name, each in {**found, "all": every}.items()},
+        "most_seconds": round(max(took.noted for took in every), 3),
         "changes": len(every),
-        "calls_meanwhile": count,
-        "failed_calls": failed,
+        "calls_meanwhile": tally.calls,
+        "failed_calls": tally.failed,
         "python": platform.python_version(),
     }
 
 
-async def _round(both: Both, account: str, number: int, found: dict[str, list[float]]) -> None:
-    opened: dict[str, Any] = {}
+def _told(every: list[Took]) -> dict[str, int]:
+    noted, answered = zip(*every, strict=True)
+    return {
+        "noted_median": round(statistics.median(noted) * 1000),
+        "noted_most": round(max(noted) * 1000),
+        "answered_median": round(statistics.median(answered) * 1000),
+        "answered_most": round(max(answered) * 1000),
+    }
 
-    async def create() -> None:
-        opened.update(await both.admin("POST", f"/accounts/{account}/servers", {"name": f"n{number}"}))
-        opened["secret"] = opened["url"].rpartition("/")[2]
 
-    await create()
-    secret = opened["secret"]
-    begun = time.perf_counter()
-    while await both.names(both.second, secret) != ["one", "two"]:
-        assert time.perf_counter() - begun < PATIENCE
-        await asyncio.sleep(0.005)
-    found["import"].append(time.perf_counter() - begun)
-    three = ["one", "three", "two"]
-    promote = lambda: both.admin("POST", "/connectors/s/versions/2/promote", {})  # noqa: E731
-    found["promote"].append(await both.spread(promote, secret, three))
+async def _round(both: Both, account: str, number: int, found: dict[str, list[Took]]) -> None:
+    made: dict[str, str] = {}
+
+    async def create() -> str:
+        opened = await both.admin("POST", f"/accounts/{account}/servers", {"name": f"n{number}"})
+        made.update(id=opened["id"], secret=opened["url"].rpartition("/")[2])
+        return made["secret"]
+
+    async def change(method: str, path: str, body: Any = None) -> str:
+        await both.admin(method, path, body)
+        return made["secret"]
+
+    found["create"].append(await both.spread(create, ["one", "two"]))
+    promote = partial(change, "POST", "/connectors/s/versions/2/promote", {})
+    found["promote"].append(await both.spread(promote, ["one", "three", "two"]))
     patch = {"tools": {"two": {"hide": True}}}
-    wanted = {"layer": "server", "connector": "s", "target": opened["id"], "patch": patch}
-    overlay = lambda: both.admin("POST", "/overlays", wanted)  # noqa: E731
-    found["overlay"].append(await both.spread(overlay, secret, ["one", "three"]))
-    rollback = lambda: both.admin("POST", "/connectors/s/rollback", {})  # noqa: E731
-    found["rollback"].append(await both.spread(rollback, secret, ["one"]))
-    revoke = lambda: both.admin("DELETE", f"/servers/{opened['id']}")  # noqa: E731
-    found["revoke"].append(await both.spread(revoke, secret, 404))
+    wanted = {"layer": "server", "connector": "s", "target": made["id"], "patch": patch}
+    found["overlay"].append(await both.spread(partial(change, "POST", "/overlays", wanted), ["one", "three"]))
+    found["rollback"].append(await both.spread(partial(change, "POST", "/connectors/s/rollback", {}), ["one"]))
+    found["revoke"].append(await both.spread(partial(change, "DELETE", f"/servers/{made['id']}"), 404))
 
 
-async def _calls(both: Both, secret: str, over: asyncio.Event) -> tuple[int, int]:
+async def _official(url: str, mode: str, over: asyncio.Event, tally: Tally) -> None:
+    """An official client of one era that stays connected and calls."""
+    async with Client(url, mode=mode) as client:
+        while not over.is_set():
+            answer = await client.call_tool("one", {})
+            tally.note(good=not answer.is_error)
+            await asyncio.sleep(0.01)
+
+
+async def _bare(both: Both, secret: str, over: asyncio.Event, tally: Tally) -> None:
+    """Bare requests at both nodes in turns."""
     params = {"name": "one", "arguments": {}, "_meta": META}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     head = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2026-07-28"}
     head |= {"mcp-method": "tools/call", "mcp-name": "one"}
-    count = failed = 0
     while not over.is_set():
-        for node_url in (both.first, both.second):
-            reply = await both.client.post(f"{node_url}/mcp/{secret}", json=message, headers=head)
-            count += 1
-            # a node may not have heard of the server yet when the first calls come
-            is_good = reply.status_code == 200 and not reply.json()["result"].get("isError")
-            failed += not is_good and count > 20
+        for place in (both.first, both.second):
+            reply = await both.client.post(f"{place}/mcp/{secret}", json=message, headers=head)
+            tally.note(good=reply.status_code == 200 and not reply.json()["result"].get("isError"))
         await asyncio.sleep(0.01)
-    return count, failed
 
 
 def main() -> int:

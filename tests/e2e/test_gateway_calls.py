@@ -14,6 +14,7 @@ from apiloom.base.errors import CallerError
 from apiloom.flows.access import HOST
 from apiloom.flows.accounts import patch_account, try_account
 from apiloom.flows.overlays import create_overlay
+from apiloom.flows.server_tokens import add_token
 from apiloom.flows.servers import patch_server, switch_toolset
 from apiloom.store.records import Toolset
 from apiloom.store.sql.counting import counting
@@ -129,6 +130,8 @@ async def test_what_one_caller_keeps_no_other_can_open(tmp_path: Path) -> None:
             assert await read(path, one.issued.text) == 200
             assert await read(path, two.issued.text) == 404
             assert await read(path, token) == 404
+            beside = await house.done(add_token(house.ground, HOST, one.server.id, {"label": "somebody else's"}))
+            assert await read(path, beside.text) == 404
             assert await read(path, "nobody") == 401
 
 

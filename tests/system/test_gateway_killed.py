@@ -10,6 +10,7 @@ import random
 import secrets
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
@@ -25,6 +26,7 @@ from support.servers import APILOOM, Serving, clean_environment, ended, serving
 pytestmark = pytest.mark.system
 
 KILLS = 8
+STARTS = 4
 SEED = 20
 PATIENCE = 60.0
 WORKER = b"apiloom.app.workers.main"
@@ -63,6 +65,11 @@ def is_worker(process: int) -> bool:
         return WORKER in Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def all_gone(workers: tuple[int, ...]) -> bool:
+    """Whether none of these worker processes is left."""
+    return not any(is_worker(each) for each in workers)
 
 
 async def changed_until_killed(node: Serving, token: str, noted: Noted, after: float) -> list[int]:
@@ -137,7 +144,7 @@ async def test_a_gateway_killed_at_any_moment_has_lost_nothing(surroundings: dic
                 await check_store(store_url(surroundings), noted, unpacked)
                 await check_served(node, noted)
             workers += await changed_until_killed(node, token.read_text().strip(), noted, moments.uniform(0.1, 1.5))
-        await until(lambda: not any(is_worker(each) for each in workers))
+        await until(partial(all_gone, tuple(workers)))
     with serving("--token-file", str(token), environment=surroundings) as node:
         await check_store(store_url(surroundings), noted, unpacked)
         await check_served(node, noted)
@@ -153,7 +160,7 @@ async def test_a_gateway_killed_while_it_starts_for_the_first_time_starts_again(
 ) -> None:
     moments = random.Random(SEED)
     token = tmp_path / "owner"
-    for _ in range(KILLS):
+    for _ in range(STARTS):
         process = subprocess.Popen(
             [*APILOOM, "serve", "--http", "127.0.0.1:0", "--token-file", str(token)],
             stdin=subprocess.DEVNULL,

@@ -108,10 +108,11 @@ def pick(offer: Offer, selection: Selection) -> tuple[str, ...]:
 
 def idle_patterns(offers: Sequence[Offer], selection: Selection) -> tuple[str, ...]:
     """The patterns of a selection that match no tool at all: worth a warning, since one may be misspelt."""
-    names = _every_name(offers)
-    patterns = (*(selection.allow or ()), *selection.deny)
     return tuple(
-        one for one in patterns if is_wild(one) and not any(name in globs for globs in [Globs([one])] for name in names)
+        one
+        for patterns, names in ((selection.allow or (), _every_name(offers)), (selection.deny, _deniable(offers)))
+        for one in patterns
+        if is_wild(one) and not any(name in globs for globs in [Globs([one])] for name in names)
     )
 
 
@@ -133,8 +134,10 @@ def check_selection(offers: Sequence[Offer], selection: Selection, at: str = "/c
         if tag not in tags:
             _unknown("tag", tag, tags, f"{at}/tags/{index}")
     names = _every_name(offers)
-    deniable = names | {f"{offer.slug}_{name}" for offer in offers if offer.slug for name in _every_name([offer])}
-    for place, patterns, known in (("allow", selection.allow or (), names), ("deny", selection.deny, deniable)):
+    for place, patterns, known in (
+        ("allow", selection.allow or (), names),
+        ("deny", selection.deny, _deniable(offers)),
+    ):
         Globs(patterns)
         for index, pattern in enumerate(patterns):
             if not is_wild(pattern) and pattern not in known:
@@ -183,6 +186,12 @@ def _every_name(offers: Sequence[Offer]) -> set[str]:
         if offer.prefix:
             found |= {f"{offer.prefix}_{name}" for name in bare}
     return found
+
+
+def _deniable(offers: Sequence[Offer]) -> set[str]:
+    """What patterns that deny may mean: names behind their connector, too, where they are shown without."""
+    names = _every_name(offers)
+    return names | {f"{offer.slug}_{name}" for offer in offers if offer.slug for name in _every_name([offer])}
 
 
 def _method(text: str) -> str:

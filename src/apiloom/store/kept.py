@@ -92,18 +92,18 @@ class KeptFiles:
 
     def open(self, principal: Principal, uri: str) -> Kept | None:
         """What a URI stands for; None alike for what is another's, has expired or never was."""
-        owner = self._owners.get(principal.id)
+        owner = self._owners.get(_owner(principal))
         kept = owner.kept.get(uri) if owner is not None else None
         return kept if kept is not None and kept.expires_at > self._clock() else None
 
     def listing(self, principal: Principal) -> list[Kept]:
         """All that is kept for a principal, oldest first."""
-        owner, now = self._owners.get(principal.id), self._clock()
+        owner, now = self._owners.get(_owner(principal)), self._clock()
         return [kept for kept in owner.kept.values() if kept.expires_at > now] if owner is not None else []
 
     def begin(self, principal: Principal, shelf: Shelf = "results") -> Begun | None:
         """Content of unknown size, to be written in pieces; None where there is no room to begin."""
-        begun = Begun(self, principal.id, shelf)
+        begun = Begun(self, _owner(principal), shelf)
         return begun if begun.begin() else None
 
     def close(self) -> None:
@@ -165,6 +165,13 @@ class KeptFiles:
         owner = self._owners.get(owner_id)
         if owner is not None and not owner.kept and owner.use == _Use():
             del self._owners[owner_id]
+
+
+def _owner(principal: Principal) -> str:
+    """Whose it is: of the several tokens of one server each keeps its own; of two that are shown together the caller's
+    own, which comes last and is also shown where files are sent.
+    """
+    return f"{principal.id} {principal.token.rpartition(' ')[2]}"
 
 
 class Begun:

@@ -38,6 +38,7 @@ from apiloom.wire.leash import Leash, Receive, Rounds
 from apiloom.wire.legacy import SESSION_HEADER, Legacy, stated_by
 from apiloom.wire.notices import Notices, subscription
 from apiloom.wire.running import rejection_frame, run_call
+from apiloom.wire.session_ids import SessionIds
 from apiloom.wire.sessions import Session
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.stream import Send
@@ -54,11 +55,11 @@ class McpHttp:
 
     Args:
         directory: where the endpoint is found, and whose swaps become ``list_changed``.
-        gate: who may come in.
+        gate: who may come in; or a door that is shared with others.
         settings: bounds, hosts, origins.
         key: the endpoint's key.
         files: answers what is asked below the path that this is mounted at.
-        door: one shared with others, in place of one with this gate.
+        ids: of legacy sessions; without, they are known to this application alone.
     """
 
     __slots__ = ("_dialogue", "_door", "_files", "_legacy", "_rounds", "_settings", "_streams")
@@ -66,19 +67,19 @@ class McpHttp:
     def __init__(
         self,
         directory: Directory,
-        gate: Gate,
+        gate: Gate | Door,
         settings: WireSettings,
         *,
         key: str = "",
         files: FilesHttp | None = None,
-        door: Door | None = None,
+        ids: SessionIds | None = None,
     ) -> None:
         self._settings = settings
         self._files = files
-        self._door = door or Door(gate, settings)
+        self._door = gate if isinstance(gate, Door) else Door(gate, settings)
         self._dialogue = Dialogue(directory, settings, key)
         self._streams = Streams(directory, key, settings)
-        self._legacy = Legacy(self._dialogue, self._streams, settings)
+        self._legacy = Legacy(self._dialogue, self._streams, settings, ids)
         self._rounds = Rounds(settings.watch_after)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from apiloom.wire.leash import Leash
 from apiloom.wire.listings import Listings, client_profile
 from apiloom.wire.notices import PLAIN
 from apiloom.wire.running import answer_batch, answer_frame, call_off, rejection_frame, run_call
+from apiloom.wire.session_ids import SessionIds
 from apiloom.wire.sessions import Session, Sessions
 from apiloom.wire.settings import WireSettings
 from apiloom.wire.streams import Streams
@@ -46,12 +47,14 @@ class Legacy:
 
     __slots__ = ("_dialogue", "_listings", "_sessions", "_settings", "_streams")
 
-    def __init__(self, dialogue: Dialogue, streams: Streams, settings: WireSettings) -> None:
+    def __init__(
+        self, dialogue: Dialogue, streams: Streams, settings: WireSettings, ids: SessionIds | None = None
+    ) -> None:
         self._dialogue = dialogue
         self._streams = streams
         self._settings = settings
         self._listings = Listings(settings)
-        self._sessions = Sessions(settings.max_sessions, settings.session_idle)
+        self._sessions = Sessions(settings.max_sessions, settings.session_idle, ids=ids)
 
     def session(self, exchange: Exchange) -> Session | Reply | None:
         """The session a request names; None when it names none, 404 when it does not live or is another's."""
@@ -71,8 +74,8 @@ class Legacy:
         if isinstance(answer, Rejection):
             return answer
         if ask.method == "initialize":
-            minted = self._sessions.open(exchange.principal, negotiated(str(ask.params.protocol_version)))
-            minted.profile = client_profile(ask.card.endpoint, ask.params.client_info)
+            profile = client_profile(ask.card.endpoint, ask.params.client_info)
+            minted = self._sessions.open(exchange.principal, negotiated(str(ask.params.protocol_version)), profile)
             exchange.extra = (*exchange.extra, (SESSION_HEADER, minted.id.encode()))
         elif ask.method == "logging/setLevel" and session is not None:
             session.level = str(ask.params.level)

@@ -33,7 +33,7 @@ def endpoint(name: str) -> Endpoint:
     )
 
 
-def wire(directory: Directory) -> McpHttp:
+def wire(_key: str, directory: Directory) -> McpHttp:
     return McpHttp(directory, OpenGate(), WireSettings())
 
 

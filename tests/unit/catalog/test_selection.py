@@ -186,3 +186,15 @@ def test_every_member_only_ever_narrows_and_order_means_nothing(
     assert not whole & {name for one in off for name in SETS[one]}
     assert select(TRAITS, EVERYTHING) == tuple(TRAITS)
     assert traits_of(TRAITS) == TRAITS
+
+
+def test_a_prefixed_name_is_denied_with_and_without_its_prefix_and_allows_only_with_it() -> None:
+    for prefix in ("shop", ""):
+        offer = Offer(tools=TRAITS, prefix=prefix, slug="shop")
+        for pattern in ("shop_ping", "shop_pin?", "shop_*"):
+            denying = Selection(methods=EVERYTHING.methods, deny=(pattern,))
+            assert "ping" not in pick(offer, denying)
+            assert not idle_patterns([offer], denying)
+            check_selection([offer], denying)
+            allowing = Selection(methods=EVERYTHING.methods, allow=(pattern,))
+            assert ("ping" in pick(offer, allowing)) is bool(prefix)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from apiloom.app.asgi import AsgiApp
 from apiloom.app.gateway.addresses import Networks
@@ -25,7 +27,7 @@ from apiloom.app.gateway.memory import Memory, Touched
 from apiloom.app.gateway.residents import MOST, Residents
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError
-from apiloom.calls.endpoint import Directory, Endpoint
+from apiloom.calls.endpoint import Endpoint
 from apiloom.flows.ground import Ground
 from apiloom.flows.sweeper import sweep
 from apiloom.identity.index import TokenIndex
@@ -33,6 +35,7 @@ from apiloom.identity.principal import Principal
 from apiloom.wire.door import Door
 from apiloom.wire.files import FilesHttp
 from apiloom.wire.http import McpHttp
+from apiloom.wire.session_ids import NODE_SIZE, SessionSeals
 from apiloom.wire.settings import WireSettings
 
 POLL = 0.25
@@ -40,6 +43,9 @@ POLL = 0.25
 
 STALE_AFTER = 60.0
 """Seconds without word of changes after which a node is not ready."""
+
+IMPORTS_MAY = 3.0
+"""Seconds that an import may take still when the node stops: less than the server waits for its answer."""
 
 SWEEP = 60.0
 NOTE_USE = 5.0
@@ -84,10 +90,10 @@ class Node:
         self._sweep_now = asyncio.Event()
         self._members: dict[str, frozenset[str]] = {}
         self._renewing: set[asyncio.Task[None]] = set()
-        door = Door(ClosedGate(), settings)
+        door, seals = Door(ClosedGate(), settings), _seals(grounds)
         self.residents = Residents(
             self._compile,
-            lambda directory: _wire(directory, settings, door),
+            lambda key, directory: McpHttp(directory, door, settings, ids=seals.of(key)),
             most=residents,
         )
         self._shop = Workshop(
@@ -169,16 +175,28 @@ class Node:
 
     async def run(self) -> None:
         """Keep true until cancelled."""
+        use, retry = partial(self._every, NOTE_USE, self.note_use), partial(self._every, RETRY, self._retry)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._sweep())
-            group.create_task(self._every(NOTE_USE, self.note_use))
-            group.create_task(self._every(RETRY, self._retry))
-            group.create_task(self.journal.run())
+            for work in (self._follow, self._sweep, use, retry, self.journal.run):
+                group.create_task(self._kept_up(work))
+
+    async def _kept_up(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin again what ends for a reason that nobody expected: a node that follows no more would never say so."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - the outer wall of what runs beside requests
+                _log.error("a task of the node failed unexpectedly and begins again: %s", type(error).__name__)
+                # what it was about to take in may be taken in by half: read everything
+                self._seq = -1
+            await asyncio.sleep(POLL)
 
     def close(self) -> None:
-        """End every stream gracefully; for the moment a node stops."""
+        """End every stream gracefully; for the moment a node stops. Imports end within less than calls are given."""
         self.residents.close()
+        stopping = asyncio.ensure_future(self.grounds.workers.stop(IMPORTS_MAY))
+        self._renewing.add(stopping)
+        stopping.add_done_callback(self._renewing.discard)
 
     async def flush(self) -> None:
         """Write what waits to be written, as far as the store takes it; for the moment a node has stopped."""
@@ -326,8 +344,10 @@ class Node:
                     await done
 
 
-def _wire(directory: Directory, settings: WireSettings, door: Door) -> McpHttp:
-    return McpHttp(directory, ClosedGate(), settings, door=door)
+def _seals(grounds: Grounds) -> SessionSeals:
+    """What session ids are sealed with: every node of a house reads them, and each run is a node of its own."""
+    keys = grounds.custody.sub_keys("sessions")
+    return SessionSeals(tuple(keys.values())[::-1], secrets.token_bytes(NODE_SIZE), grounds.ground.now)
 
 
 def _everybody(_principal: Principal) -> bool:

@@ -28,10 +28,10 @@ class Resident:
 
     __slots__ = ("directory", "due", "edition", "key", "making", "mcp")
 
-    def __init__(self, key: str, wire: Callable[[Directory], McpHttp]) -> None:
+    def __init__(self, key: str, wire: Callable[[str, Directory], McpHttp]) -> None:
         self.key = key
         self.directory = Directory()
-        self.mcp = wire(self.directory)
+        self.mcp = wire(key, self.directory)
         self.due = True
         self.edition = 0
         self.making: asyncio.Task[None] | None = None
@@ -47,7 +47,7 @@ class Residents:
 
     Args:
         compile_endpoint: the endpoint of a key; None when there is none (any more).
-        wire: a wire over a directory.
+        wire: the wire of a key, over its directory.
         most: how many stay.
     """
 
@@ -56,7 +56,7 @@ class Residents:
     def __init__(
         self,
         compile_endpoint: Callable[[str], Awaitable[Endpoint | None]],
-        wire: Callable[[Directory], McpHttp],
+        wire: Callable[[str, Directory], McpHttp],
         most: int = MOST,
     ) -> None:
         self._compile = compile_endpoint

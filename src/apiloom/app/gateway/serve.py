@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -82,6 +83,7 @@ class _Serving:
             if self.admin is not None:
                 beside.append((AdminFront(node.api(), node.is_ready), self.admin))
             told = await self._owner(node, url)
+            await node.poll()  # a token that was just made works from the first request on
             keeping = asyncio.create_task(node.run())
             keeping.add_done_callback(_told)
             try:
@@ -145,7 +147,8 @@ def _check_writable(file: Path) -> None:
 
 def _write_token(file: Path, text: str) -> None:
     """Write a token whole, for its owner alone; an older one that nobody fetched gives way."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    # not named after the process: in a container the one that was killed here had the same number
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         with os.fdopen(number, "w") as opened:

@@ -5,12 +5,13 @@ Used by the serving node, and by the command line when it works on ``--data`` it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from apiloom.app.workers.bounds import Bounds
 from apiloom.app.workers.process import Worker
 from apiloom.app.workers.turns import Turns
-from apiloom.base.errors import CallerError
+from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.flows.ground import Imported, ImportJob
 
 MOST_WAITING = 64
@@ -38,12 +39,26 @@ class Workers:
         if self._turns.waiting:
             say("waiting for other imports")
         async with self._turns.seat(job.tenant) as worker:
-            if self._closed:
-                raise CallerError("the gateway is stopping", code="import.busy", hint="try again when it is back")
-            return await worker.run(job, say)
+            self._check_open()
+            try:
+                return await worker.run(job, say)
+            except ApiloomError as error:
+                if error.code in ("import.bounds", "import.failed"):
+                    self._check_open()  # its process was ended by us and not by what it did
+                raise
+
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing any more; what has begun may take so many seconds still."""
+        self._closed = True
+        await asyncio.sleep(seconds)
+        await self.close()
 
     async def close(self) -> None:
         """End every process, in the middle of a job too."""
         self._closed = True
         for worker in self._workers:
             await worker.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CallerError("the gateway is stopping", code="import.busy", hint="try again when it is back")

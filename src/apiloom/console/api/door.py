@@ -61,6 +61,10 @@ _REFUSED: Final = Problem(
     hint="send Authorization: Bearer ala_…",
 )
 
+_STOPPING: Final = Problem(
+    status=503, code="api.busy", detail="the gateway is stopping", hint="look whether it was done, once it is back"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -107,6 +111,9 @@ class Door:
             await answer.refuse(problem_of(error))
         except _Gone:
             _log.debug("a client went away while it asked (request %s)", answer.number)
+        except asyncio.CancelledError:
+            # the server stops and waits no longer; raised, it would log a trace of what was asked
+            await answer.refuse(_STOPPING)
         except Exception as error:  # noqa: BLE001 - the outer wall
             # neither the error's text nor its traceback: they may show what was asked
             _log.error("an admin request failed unexpectedly: %s (request %s)", type(error).__name__, answer.number)

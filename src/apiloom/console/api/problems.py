@@ -30,6 +30,7 @@ _BY_CODE: Final = {
     "api.unreadable": 400,
     "identity.forbidden": 403,
     "identity.wider": 403,
+    "import.busy": 503,
     "store.exists": 409,
     "store.stale": 412,
     "store.unreachable": 503,

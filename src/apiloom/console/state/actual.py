@@ -58,12 +58,14 @@ class State:
     there: dict[Key, There] = field(default_factory=dict)
     versions: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     unnamed: list[str] = field(default_factory=list)
+    shared: set[Key] = field(default_factory=set)
 
     def add(self, one: There) -> None:
         """Take in an object; two of one name are neither known by it."""
         key = (one.kind.word, one.key)
         if key in self.there:
             self.unnamed.append(f"several are named {one.title}")
+            self.shared.add(key)
         self.there[key] = one
 
     def of(self, word: str) -> Iterable[There]:

@@ -135,7 +135,7 @@ def _parts(content: bytes) -> list[bytes]:
 
 def _document(value: Any, place: str, folder: Path | None) -> Document:
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-        raise refused(place, "", "is no object with a kind")
+        raise refused(place, "", "is no object with a kind", "documents of APIs lie in a folder below those of state")
     kind = kind_of(value["kind"])
     check(value, schema_of(kind), place)
     key = key_of(kind, value)

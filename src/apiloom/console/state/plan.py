@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from apiloom.base.errors import CallerError
 from apiloom.catalog.server_config import config_to_json, read_config
-from apiloom.console.state.actual import Key, State, There, path
+from apiloom.console.state.actual import Key, State, There, check_named, path
 from apiloom.console.state.documents import Document, named
 from apiloom.console.state.texts import document_text
 from apiloom.flows.options import read_options
@@ -64,7 +64,7 @@ class Action:
         """Its place in the order of doing: what others name comes first, and goes last."""
         word, names = self.key
         place = _LAYERS[names[0]] if word == "overlay" else _ORDER[word]
-        return place if self.verb == "remove" else place
+        return 100 - place if self.verb == "remove" else place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ async def build_plan(gateway: Gateway, state: State, documents: Sequence[Documen
     With ``prune``, what no document names is removed, in those tenants (and the house) and of those kinds that appear.
 
     Raises:
-        CallerError: ``state.form``, and what :func:`~apiloom.catalog.server_config.read_config` refuses.
+        CallerError: ``state.unnamed``, and what :func:`~apiloom.catalog.server_config.read_config` refuses.
         ApiloomError: what the gateway refuses with.
     """
     actions: list[Action] = []
@@ -92,11 +92,14 @@ async def build_plan(gateway: Gateway, state: State, documents: Sequence[Documen
                 code="identity.forbidden",
                 hint="leave it out, or use a token of the house",
             )
+        if (document.kind.word, document.key) in state.shared:
+            check_named(state)
         there = state.there.get((document.kind.word, document.key))
         action = await _action(gateway, state, document, there)
         if action is not None:
             actions.append(action)
     if prune:
+        check_named(state)  # what no file can name is nothing that a file has left out
         actions += _pruned(state, documents)
     unchanged = len(documents) - sum(action.document is not None for action in actions)
     return Plan(actions=tuple(sorted(actions, key=lambda each: (each.rank, each.key))), unchanged=unchanged)

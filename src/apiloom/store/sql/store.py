@@ -6,6 +6,7 @@ Above it stand flows and the gateway, who know only the ports; below it work, ro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -152,9 +153,20 @@ class SqlStore:
         self, stack: AsyncExitStack, engine: AsyncEngine, *, writes: bool, in_turn: bool = True
     ) -> SqlWork:
         async with translated(self._errors):
-            connection: AsyncConnection = await stack.enter_async_context(engine.connect())
+            connection: AsyncConnection = await engine.connect()
+            stack.push_async_callback(self._let_go, connection)
             await connection.begin()
             work = SqlWork(connection, self._errors, writes=writes)
             if writes and in_turn:
                 await work.take_turn()
             return work
+
+    async def _let_go(self, connection: AsyncConnection) -> None:
+        """Give a connection back. What it was for is known by now: one that died meanwhile changes nothing of that."""
+        try:
+            # as leaving ``async with`` does: not cut short when its task is cancelled
+            await connection.__aexit__(None, None, None)
+        except self._errors:
+            with contextlib.suppress(*self._errors):
+                await connection.invalidate()
+                await connection.close()

@@ -367,7 +367,8 @@ async def test_a_leaked_token_is_recognised_and_ended() -> None:
         (token["id"], "api_token"),
     }
     assert (await house.ask("GET", f"/api-tokens/{token['id']}")).status == 404
-    assert (await house.ask("POST", "/api-tokens/leaked", {"text": text})).value == {"items": []}
+    again = (await house.ask("POST", "/api-tokens/leaked", {"text": text})).value
+    assert again == {"items": [], "more_tokens": 0, "more_characters": 0}
 
 
 async def test_an_api_token_is_shown_once_replaced_and_ended() -> None:

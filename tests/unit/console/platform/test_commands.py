@@ -281,3 +281,24 @@ def test_an_account_is_tried(pets):
     assert pets.ask("account", "test", "Ada", "--tenant", "acme") == {"ok": True, "tool": "list_pets"}
     pets.ask("account", "set", "Ada", "--label", "Eva", "--disabled", "--not-shared")
     assert pets.ask("account", "remove", "Eva")["done"] is True
+
+
+def test_a_secret_that_is_nowhere_is_asked_for_without_echo(pets):
+    pets.monkeypatch.setattr("apiloom.console.cli.platform.credentials.is_watched", lambda: True)
+    pets.monkeypatch.setattr("getpass.getpass", lambda prompt: SECRET if prompt.startswith("ApiKeyAuth") else "")
+    done = pets.type("account", "add", "pets", "--credential", "ApiKeyAuth")
+    assert done.code == 0, done.err
+    assert SECRET not in done.out + done.err
+    assert pets.ask("account", "list")["items"][0]["schemes"] == ["ApiKeyAuth"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 2), ("no\n", 2)])
+def test_a_cascade_asks_whoever_watches(pets, answer, code):
+    id_ = account(pets, "--label", "Ada")
+    pets.monkeypatch.setattr("apiloom.console.cli.platform.records.is_watched", lambda: True)
+    done = pets.type("tenant", "remove", "acme", "--cascade", typed=answer)
+    assert done.code == code
+    assert f"account {id_} would be removed" in done.err
+    assert "go on?" in done.err
+    left = pets.ask("tenant", "list")["items"]
+    assert ("acme" in [item["id"] for item in left]) == (code != 0)

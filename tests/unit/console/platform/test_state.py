@@ -140,8 +140,11 @@ def test_suggested_toolsets_are_no_state_until_a_file_takes_one_over(shell):
         for tag in "abcd"
         for at in range(5)
     }
-    shell.put("state/many.json", text_of({**PETS, "paths": paths}))
-    state = "kind: connector\nname: many\nspec: {document: {file: many.json}}\n---\nkind: toolset\nconnector: many\nname: NAME\nspec: {select: {tags: [a]}}\n"
+    shell.put("state/apis/many.json", text_of({**PETS, "paths": paths}))
+    state = (
+        "kind: connector\nname: many\nspec: {document: {file: apis/many.json}}\n---\n"
+        "kind: toolset\nconnector: many\nname: NAME\nspec: {select: {tags: [a]}}\n"
+    )
     shell.put("state/x.yaml", state.replace("NAME", "own"))
     assert len(applied(shell)) == 2
     suggested = shell.ask("toolset", "list", "--origin", "suggested")["items"]
@@ -157,8 +160,11 @@ def test_suggested_toolsets_are_no_state_until_a_file_takes_one_over(shell):
 
 def test_what_goes_goes_before_what_it_stood_on(files):
     applied(files)
-    empty = "kind: server\ntenant: zoo\nname: other\nspec: {connectors: [pets]}\n---\nkind: account\ntenant: zoo\nconnector: pets\nname: eve\nspec: {}\n"
-    files.put("state/zoo.yaml", empty)
+    others = (
+        "kind: server\ntenant: zoo\nname: other\nspec: {connectors: [pets]}\n---\n"
+        "kind: account\ntenant: zoo\nconnector: pets\nname: eve\nspec: {}\n"
+    )
+    files.put("state/zoo.yaml", others)
     done = applied(files, "--prune")
     assert done[-2:] == ["remove server zoo desk", "remove account zoo pets ada"]
 
@@ -328,8 +334,18 @@ def test_an_account_that_nothing_names_is_said_to_be_in_the_way(files):
     applied(files)
     files.ask("account", "add", "pets", "--tenant", "zoo")
     assert files.refused("pull")["code"] == "state.unnamed"
-    files.ask("account", "set", "ada", "--unset", "external_id")
-    assert files.ask("apply", "-f", "state", "--plan")["actions"] != []
+    assert files.ask("apply", "-f", "state")["actions"] == []
+    assert files.refused("apply", "-f", "state", "--prune")["code"] == "state.unnamed"
+    for _ in range(2):
+        files.ask("account", "add", "pets", "--tenant", "zoo", "--label", "ada")
+    assert files.refused("apply", "-f", "state")["code"] == "state.unnamed"
+
+
+def test_what_is_pulled_into_a_pipe_is_applied_from_one(files):
+    applied(files)
+    other = elsewhere(files)
+    assert len(other.ask("apply", "-f", "-", typed=files.type("pull").out)["actions"]) == 7
+    assert other.ask("apply", "-f", "-", typed=files.type("pull", "--json").out)["actions"] == []
 
 
 def test_credentials_in_files_are_references_and_nothing_else(files):
