@@ -1,9 +1,10 @@
-"""How long others wait while the largest documents are imported: the lag of the event loop of a gateway.
+"""How long others wait while the largest documents are imported: the lag of a node's event loop, and another's calls.
 
-A gateway's own ground (store, key, workers) on a new folder imports the documents as connectors, imports each again
-against a version of two operations, promotes and takes back, round after round, two at a time. All the while the loop
-is asked every two milliseconds to come back; what is more than that is its lag. Prints a table, writes
-``bench/results/imports.json`` and ends with 1 when a limit is broken.
+A node on a new folder is asked over its admin API, by a process of its own, to import the documents as connectors, import
+each again against a version of two operations, promote and take back, round after round, all of them side by side. All
+the while the node's loop is asked every two milliseconds to come back (what is more than that is its lag), and a third
+process calls another tenant's server. Prints a table, writes ``bench/results/imports.json`` and ends with 1 when a limit
+is broken.
 """
 
 from __future__ import annotations
@@ -12,23 +13,29 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 from documents import GITHUB, KUBERNETES, STRIPE, corpus
+from gateway import api
 from measure import HERE
+from spread import META
 
-from apiloom.app.gateway.grounding import Grounds, open_grounds
+from apiloom.app.gateway.grounding import open_grounds
+from apiloom.app.gateway.node import Node
 from apiloom.app.gateway.place import read_place
+from apiloom.app.listen import bind, http_server
 from apiloom.flows.access import HOST
-from apiloom.flows.asking import Removal
-from apiloom.flows.connectors import create_connector
-from apiloom.flows.versions import import_version, promote_version, rollback_version
+from apiloom.flows.api_tokens import create_api_token
+from apiloom.wire.settings import WireSettings
 
 DOCUMENTS = {"github": GITHUB, "stripe": STRIPE, "kubernetes": KUBERNETES}
 BETWEEN = 0.002
@@ -36,6 +43,7 @@ LAG = 0.050
 """Seconds that the loop may be late, 99 times of 100."""
 MOVED = 1.0
 """Seconds that a promotion or a rollback may take, 99 times of 100."""
+PATIENCE = 300.0
 
 SMALL = """{"openapi": "3.1.0", "info": {"title": "Small", "version": "1"}, "paths": {
     "/a": {"get": {"operationId": "a", "responses": {}}}, "/b": {"get": {"operationId": "b", "responses": {}}}}}"""
@@ -57,17 +65,59 @@ async def timed(taken: list[float], act: Callable[[], Awaitable[Any]]) -> Any:
     return result
 
 
-async def rounds(grounds: Grounds, name: str, path: Path, times: dict[str, list[float]], count: int) -> None:
+class Admin:
+    """The admin API of a node, for whoever has an owner's token."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, token: str) -> None:
+        self._client, self._url = client, url
+        self._head = {"authorization": f"Bearer {token}"}
+
+    async def __call__(self, path: str, body: Any) -> Any:
+        reply = await self._client.post(f"{self._url}/api/v1{path}", json=body, headers=self._head)
+        assert reply.status_code < 300, f"{path}: {reply.status_code} {reply.text[:300]}"
+        return reply.json()
+
+
+async def rounds(admin: Admin, name: str, path: Path, times: dict[str, list[float]], count: int) -> None:
     """One document, imported again and again."""
-    ground, text, cascade = grounds.ground, path.read_text(encoding="utf-8"), Removal(cascade=True)
-    whole, small = {"source": {"text": text}}, {"source": {"text": SMALL}}
-    await timed(times["import"], lambda: create_connector(ground, HOST, {"slug": name, **small}))
+    whole, small = {"source": {"text": path.read_text(encoding="utf-8")}}, {"source": {"text": SMALL}}
+    versions = f"/connectors/{name}/versions"
+    await timed(times["import"], lambda: admin("/connectors", {"slug": name, **small}))
     for _ in range(count):
-        made = await timed(times["import"], lambda: import_version(ground, HOST, name, whole))
-        promoted = partial(promote_version, ground, HOST, name, made.version.number, cascade)
-        await timed(times["promote"], promoted)
-        await timed(times["import"], lambda: import_version(ground, HOST, name, small))
-        await timed(times["rollback"], lambda: rollback_version(ground, HOST, name))
+        made = await timed(times["import"], lambda: admin(versions, whole))
+        await timed(times["promote"], partial(admin, f"{versions}/{made['number']}/promote?cascade=true", {}))
+        await timed(times["import"], lambda: admin(versions, small))
+        await timed(times["rollback"], lambda: admin(f"/connectors/{name}/rollback", {}))
+
+
+async def import_all(url: str, token: str, count: int) -> dict[str, Any]:
+    """The process that imports: how long each step took."""
+    times: dict[str, list[float]] = {"import": [], "promote": [], "rollback": []}
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
+        admin = Admin(client, url, token)
+        await asyncio.gather(*(rounds(admin, name, corpus(path), times, count) for name, path in DOCUMENTS.items()))
+    return {name: {"n": len(each), "p50": at(each, 0.5), "p99": at(each, 0.99)} for name, each in times.items()}
+
+
+async def call_on(url: str) -> dict[str, Any]:
+    """The process that calls, until its input ends: how often, how often in vain, and how long it took."""
+    over = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    params = {"name": "a", "arguments": {}, "_meta": META}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    head = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2026-07-28"}
+    head |= {"mcp-method": "tools/call", "mcp-name": "a"}
+    taken: list[float] = []
+    failed = 0
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
+        while not over.done():
+            reply = await timed(taken, lambda: client.post(url, json=message, headers=head))
+            failed += reply.status_code != 200 or bool(reply.json()["result"].get("isError"))
+            await asyncio.sleep(5 * BETWEEN)
+    return {
+        "n": len(taken),
+        "failed": failed,
+        "milliseconds": {"p50": at(taken, 0.5) * 1e3, "p99": at(taken, 0.99) * 1e3, "most": max(taken) * 1e3},
+    }
 
 
 def at(samples: list[float], share: float) -> float:
@@ -75,28 +125,68 @@ def at(samples: list[float], share: float) -> float:
     return sorted(samples)[min(int(len(samples) * share), len(samples) - 1)]
 
 
+async def asked(*words: str) -> asyncio.subprocess.Process:
+    """This program as another process, with one of its parts."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).resolve()), *words, stdin=pipe, stdout=pipe
+    )
+
+
+async def told(process: asyncio.subprocess.Process) -> Any:
+    """What a part says at its end."""
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"bench: a part ended with {process.returncode}")
+    return json.loads(said)
+
+
 async def measured(count: int) -> dict[str, Any]:
-    """All documents side by side in one gateway."""
+    """All documents side by side in one node, and another tenant's calls."""
     samples: list[float] = []
-    times: dict[str, list[float]] = {"import": [], "promote": [], "rollback": []}
-    with tempfile.TemporaryDirectory(prefix="apiloom-bench-") as folder:
+    async with AsyncExitStack() as stack:
+        base = await stack.enter_async_context(api())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="apiloom-bench-"))
+        sock = bind("127.0.0.1", 0)
+        url = "http://{}:{}".format(*sock.getsockname())
         environment = {**os.environ, "APILOOM_KEY_FILE": f"{folder}/key/key"}
-        grounds = await open_grounds(read_place(f"{folder}/kept", environment))
-        watching = asyncio.create_task(lag(samples))
+        grounds = await open_grounds(read_place(f"{folder}/kept", environment), public_url=url)
+        stack.push_async_callback(grounds.close)
+        node = Node(grounds, WireSettings())
+        await node.start()
+        server = http_server(node.front(), lambda: None, node.close, heeds_signals=False)
+        tasks = [asyncio.create_task(work) for work in (server.serve(sockets=[sock]), node.run(), lag(samples))]
         try:
-            await asyncio.gather(
-                *(rounds(grounds, name, corpus(path), times, count) for name, path in DOCUMENTS.items())
-            )
+            token = (await create_api_token(node.ground, HOST, {"role": "owner", "name": "bench"})).text
+            async with httpx.AsyncClient(timeout=PATIENCE) as client:
+                secret = await another(Admin(client, url, token), base)
+            calling = await asked("--call", secret)
+            samples.clear()
+            steps = await told(await asked("--import", url, token, "--rounds", str(count)))
+            late = list(samples)
+            calls = await told(calling)
         finally:
-            watching.cancel()
-            await grounds.close()
+            server.should_exit = True
+            await tasks[0]
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*tasks[1:], return_exceptions=True)
     return {
-        "samples": len(samples),
-        "lag_ms": {"p50": at(samples, 0.5) * 1e3, "p99": at(samples, 0.99) * 1e3, "max": max(samples) * 1e3},
-        "seconds": {
-            name: {"n": len(each), "p50": at(each, 0.5), "p99": at(each, 0.99)} for name, each in times.items()
-        },
+        "samples": len(late),
+        "lag_ms": {"p50": at(late, 0.5) * 1e3, "p99": at(late, 0.99) * 1e3, "max": max(late) * 1e3},
+        "seconds": steps,
+        "calls": calls,
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
     }
+
+
+async def another(admin: Admin, base: str) -> str:
+    """The secret URL of a server of another tenant."""
+    await admin("/tenants", {"id": "other"})
+    await admin("/connectors", {"slug": "other", "source": {"text": SMALL}, "options": {"base_url": base}})
+    account = await admin("/accounts", {"tenant": "other", "connector": "other"})
+    return str((await admin(f"/accounts/{account['id']}/servers", {"name": "calls"}))["url"])
 
 
 def main() -> int:
@@ -105,14 +195,24 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="print the limits, but do not fail on them")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--import", nargs=2, dest="imports", help=argparse.SUPPRESS)
+    parser.add_argument("--call", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.imports or given.call:
+        part = import_all(*given.imports, given.rounds) if given.imports else call_on(given.call)
+        print(json.dumps(asyncio.run(part)))
+        return 0
     figures = asyncio.run(measured(given.rounds))
-    told = figures["lag_ms"]
-    print(f"lag of the loop: p50 {told['p50']:.1f} ms, p99 {told['p99']:.1f} ms, at most {told['max']:.1f} ms")
+    late, calls = figures["lag_ms"], figures["calls"]
+    print(f"lag of the loop: p50 {late['p50']:.1f} ms, p99 {late['p99']:.1f} ms, at most {late['max']:.1f} ms")
+    took = calls["milliseconds"]
+    print(f"calls of another tenant: {calls['n']}, failed {calls['failed']}", end=", ")
+    print(f"p50 {took['p50']:.1f} ms, p99 {took['p99']:.1f} ms, at most {took['most']:.0f} ms; load {figures['load']}")
     for name, each in figures["seconds"].items():
         print(f"{name:<9} {each['n']:>4}  p50 {each['p50']:.2f} s  p99 {each['p99']:.2f} s")
     checks = [
-        {"what": "lag p99, ms", "figure": told["p99"], "limit": LAG * 1e3},
+        {"what": "lag p99, ms", "figure": late["p99"], "limit": LAG * 1e3},
+        {"what": "failed calls", "figure": calls["failed"], "limit": 0},
         *(
             {"what": f"{name} p99, s", "figure": figures["seconds"][name]["p99"], "limit": MOVED}
             for name in ("promote", "rollback")
