@@ -2,7 +2,7 @@
 # make and a package index, nothing else. Every set-up step leaves a stamp, so that the next run is quick.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system check bench soak audit lock set-up node-modules clean
+.PHONY: help demo test test-system check bench soak bench-gateway bench-imports audit lock set-up node-modules clean
 SHELL := /bin/sh
 export PYTHON
 
@@ -38,6 +38,12 @@ bench: set-up ## cost of a call beside a relay and a direct call
 
 soak: set-up ## 100,000 checked calls; memory must stay flat
 	$(PY) bench/run.py soak
+
+bench-gateway: set-up ## ten thousand servers on one node beside a node with ten
+	$(PY) bench/run.py gateway
+
+bench-imports: set-up ## how long others wait while the largest documents are imported
+	$(PY) bench/run.py imports
 
 audit: set-up ## known vulnerabilities in the runtime lock; asks an advisory service, so it needs the network
 	@$(PY) tools/audit.py

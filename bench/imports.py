@@ -1,10 +1,10 @@
 """How long others wait while the largest documents are imported: the lag of a node's event loop, and another's calls.
 
-A node on a new folder is asked over its admin API, by a process of its own, to import the documents as connectors, import
-each again against a version of two operations, promote and take back, round after round, all of them side by side. All
-the while the node's loop is asked every two milliseconds to come back (what is more than that is its lag), and a third
-process calls another tenant's server. Prints a table, writes ``bench/results/imports.json`` and ends with 1 when a limit
-is broken.
+A node on a new folder is asked over its admin API, by a process of its own, to import the documents as connectors,
+import each again against a version of two operations, promote and take back, round after round, all of them side by
+side. All the while the node's loop is asked every two milliseconds to come back (what is more than that is its lag),
+and a third process calls another tenant's server. Prints a table, writes ``bench/results/imports.json`` and ends with 1
+when a limit is broken.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spread import META
 from apiloom.app.gateway.grounding import open_grounds
 from apiloom.app.gateway.node import Node
 from apiloom.app.gateway.place import read_place
-from apiloom.app.listen import bind, http_server
+from apiloom.app.listen import bind, http_server, run
 from apiloom.flows.access import HOST
 from apiloom.flows.api_tokens import create_api_token
 from apiloom.wire.settings import WireSettings
@@ -158,6 +158,7 @@ async def measured(count: int) -> dict[str, Any]:
         tasks = [asyncio.create_task(work) for work in (server.serve(sockets=[sock]), node.run(), lag(samples))]
         try:
             token = (await create_api_token(node.ground, HOST, {"role": "owner", "name": "bench"})).text
+            await node.poll()
             async with httpx.AsyncClient(timeout=PATIENCE) as client:
                 secret = await another(Admin(client, url, token), base)
             calling = await asked("--call", secret)
@@ -202,7 +203,7 @@ def main() -> int:
         part = import_all(*given.imports, given.rounds) if given.imports else call_on(given.call)
         print(json.dumps(asyncio.run(part)))
         return 0
-    figures = asyncio.run(measured(given.rounds))
+    figures = run(measured(given.rounds))
     late, calls = figures["lag_ms"], figures["calls"]
     print(f"lag of the loop: p50 {late['p50']:.1f} ms, p99 {late['p99']:.1f} ms, at most {late['max']:.1f} ms")
     took = calls["milliseconds"]
