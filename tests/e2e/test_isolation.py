@@ -157,8 +157,8 @@ def with_own(made: World, who: Caller, path: str) -> str:
     return path.replace("OWN", made.of(who.tenant, "servers")[0])
 
 
-async def compare(made: World, callers: list[Caller]) -> None:
-    """Ask all there is to ask about another tenant's id, and about one that nobody has."""
+async def compare(made: World, callers: list[Caller], part: slice) -> None:
+    """Ask what there is to ask about another tenant's id, and about one that nobody has: all of it, or a part."""
     theirs = TENANTS[1]
     before = {tenant: await made.records(tenant) for tenant in TENANTS}
     for who in callers:
@@ -166,7 +166,7 @@ async def compare(made: World, callers: list[Caller]) -> None:
             foreign = made.of(theirs, kind)[0]
             unknown = stranger(foreign) if kind != "toolsets" else foreign.replace("mine", "nine")
             spelled = [each for id_ in (foreign, unknown) for each in (id_, quote(id_, safe=""))]
-            for (method, path, body), (_, other, same) in zip(asks(foreign), asks(unknown), strict=True):
+            for (method, path, body), (_, other, same) in list(zip(asks(foreign), asks(unknown), strict=True))[part]:
                 with counting() as first:
                     told = await made.ask(who, method, with_own(made, who, path), body)
                 with counting() as second:
@@ -186,15 +186,17 @@ async def test_what_is_another_tenants_and_what_never_was_get_the_same_bytes_for
     data: str, tmp_path: Path
 ) -> None:
     async with world(tmp_path, data) as made:
-        await compare(made, callers_of(made, TENANTS[0], "tenant-admin")[:1])
+        # half of it on each store; the longer test beside it asks all on both
+        await compare(made, callers_of(made, TENANTS[0], "tenant-admin")[:1], slice(bool(data), None, 2))
 
 
 @pytest.mark.system
 async def test_the_same_holds_for_every_role(data: str, tmp_path: Path) -> None:
     async with world(tmp_path, data) as made:
-        await compare(made, callers_of(made, TENANTS[0], "tenant-admin", "operator", "auditor", "agent"))
+        await compare(made, callers_of(made, TENANTS[0], "tenant-admin", "operator", "auditor", "agent"), slice(None))
 
 
+@pytest.mark.parametrize("data", ["sqlite", pytest.param("postgresql", marks=pytest.mark.system)], indirect=True)
 async def test_mcp_tells_what_is_another_tenants_from_what_never_was_by_no_byte_and_no_query(
     data: str, tmp_path: Path
 ) -> None:
@@ -410,9 +412,9 @@ async def check_lines(made: World) -> None:
 
 async def test_whatever_tenants_do_none_sees_or_changes_what_is_anothers(data: str, tmp_path: Path) -> None:
     async with world(tmp_path, data) as made:
-        seen = await wander(made, random.Random(4), 150)
+        seen = await wander(made, random.Random(4), 100)
         await check_lines(made)
-        assert min(seen["admin_step 201"], seen["admin_step 404"], seen["mcp_step 200"], seen["mcp_step 404"]) > 3
+        assert min(seen["admin_step 201"], seen["admin_step 404"], seen["mcp_step 200"], seen["mcp_step 404"]) > 1
 
 
 @pytest.mark.system
