@@ -90,12 +90,12 @@ async def rounds(admin: Admin, name: str, path: Path, times: dict[str, list[floa
         await timed(times["rollback"], lambda: admin(f"/connectors/{name}/rollback", {}))
 
 
-async def import_all(url: str, token: str, count: int) -> dict[str, Any]:
+async def import_all(url: str, token: str, names: list[str], count: int) -> dict[str, Any]:
     """The process that imports: how long each step took."""
     times: dict[str, list[float]] = {"import": [], "promote": [], "rollback": []}
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
         admin = Admin(client, url, token)
-        await asyncio.gather(*(rounds(admin, name, corpus(path), times, count) for name, path in DOCUMENTS.items()))
+        await asyncio.gather(*(rounds(admin, name, corpus(DOCUMENTS[name]), times, count) for name in names))
     return {name: {"n": len(each), "p50": at(each, 0.5), "p99": at(each, 0.99)} for name, each in times.items()}
 
 
@@ -135,13 +135,13 @@ async def asked(*words: str) -> asyncio.subprocess.Process:
 
 async def told(process: asyncio.subprocess.Process) -> Any:
     """What a part says at its end."""
-    said, _ = await process.communicate()
+    said, _ = await process.communicate(b"")
     if process.returncode:
         raise SystemExit(f"bench: a part ended with {process.returncode}")
     return json.loads(said)
 
 
-async def measured(count: int) -> dict[str, Any]:
+async def measured(names: list[str], count: int) -> dict[str, Any]:
     """All documents side by side in one node, and another tenant's calls."""
     samples: list[float] = []
     async with AsyncExitStack() as stack:
@@ -163,7 +163,7 @@ async def measured(count: int) -> dict[str, Any]:
                 secret = await another(Admin(client, url, token), base)
             calling = await asked("--call", secret)
             samples.clear()
-            steps = await told(await asked("--import", url, token, "--rounds", str(count)))
+            steps = await told(await asked("--import", url, token, "--rounds", str(count), "--only", *names))
             late = list(samples)
             calls = await told(calling)
         finally:
@@ -196,14 +196,15 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="print the limits, but do not fail on them")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=DOCUMENTS, default=[*DOCUMENTS], help="some of the documents")
     parser.add_argument("--import", nargs=2, dest="imports", help=argparse.SUPPRESS)
     parser.add_argument("--call", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.imports or given.call:
-        part = import_all(*given.imports, given.rounds) if given.imports else call_on(given.call)
+        part = import_all(*given.imports, given.only, given.rounds) if given.imports else call_on(given.call)
         print(json.dumps(asyncio.run(part)))
         return 0
-    figures = run(measured(given.rounds))
+    figures = run(measured(given.only, given.rounds))
     late, calls = figures["lag_ms"], figures["calls"]
     print(f"lag of the loop: p50 {late['p50']:.1f} ms, p99 {late['p99']:.1f} ms, at most {late['max']:.1f} ms")
     took = calls["milliseconds"]

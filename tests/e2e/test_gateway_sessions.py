@@ -136,6 +136,25 @@ async def test_a_session_is_worth_nothing_to_another_server_or_principal(two: Tw
         assert await status(client, node.at(two.opened), session) == 200
 
 
+async def test_a_session_of_a_caller_on_one_server_is_none_of_theirs_on_another(
+    two: Two, client: httpx.AsyncClient
+) -> None:
+    second = await two.one.server(name="second", connectors=["desk"])
+    key = await two.one.api_token("operator")
+    await two.settle()
+    head = {"accept": "application/json, text/event-stream", "authorization": f"Bearer {key}"}
+    told = {"protocolVersion": NEWEST, "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}}
+    roads = [f"/mcp/s/{two.opened.server.id}", f"/mcp/s/{second.server.id}", "/mcp"]
+    opening = await client.post(two.one.url + roads[0], json=words(NEWEST, "initialize", told), headers=head)
+    head["mcp-session-id"] = opening.headers["mcp-session-id"]
+    for node in (two.one, two.other):
+        statuses = [
+            (await client.post(node.url + road, json=words(NEWEST, "tools/list"), headers=head)).status_code
+            for road in roads
+        ]
+        assert statuses == [200, 404, 404]
+
+
 async def test_a_session_of_another_house_or_a_changed_id_is_as_unknown_as_any(
     two: Two, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:

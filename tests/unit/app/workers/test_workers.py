@@ -286,6 +286,22 @@ async def test_a_pool_that_is_closed_takes_no_job() -> None:
         assert told.value.code == "import.busy"
 
 
+async def test_whose_job_is_ended_because_the_pool_stops_is_told_so() -> None:
+    stopping: list[asyncio.Task[None]] = []
+    async with workers() as pool:
+        job = ImportJob(slug="s", tenant="t", document=document(*(f"n{number}" for number in range(3000))))
+
+        def say(_: str) -> None:
+            if not stopping:
+                stopping.append(asyncio.create_task(pool.stop(0)))
+
+        with pytest.raises(CallerError) as told:
+            await pool.run(job, say)
+        assert (told.value.code, str(told.value.message)) == ("import.busy", "the gateway is stopping")
+        await stopping[0]
+        assert not pool.pids
+
+
 async def test_answers_of_a_worker_that_was_taken_over_are_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = workers_process.Frame
     lies: list[dict[str, Any]] = [
