@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from apiloom.base.errors import DesignError
-from apiloom.base.plugins import load
+from apiloom.base.plugins import load_to_stay
 from apiloom.model.findings import Finding
 from apiloom.readers.aliases import check_aliases
 from apiloom.readers.source import LIMITS
@@ -128,7 +128,7 @@ def _may_hold_long_numbers(text: str) -> bool:
 
 
 def _load(text: str, *, strict: bool = True) -> Any:
-    library = load("yaml_rs")
+    library = load_to_stay("yaml_rs")
     policies = library.DuplicateKeyPolicy
     try:
         return library.loads(
