@@ -160,6 +160,10 @@ class MemoryRows:
     async def load(self, id_: str) -> Any:
         return copy.deepcopy(self._seen().get(id_))
 
+    async def load_all(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        found = {id_: await self.load(id_) for id_ in ids}
+        return {id_: record for id_, record in found.items() if record is not None}
+
     async def page(
         self, *, limit: int = 50, after: str = "", where: Mapping[str, Any] | None = None
     ) -> tuple[Sequence[Any], str]:

@@ -45,6 +45,9 @@ class Rows(Protocol[Record]):
     async def load(self, id_: str) -> Record | None:
         """The record of an id, or None, for one of another scope too."""
 
+    async def load_all(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        """The records of many ids in few round trips, by their ids; those that there are in this scope."""
+
     async def page(
         self, *, limit: int = 50, after: str = "", where: Mapping[str, Any] | None = None
     ) -> tuple[Sequence[Record], str]:

@@ -95,6 +95,7 @@ async def test_many_records_are_kept_and_removed_together_as_one_by_one(store: S
         rows = work.house().toolsets
         assert await rows.count({"connector": OPEN}) >= 250
         assert await rows.load(f"{OPEN}/t249") == many[249]
+        assert await rows.load_all([*(one.id for one in many), "no such id", "\x00"]) == {one.id: one for one in many}
         assert await rows.remove_all([*(one.id for one in many[:120]), "no such id", "\x00"]) == 120
     changes = await store.changes(before, limit=1000)
     assert changes is not None
@@ -114,6 +115,7 @@ async def test_many_records_are_written_in_their_own_scope_only(store: Store) ->
         with pytest.raises(CallerError):
             await work.tenant(ACME).servers.add_all([theirs])
         await work.tenant(GLOBEX).servers.add_all([theirs])
+        assert await work.tenant(ACME).servers.load_all(["srv_many"]) == {}
         assert await work.tenant(ACME).servers.remove_all(["srv_many"]) == 0
         assert await work.tenant(GLOBEX).servers.remove_all(["srv_many"]) == 1
 

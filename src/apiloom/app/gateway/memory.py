@@ -133,13 +133,19 @@ class Memory:
 
     async def follow(self, scope: Scope, changes: Sequence[Change]) -> Touched:
         """Read what was changed, once each, then take it in without a pause; says what that touches."""
-        wanted = dict.fromkeys((change.kind, change.id) for change in changes if change.kind in self._takers)
+        wanted: dict[str, dict[str, None]] = {}
+        for change in changes:
+            if change.kind in self._takers:
+                wanted.setdefault(change.kind, {})[change.id] = None
         steps: list[tuple[int, str, str, Any]] = []
-        for kind, id_ in wanted:
+        for kind, ids in wanted.items():
             rows: Rows[Any] = getattr(scope, self._takers[kind][0])
-            record = await rows.load(id_)
-            # an account that is gone is needed until its servers are known not to show it any more
-            steps.append((len(_ORDER) if record is None and kind == "account" else _ORDER[kind], kind, id_, record))
+            found = await rows.load_all(tuple(ids))
+            for id_ in ids:
+                record = found.get(id_)
+                # an account that is gone is needed until its servers are known not to show it any more
+                place = len(_ORDER) if record is None and kind == "account" else _ORDER[kind]
+                steps.append((place, kind, id_, record))
         touched = Touched()
         self.edition += 1
         for _, kind, id_, record in sorted(steps, key=lambda step: step[0]):

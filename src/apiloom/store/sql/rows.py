@@ -20,7 +20,7 @@ from apiloom.store.sql.tables import CONTENTS, TABLES
 Record = TypeVar("Record")
 
 _TOGETHER = 100
-"""Records written by one statement: a database bounds how many values one may carry."""
+"""Records read or written by one statement: a database bounds how many values one may carry."""
 
 
 class Transaction(Protocol):
@@ -52,6 +52,12 @@ class SqlRows(Generic[Record]):
         """See the port."""
         found = await self._select(reach.named(self._table, id_))
         return found[0] if found else None
+
+    async def load_all(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        """See the port."""
+        chunks = [ids[start : start + _TOGETHER] for start in range(0, len(ids), _TOGETHER)]
+        found = [record for chunk in chunks for record in await self._select(reach.among(self._table, chunk))]
+        return {cast("Any", record).id: record for record in found}
 
     async def page(
         self, *, limit: int = 50, after: str = "", where: Mapping[str, Any] | None = None
