@@ -8,7 +8,7 @@ import json
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
@@ -145,6 +145,20 @@ async def ask(application: Callable[..., Any], params: dict[str, Any], headers: 
     return answer
 
 
+async def shortest(call: Callable[[], Awaitable[None]]) -> Trace:
+    """The shortest of a few traces of one call: on a busy machine the timer that watches calls looks in as well."""
+    traces = []
+    for _ in range(5):
+        trace = Trace()
+        sys.setprofile(trace)
+        try:
+            await call()
+        finally:
+            sys.setprofile(None)
+        traces.append(trace)
+    return min(traces, key=lambda trace: len(trace.entered))
+
+
 class Short:
     """The line of a request that came by the short road in."""
 
@@ -169,14 +183,10 @@ async def test_the_short_road_in_is_the_shorter_one() -> None:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
         heads = {"host": "127.0.0.1", "content-type": "application/json", **headers}
         visitor = application.look([(name.encode(), value.encode()) for name, value in heads.items()], len(body))
-        line, trace = Short(), Trace()
+        line = Short()
         for _ in range(2):
             await asyncio.create_task(application.hear(visitor, body, line, asyncio.current_task()))
-        sys.setprofile(trace)
-        try:
-            await application.hear(visitor, body, line, asyncio.current_task())
-        finally:
-            sys.setprofile(None)
+        trace = await shortest(lambda: application.hear(visitor, body, line, asyncio.current_task()))
     assert json.loads(line.body)["result"]["content"] == [{"type": "text", "text": ANSWER.decode()}]
     record = tomllib.loads((ROOT / "tests/architecture/call_path.toml").read_text())
     # app/straight itself enters five: data_received, serve, answer, usual, after
@@ -187,15 +197,14 @@ async def traced_call(era: str) -> Trace:
     """One call, traced; two came before it, so that nothing is compiled or connected for the first time."""
     async with upstream() as origin, apiloom.load(DOCUMENT, base_url=origin) as api:
         application = api.asgi()
-        trace = Trace()
-        for _ in range(2):
-            await ask(application, *ERAS[era])
-        sys.setprofile(trace)
-        try:
-            answer = await ask(application, *ERAS[era])
-        finally:
-            sys.setprofile(None)
-        assert answer.get("result", answer)["content"] == [{"type": "text", "text": ANSWER.decode()}], answer
+        answers = [await ask(application, *ERAS[era]) for _ in range(2)]
+
+        async def call() -> None:
+            answers.append(await ask(application, *ERAS[era]))
+
+        trace = await shortest(call)
+        for answer in answers:
+            assert answer.get("result", answer)["content"] == [{"type": "text", "text": ANSWER.decode()}], answer
         return trace
 
 
