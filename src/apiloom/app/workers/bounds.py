@@ -5,6 +5,7 @@ Limits hold where the system has them (``setrlimit``); elsewhere the wall deadli
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ def peak_memory() -> int:
     """The most memory this process has had in use, in bytes; 0 where the system does not say."""
     if sys.platform == "win32":
         return 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    # elsewhere: on Linux this would count what whoever started us had in use at that moment
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

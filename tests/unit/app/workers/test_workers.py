@@ -253,6 +253,16 @@ async def test_a_worker_that_was_killed_is_replaced() -> None:
         assert made
 
 
+async def test_a_worker_is_not_taken_for_as_large_as_whoever_started_it() -> None:
+    ours = bytearray(os.urandom(4096)) * (Bounds().retire // 4096 + 1)
+    async with workers() as pool:
+        await imported(pool, document("one"))
+        (first,) = pool.pids
+        await imported(pool, document("one"))
+        assert pool.pids == (first,)
+    assert len(ours) > Bounds().retire
+
+
 async def test_a_worker_has_nothing_secret_of_our_environment() -> None:
     worker = workers_process.Worker(
         Bounds(),
