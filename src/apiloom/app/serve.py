@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from apiloom.app.asgi import Front
 from apiloom.app.connectors import Loaded, Reading
+from apiloom.app.garbage import unhindered
 from apiloom.app.listen import bind, run, serve_http
 from apiloom.app.published import Published
 from apiloom.app.quick import Quick, build_quick
@@ -27,9 +27,6 @@ from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 from apiloom.wire.stdio import serve_standard
 
 Say = Callable[[str], None]
-
-BETWEEN = (10_000, 20, 20)
-"""How many new values, and rounds of them, there are between two searches for garbage."""
 
 KEEP_AFTER = 3.0
 """Seconds after the start when the compiled cache is written."""
@@ -51,21 +48,6 @@ def serve(sources: Sequence[str], options: Options, listen: Listen, say: Say, re
     finally:
         if sock is not None:
             sock.close()
-
-
-@contextlib.contextmanager
-def unhindered() -> Iterator[None]:
-    """Reading makes a million small values that all stay: looking for garbage among them only costs time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        # A call makes dozens of values and hardly ever a circle of them: looking less often costs some memory, no leak.
-        gc.set_threshold(*BETWEEN)
-        if was:
-            gc.enable()
 
 
 @dataclass(slots=True, kw_only=True)
