@@ -245,7 +245,7 @@ def remove_command(kind: Kind) -> click.Command:
         return OK
 
     command = _naming(kind)(removals(conditions(asking(click.pass_obj(removed)))))
-    return click.command("remove", help=f"Remove a {kind.word}.")(command)
+    return click.command("remove", help=f"Remove one {kind.word}.")(command)
 
 
 def group(name: str, *commands: click.Command, told: str) -> click.Group:
