@@ -7,6 +7,7 @@ a secret: no answer, log or error repeats a path, and no answer below one may be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ SECRETIVE: Pairs = ((b"cache-control", b"no-store"), (b"referrer-policy", b"no-r
 """On every answer whose URL may hold a token: it is in no cache, and no page that is opened from it names it."""
 
 _LONGEST_NAME = 200
+_STOPPING = refused(503, "This server is stopping; try again in a moment", (b"retry-after", b"2"))
 _UNAVAILABLE = refused(503, "This server cannot be made ready now; try again in a moment", (b"retry-after", b"2"))
 
 
@@ -174,7 +176,12 @@ class GatewayFront:
         path: str = scope["path"]
         if path == MCP or path.startswith(f"{MCP}/"):
             line = AsgiLine(receive, send, _address(scope))
-            await walled(self._mcp(scope, path, line), line)
+            try:
+                await walled(self._mcp(scope, path, line), line)
+            except asyncio.CancelledError:
+                # We stop, and a call did not end in time: the server would print where it stood, not tell who waits.
+                with contextlib.suppress(RuntimeError, OSError):
+                    await line.answer(_STOPPING, SECRETIVE)
         elif behind_files(path) is not None:
             await self._files(scope, receive, send)
         elif self._api is not None and (path == API or path.startswith(f"{API}/")):
