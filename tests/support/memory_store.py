@@ -254,6 +254,8 @@ class MemoryRows:
 
     def _shows(self, record: Any) -> bool:
         kind = self._kind
+        if kind.shown == "house":
+            return False
         if kind.shown == "shown":
             return self._connector_shown(record.id)
         if kind.shown == "of_shown":

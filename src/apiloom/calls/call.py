@@ -56,17 +56,31 @@ class Link(Value, frozen=True, kw_only=True):
 Content = Text | Blob | Link
 
 
+class Visit(Value, frozen=True, kw_only=True):
+    """A page that the person behind the client must visit before the call can succeed, such as one to connect.
+
+    ``key`` names the request for it (the same for the same need), ``message`` says why in one sentence for that person.
+    The URL carries no credential: whoever opens it must prove who they are.
+    """
+
+    key: str
+    url: str
+    message: str
+
+
 class Outcome(Value, kw_only=True):
     """What came of a call.
 
     ``structured`` is one JSON object as encoded bytes without line breaks, or None. ``failed`` says that the model
-    should read the content as an error it can act on; ``meta`` goes into the result's ``_meta``.
+    should read the content as an error it can act on; ``meta`` goes into the result's ``_meta``. ``visit`` is only set
+    where the call failed for want of it; clients that can be asked to open a page are, others read the content.
     """
 
     content: tuple[Content, ...]
     structured: bytes | None = None
     failed: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
+    visit: Visit | None = None
 
 
 def refusal(error: ApiloomError, **facts: Any) -> Outcome:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from apiloom.identity.delegation import Delegation
 
 Role = Literal["owner", "operator", "auditor", "tenant-admin", "agent", ""]
 
@@ -16,7 +18,8 @@ class Principal:
     token may do on the admin API; empty for whoever shows a server token, who may call that server and nothing else.
     ``token`` is the id of the token that was shown. ``servers`` are the ids of the servers it may call, None: every one
     of its tenant. ``end_user`` is who calls, in the vendor's own words. ``expires_at`` is when the token ends, in
-    seconds since the epoch; infinity: never.
+    seconds since the epoch; infinity: never. ``delegation`` is what the caller lends for one request,
+    None on nearly all.
     """
 
     id: str
@@ -27,6 +30,7 @@ class Principal:
     end_user: str = ""
     allow_commands: bool = False
     expires_at: float = float("inf")
+    delegation: Delegation | None = field(default=None, repr=False, compare=False)
 
     @property
     def of_house(self) -> bool:

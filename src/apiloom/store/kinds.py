@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from apiloom.store import records
 
-Shown = Literal["own", "shown", "of_shown", "layered"]
+Shown = Literal["own", "shown", "of_shown", "layered", "house"]
 """What a tenant sees of a kind.
 
 ``own``: records of that tenant, which it also writes. ``shown``: connectors that are shown to all or to it, read only.
 ``of_shown``: what belongs to a connector shown to it, read only. ``layered``: its own, and, read only, the layer of
-those connectors, which has no tenant.
+those connectors, which has no tenant. ``house``: nothing; the kind is the house's alone.
 """
 
 
@@ -52,7 +52,7 @@ class Kind:
     @property
     def read_only(self) -> bool:
         """Whether tenants may only read it."""
-        return self.shown in ("shown", "of_shown")
+        return self.shown in ("shown", "of_shown", "house")
 
 
 _OF_TENANT = Reference(members=("tenant",), rows="tenants")
@@ -122,6 +122,48 @@ KINDS: Final = (
         unique=(("connector", "name", "tenant"),),
         none_counts=True,
         refers=(_OF_TENANT, _OF_CONNECTOR),
+    ),
+    Kind(name="house_key", rows="house_keys", record=records.HouseKey, shown="house", unique=(("purpose", "version"),)),
+    Kind(
+        name="oauth_client",
+        rows="oauth_clients",
+        record=records.OAuthClient,
+        shown="layered",
+        unique=(("connector", "scheme", "tenant"),),
+        none_counts=True,
+        refers=(_OF_TENANT, _OF_CONNECTOR),
+    ),
+    Kind(
+        name="grant",
+        rows="grants",
+        record=records.Grant,
+        refers=(_OF_TENANT, Reference(members=("account",), rows="accounts")),
+    ),
+    Kind(
+        name="connect_session",
+        rows="connect_sessions",
+        record=records.ConnectSession,
+        unique=(("digest",),),
+        refers=(_OF_TENANT, _OF_CONNECTOR),
+        noted=False,
+    ),
+    Kind(name="event", rows="events", record=records.Event, noted=False, newest_first=True),
+    Kind(name="beat", rows="beats", record=records.Beat, shown="house", noted=False),
+    Kind(name="registration", rows="registrations", record=records.Registration, shown="house", noted=False),
+    Kind(
+        name="sign_in",
+        rows="sign_ins",
+        record=records.SignIn,
+        shown="house",
+        unique=(("digest",),),
+        noted=False,
+    ),
+    Kind(
+        name="token_family",
+        rows="token_families",
+        record=records.TokenFamily,
+        unique=(("digest",),),
+        refers=(_OF_TENANT,),
     ),
     Kind(name="audited", rows="audit", record=records.Audited, noted=False, newest_first=True),
     Kind(name="remembered", rows="remembered", record=records.Remembered, noted=False),

@@ -19,14 +19,23 @@ from apiloom.store.records import (
     Account,
     ApiToken,
     Audited,
+    Beat,
     Change,
     Connector,
+    ConnectSession,
+    Event,
+    Grant,
+    HouseKey,
+    OAuthClient,
     Overlay,
+    Registration,
     Remembered,
     Server,
     ServerToken,
+    SignIn,
     Tenant,
     TenantKey,
+    TokenFamily,
     Toolset,
     Version,
 )
@@ -134,6 +143,24 @@ class Scope(Protocol):
     def audit(self) -> Rows[Audited]: ...
     @property
     def remembered(self) -> Rows[Remembered]: ...
+    @property
+    def house_keys(self) -> Rows[HouseKey]: ...
+    @property
+    def oauth_clients(self) -> Rows[OAuthClient]: ...
+    @property
+    def grants(self) -> Rows[Grant]: ...
+    @property
+    def connect_sessions(self) -> Rows[ConnectSession]: ...
+    @property
+    def events(self) -> Rows[Event]: ...
+    @property
+    def beats(self) -> Rows[Beat]: ...
+    @property
+    def registrations(self) -> Rows[Registration]: ...
+    @property
+    def sign_ins(self) -> Rows[SignIn]: ...
+    @property
+    def token_families(self) -> Rows[TokenFamily]: ...
 
 
 class Work(Protocol):

@@ -15,6 +15,9 @@ Role = Literal["owner", "operator", "auditor", "tenant-admin", "agent"]
 Layer = Literal["connector", "tenant", "account", "server"]
 Verdict = Literal["none", "additive", "review", "breaking"]
 VersionState = Literal["proposed", "current", "past", "rejected"]
+GrantState = Literal["active", "failing", "needs_reconnect"]
+GrantKind = Literal["code", "device", "client_credentials", "jwt_bearer", "token_exchange", "imported"]
+SessionState = Literal["open", "bound", "authorizing", "done", "failed"]
 
 DEFAULT_TENANT = "default"
 """The tenant that a fresh store has."""
@@ -274,4 +277,212 @@ class Remembered:
     tenant: str | None = None
     answer: Mapping[str, Any] = field(default_factory=dict)
     expires_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseKey:
+    """A key of the house itself, wrapped by the key-encryption key. ``id`` is ``{purpose}/{version}``.
+
+    ``purpose`` is one of the vault's: hashing tokens, sealing cursors and sessions, wrapping the tenants' data keys,
+    and ``secrets``, which seals what belongs to the house, such as the secrets of its OAuth clients.
+    """
+
+    id: str
+    purpose: str
+    version: int
+    wrapped: bytes = field(repr=False)
+    created_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """An OAuth client registered with a provider. ``id`` is ``ocl_…``; ``tenant`` None: the house's own, for all.
+
+    A tenant's client goes before the house's. ``scheme`` is the security scheme of the connector that it serves,
+    empty: every OAuth scheme. ``provider`` names known quirks, empty: found by the endpoints. ``method`` is how it
+    proves itself at the token endpoint (RFC 8414 ``token_endpoint_auth_methods``), empty: what the provider wants.
+    ``sealed`` is its secret or private key. ``endpoints`` override those of the document (``authorization_url``,
+    ``token_url``, ``device_url``, ``revocation_url``, ``identity_url``, ``issuer``). ``scopes`` are asked besides
+    those that the exposed tools need; ``parameters`` are added to the authorization request.
+    """
+
+    id: str
+    connector: str
+    tenant: str | None = None
+    scheme: str = ""
+    provider: str = ""
+    client_id: str = ""
+    method: str = ""
+    sealed: bytes = field(default=b"", repr=False)
+    scopes: tuple[str, ...] = ()
+    endpoints: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    created_by: str = ""
+    created_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What an account was granted by OAuth for one security scheme. ``id`` is ``{account}/{scheme}``.
+
+    ``client`` is the OAuth client it belongs to, empty where the account itself holds one. ``sealed`` are the tokens.
+    ``generation`` rises with every pair of tokens that is written; ``expires_at`` is the end of the access token (None:
+    not told), ``refresh_at`` when it is renewed ahead of that (None: never). ``lease_holder`` renews it until
+    ``lease_until``; nobody else does meanwhile. ``identity`` says as whom it is connected, in the provider's words.
+    ``last_error`` is a code, never a text from outside.
+    """
+
+    id: str
+    tenant: str
+    account: str
+    scheme: str
+    kind: GrantKind = "code"
+    client: str = ""
+    state: GrantState = "active"
+    sealed: bytes = field(default=b"", repr=False)
+    scopes: tuple[str, ...] = ()
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    generation: int = 1
+    expires_at: float | None = None
+    refresh_at: float | None = None
+    refreshed_at: float | None = None
+    failures: int = 0
+    last_error: str = ""
+    last_error_at: float | None = None
+    lease_holder: str = ""
+    lease_until: float = 0.0
+    created_by: str = ""
+    created_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectSession:
+    """One hosted page that connects an account. ``id`` is ``cs_…``; the secret of its URL is kept only as ``digest``.
+
+    ``account`` is set where an account is connected anew. ``wanted`` is what the vendor gave beforehand (variables,
+    label, metadata, scopes), ``look`` how the page looks. ``browser`` is a hash of the cookie of the first browser that
+    opened it; ``sealed`` is what only this house may read of a sign-in under way (PKCE verifier, nonce, what was typed
+    so far). ``result`` is told when it is asked for: the account, or an error's code. ``code`` is a hash of the
+    one-time code that the vendor's backend redeems.
+    """
+
+    id: str
+    tenant: str
+    connector: str
+    account: str | None = None
+    digest: bytes = field(default=b"", repr=False)
+    key_version: int = 1
+    end_user: str | None = None
+    external_id: str | None = None
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    look: Mapping[str, Any] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
+    return_url: str = ""
+    state: SessionState = "open"
+    browser: bytes = field(default=b"", repr=False)
+    sealed: bytes = field(default=b"", repr=False)
+    code: bytes = field(default=b"", repr=False)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: float = 0.0
+    created_by: str = ""
+    created_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened and that others may want to be told. ``id`` is ``evt_…`` and sorts by time.
+
+    ``kind`` is dotted, such as ``account.needs_reconnect``; ``target`` the id of what it happened to. ``detail`` never
+    holds a secret.
+    """
+
+    id: str
+    at: float
+    kind: str
+    tenant: str | None = None
+    target: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """The heartbeat of a node: whose unfinished work others may take over when it stops. ``id`` is the node's."""
+
+    id: str
+    started_at: float
+    at: float
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """An MCP client that the gateway's own authorization server knows. ``id`` is its client id.
+
+    ``kind`` is ``dynamic`` (RFC 7591) or ``document``: then the id is the URL of its metadata document. ``metadata`` is
+    what it said of itself, checked.
+    """
+
+    id: str
+    kind: Literal["dynamic", "document"]
+    name: str = ""
+    redirect_uris: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    created_at: float = 0.0
+    expires_at: float | None = None
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """A person's sign-in at the gateway's own authorization server, from its first page to its one-use code.
+
+    ``id`` is ``sgn_…``. ``digest`` is the keyed hash of the secret that leads back to it: the state, then the code.
+    ``asked`` is the client's request; ``sealed`` is what only this house may read (the verifier and nonce of the
+    operator's issuer, who it turned out to be).
+    """
+
+    id: str
+    client: str
+    digest: bytes = field(default=b"", repr=False)
+    key_version: int = 1
+    state: Literal["issuer", "consent", "code", "used"] = "issuer"
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    browser: bytes = field(default=b"", repr=False)
+    sealed: bytes = field(default=b"", repr=False)
+    expires_at: float = 0.0
+    created_at: float = 0.0
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFamily:
+    """The tokens that one consent of one person to one MCP client gave. ``id`` is ``fam_…``.
+
+    ``digest`` is the keyed hash of the present refresh token, ``previous`` of the one before, which still counts until
+    ``grace_until``. ``principal`` is who they stand for: id, tenant, role, servers, end_user. ``resource`` is the
+    audience (RFC 8707). Once ``ended``, nothing of it counts.
+    """
+
+    id: str
+    tenant: str | None
+    client: str
+    subject: str
+    principal: Mapping[str, Any] = field(default_factory=dict)
+    resource: str = ""
+    scopes: tuple[str, ...] = ()
+    digest: bytes = field(default=b"", repr=False)
+    previous: bytes = field(default=b"", repr=False)
+    key_version: int = 1
+    generation: int = 1
+    grace_until: float = 0.0
+    ended: bool = False
+    expires_at: float = 0.0
+    created_at: float = 0.0
     revision: int = 1

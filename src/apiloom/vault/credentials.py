@@ -1,31 +1,11 @@
-"""Secrets in hand: values that cannot be printed, and the set a connector was given."""
+"""Secrets in hand: the set of credentials that a connector or an account was given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 
-
-class Secret:
-    """A secret value. It shows ``***`` wherever it is printed and refuses to be pickled; ``reveal`` gives it out."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself, for a signer on its way out."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret cannot be pickled")
+from apiloom.base.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apiloom.base.errors import DesignError
-from apiloom.vault.credentials import Credential, Credentials, Secret
+from apiloom.base.secret import Secret
+from apiloom.vault.credentials import Credential, Credentials
 
 Resolve = Callable[[str], str]
 """Turns a reference such as ``env:NAME`` or ``file:PATH`` into the secret it stands for."""

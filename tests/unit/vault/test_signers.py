@@ -8,9 +8,10 @@ import pickle
 import pytest
 
 from apiloom.base.errors import DesignError, HouseFault
+from apiloom.base.secret import Secret
 from apiloom.model.api import SecurityNeed, SecurityScheme
 from apiloom.net.request import Request, Response
-from apiloom.vault.credentials import Credentials, Secret
+from apiloom.vault.credentials import Credentials
 from apiloom.vault.given import parse_credentials
 from apiloom.vault.marks import build_signature
 from apiloom.vault.signers import DEFAULT, Signer, check_credentials, choose_signer, default_schemes, missing

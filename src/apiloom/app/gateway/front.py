@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -81,9 +81,10 @@ class GatewayFront:
         files: uploads and kept files.
         api: the admin API, None when it has a listener of its own.
         ready: whether requests can be answered now.
+        apps: what else is answered, by the path it lies at or below.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the doors of one house
         self,
         admission: Admission,
         residents: Residents,
@@ -92,6 +93,7 @@ class GatewayFront:
         files: FilesHttp,
         api: AsgiApp | None,
         ready: Callable[[], bool],
+        apps: Mapping[str, AsgiApp] | None = None,
     ) -> None:
         self.admission = admission
         self._residents = residents
@@ -99,6 +101,7 @@ class GatewayFront:
         self._files = files
         self._api = api
         self._ready = ready
+        self._apps = dict(apps or {})
         self._door = Door(ClosedGate(), settings)
         self._own = Way(self, admission.by_bearer)
 
@@ -191,8 +194,14 @@ class GatewayFront:
         elif path == "/readyz":
             ready = self._ready()
             await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
+        elif (app := self._app(path)) is not None:
+            await app(scope, receive, send)
         else:
             await say(send, 404, {"title": "Not Found", "status": 404, "detail": "MCP is spoken at /mcp"})
+
+    def _app(self, path: str) -> AsgiApp | None:
+        """Who else answers a path."""
+        return next((app for at, app in self._apps.items() if path == at or path.startswith(f"{at}/")), None)
 
     async def _mcp(self, scope: Scope, path: str, line: AsgiLine) -> None:
         visitor = self._door.look(scope["method"], scope["headers"], scope.get("query_string", b""))

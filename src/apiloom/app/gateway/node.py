@@ -80,6 +80,8 @@ class Node:
         self.journal = Journal(grounds.store, grounds.ground.now)
         self.ground: Ground = replace(grounds.ground, committed=self.nudge)
         self.admission = Admission(self.memory, grounds.ground.now, self.is_stale, proxies)
+        self.apps: dict[str, AsgiApp] = {}
+        """What is answered beside MCP and the admin API, by the path it lies at or below."""
         self._settings = settings
         self._clock = clock
         self._heard = clock()
@@ -116,6 +118,7 @@ class Node:
             files=FilesHttp(self.grounds.keeper, BearerGate(self.admission), self._settings),
             api=self.api() if admin else None,
             ready=self.is_ready,
+            apps=self.apps,
         )
 
     def api(self) -> AsgiApp:

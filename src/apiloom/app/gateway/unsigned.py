@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from apiloom.app.gateway.connections import defined_schemes
+from apiloom.base.secret import Secret
 from apiloom.compile.server import Edition
 from apiloom.flows.ground import Part
-from apiloom.vault.credentials import Credential, Credentials, Secret
+from apiloom.vault.credentials import Credential, Credentials
 from apiloom.vault.signers import missing
 
 MOST_LOOKED: Final = 1_000

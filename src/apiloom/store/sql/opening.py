@@ -18,7 +18,7 @@ from apiloom.store.sql.failures import errors_of, translated
 from apiloom.store.sql.store import SqlStore
 from apiloom.store.sql.tables import INSTALLATION
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The number of the schema that this release is written for: that of its last migration."""
 
 _MIGRATION_LOCK: Final = 0x61706C6F6F6D

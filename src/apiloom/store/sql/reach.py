@@ -38,6 +38,8 @@ def visible(kind: Kind, tenant: str | None, dialect: str) -> Condition:
     if not shapes.is_keepable(tenant):
         return false()
     table = TABLES[kind.rows]
+    if kind.shown == "house":
+        return false()
     if kind.shown == "shown":
         return _shown(tenant, dialect)
     if kind.shown == "of_shown":

@@ -50,6 +50,13 @@ _INDEXED: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "api_tokens": (("tenant", "id"),),
     "overlays": (("tenant", "id"), ("connector",)),
     "toolsets": (("tenant", "id"), ("connector",)),
+    "oauth_clients": (("tenant", "id"), ("connector",)),
+    "grants": (("tenant", "id"), ("account",), ("refresh_at",)),
+    "connect_sessions": (("tenant", "id"), ("expires_at",)),
+    "events": (("tenant", "id"),),
+    "registrations": (("expires_at",),),
+    "sign_ins": (("expires_at",),),
+    "token_families": (("tenant", "id"), ("previous",), ("expires_at",)),
     "audit": (("tenant", "id"),),
     "remembered": (("expires_at",),),
 }

@@ -20,13 +20,22 @@ from apiloom.store.records import (
     Account,
     ApiToken,
     Audited,
+    Beat,
     Connector,
+    ConnectSession,
+    Event,
+    Grant,
+    HouseKey,
+    OAuthClient,
     Overlay,
+    Registration,
     Remembered,
     Server,
     ServerToken,
+    SignIn,
     Tenant,
     TenantKey,
+    TokenFamily,
     Toolset,
 )
 from apiloom.store.sql import reach
@@ -210,3 +219,48 @@ class SqlScope:
     def remembered(self) -> SqlRows[Remembered]:
         """Answers that are kept for their idempotency keys."""
         return self._rows("remembered")
+
+    @property
+    def house_keys(self) -> SqlRows[HouseKey]:
+        """Keys of the house, wrapped; the house's alone."""
+        return self._rows("house_keys")
+
+    @property
+    def oauth_clients(self) -> SqlRows[OAuthClient]:
+        """OAuth clients, its own and the house's."""
+        return self._rows("oauth_clients")
+
+    @property
+    def grants(self) -> SqlRows[Grant]:
+        """What accounts were granted by OAuth."""
+        return self._rows("grants")
+
+    @property
+    def connect_sessions(self) -> SqlRows[ConnectSession]:
+        """Pages that connect accounts."""
+        return self._rows("connect_sessions")
+
+    @property
+    def events(self) -> SqlRows[Event]:
+        """What happened, newest first."""
+        return self._rows("events")
+
+    @property
+    def beats(self) -> SqlRows[Beat]:
+        """Heartbeats of nodes; the house's alone."""
+        return self._rows("beats")
+
+    @property
+    def registrations(self) -> SqlRows[Registration]:
+        """MCP clients of the own authorization server; the house's alone."""
+        return self._rows("registrations")
+
+    @property
+    def sign_ins(self) -> SqlRows[SignIn]:
+        """Sign-ins under way; the house's alone."""
+        return self._rows("sign_ins")
+
+    @property
+    def token_families(self) -> SqlRows[TokenFamily]:
+        """Tokens that the own authorization server gave."""
+        return self._rows("token_families")

@@ -6,29 +6,18 @@ Schema 1; whoever knows schema 1 can use it.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
 from apiloom.base.ids import fresh
+from apiloom.store.sql.migrations.making import NOW, OF_SHOWN, make_indexes, make_tables, show, wall
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
-    "": _TEXT,
-    "whole": sa.BigInteger(),
-    "number": sa.Float(53),
-    "flag": sa.Boolean(),
-    "bytes": sa.LargeBinary(),
-    "json": sa.JSON(none_as_null=True),
-}
-
-# NAME is text, NAME:TYPE something else, NAME? may be NULL. The first column is the key.
 _TABLES = {
     "tenants": "id name external_id? metadata:json created_at:number revision:whole",
     "tenant_keys": "id tenant version:whole wrapped:bytes created_at:number revision:whole",
@@ -93,10 +82,7 @@ _INDEXES = (
 )
 
 # Row-level security. The house sets '*'; a tenant its own id, which may be neither that nor empty.
-_NOW = "current_setting('apiloom.tenant', true)"
-_HOUSE = f"({_NOW} = '*')"
-_SHOWN = f"(tenants IS NULL OR CAST(tenants AS jsonb) @> to_jsonb({_NOW}))"
-_OF_SHOWN = "EXISTS (SELECT 1 FROM connectors WHERE connectors.id = {table}.connector)"
+_SHOWN = f"(tenants IS NULL OR CAST(tenants AS jsonb) @> to_jsonb({NOW}))"
 _OWNED = {
     "tenants": "id",
     "tenant_keys": "tenant",
@@ -111,50 +97,22 @@ _OWNED = {
 }
 _READ = {
     "connectors": _SHOWN,
-    "versions": _OF_SHOWN.format(table="versions"),
+    "versions": OF_SHOWN.format(table="versions"),
     "contents": "EXISTS (SELECT 1 FROM versions WHERE versions.id = contents.version)",
-    "overlays": f"tenant IS NULL AND {_OF_SHOWN.format(table='overlays')}",
-    "toolsets": f"tenant IS NULL AND {_OF_SHOWN.format(table='toolsets')}",
+    "overlays": f"tenant IS NULL AND {OF_SHOWN.format(table='overlays')}",
+    "toolsets": f"tenant IS NULL AND {OF_SHOWN.format(table='toolsets')}",
 }
 
 
 def upgrade() -> None:
     """Make everything."""
-    for name, columns in _TABLES.items():
-        op.create_table(name, *_columns(columns), *_constraints(name))
-    for line in _INDEXES:
-        table, *columns_of = line.split()
-        op.create_index(f"ix_{table}_{'_'.join(columns_of)}", table, columns_of)
-    for table, members in _UNIQUE_WITHOUT_TENANT.items():
-        parts: list[Any] = [*members.split(), sa.text("coalesce(tenant, '')")]
-        op.create_index(f"uq_{table}_{members.replace(' ', '_')}_tenant", table, parts, unique=True)
+    make_tables(_TABLES, unique=_UNIQUE, references=_REFERENCES)
+    make_indexes(_INDEXES, unique_without_tenant=_UNIQUE_WITHOUT_TENANT)
     _fill()
     if op.get_context().dialect.name == "postgresql":
-        _wall()
-
-
-def _columns(line: str) -> list[sa.Column[Any]]:
-    made: list[sa.Column[Any]] = []
-    for word in line.split():
-        name, _, kind = word.partition(":")
-        key: dict[str, Any] = {"primary_key": True, "autoincrement": False} if not made else {}
-        made.append(sa.Column(name.rstrip("?"), _TYPES[kind], nullable=name.endswith("?"), **key))
-    return made
-
-
-def _constraints(table: str) -> list[sa.Constraint]:
-    made: list[sa.Constraint] = [
-        sa.UniqueConstraint(*members.split(), name=f"uq_{table}_{members.replace(' ', '_')}")
-        for members in _UNIQUE.get(table, ())
-    ]
-    if table == "contents":
-        made.append(sa.ForeignKeyConstraint(["version"], ["versions.id"], "fk_contents_versions", ondelete="CASCADE"))
-    for line in _REFERENCES.get(table, ()):
-        members, other, there = line.split()
-        names = [f"{other}.{name}" for name in there.split(",")]
-        key = f"fk_{table}_{other}"
-        made.append(sa.ForeignKeyConstraint(members.split(","), names, key, deferrable=True, initially="DEFERRED"))
-    return made
+        op.execute("ALTER TABLE tenants ADD CONSTRAINT ck_tenants_id CHECK (id NOT IN ('', '*'))")
+        wall((*_OWNED, "connectors", "versions", "contents", "changes"), _OWNED)
+        show(_READ)
 
 
 def _fill() -> None:
@@ -166,14 +124,3 @@ def _fill() -> None:
     for name, value in said.items():
         row = {"name": name, "value": value}
         connection.execute(sa.text("INSERT INTO installation (name, value) VALUES (:name, :value)"), row)
-
-
-def _wall() -> None:
-    op.execute("ALTER TABLE tenants ADD CONSTRAINT ck_tenants_id CHECK (id NOT IN ('', '*'))")
-    for table in (*_OWNED, "connectors", "versions", "contents", "changes"):
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        own = f" OR {_OWNED[table]} = {_NOW}" if table in _OWNED else ""
-        op.execute(f"CREATE POLICY own ON {table} USING ({_HOUSE}{own}) WITH CHECK ({_HOUSE}{own})")
-    for table, condition in _READ.items():
-        op.execute(f"CREATE POLICY shown ON {table} FOR SELECT USING ({condition})")

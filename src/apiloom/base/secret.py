@@ -1,0 +1,40 @@
+"""A value that cannot be printed, logged, pickled, copied out or put into JSON. Knows nothing of what it is for."""
+
+from __future__ import annotations
+
+import hmac
+from typing import NoReturn
+
+
+class Secret:
+    """A secret value. It shows ``***`` wherever it is printed and refuses to be pickled; ``reveal`` gives it out.
+
+    Two of them are compared in constant time, and nothing else is equal to one. It has no hash, so no table holds it.
+    """
+
+    __slots__ = ("_value",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for whoever signs or seals with it."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, theirs = (one._value.encode("utf-8", "surrogatepass") for one in (self, other))  # noqa: SLF001
+        return hmac.compare_digest(mine, theirs)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled")
