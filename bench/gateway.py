@@ -80,7 +80,8 @@ def artefact(number: int) -> bytes:
 
 def environment(folder: Path) -> dict[str, str]:
     """A key that both this process and the nodes know."""
-    return {"APILOOM_KEY": KEY, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": os.environ["PATH"]}
+    here = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": os.environ["PATH"]}
+    return {"APILOOM_KEY": KEY, "APILOOM_ALLOW_ADDRESSES": "127.0.0.1", **here}
 
 
 async def fill(folder: Path, base_url: str, *, connectors: int, servers: int) -> House:

@@ -149,8 +149,12 @@ async def measured(names: list[str], count: int) -> dict[str, Any]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="apiloom-bench-"))
         sock = bind("127.0.0.1", 0)
         url = "http://{}:{}".format(*sock.getsockname())
-        environment = {**os.environ, "APILOOM_KEY_FILE": f"{folder}/key/key"}
-        grounds = await open_grounds(read_place(f"{folder}/kept", environment), public_url=url)
+        environment = {
+            **os.environ,
+            "APILOOM_KEY_FILE": f"{folder}/key/key",
+            "APILOOM_ALLOW_ADDRESSES": "127.0.0.1",
+        }
+        grounds = await open_grounds(read_place(f"{folder}/kept", environment), public_url=url, environment=environment)
         stack.push_async_callback(grounds.close)
         node = Node(grounds, WireSettings())
         await node.start()

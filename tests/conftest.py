@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.openbao import openbao  # noqa: F401 - a fixture, one server for all tests that ask for it
 from support.postgres import postgres  # noqa: F401 - a fixture, one server for all tests that ask for it
 
 # The same examples on every machine and no clock: a test that fails, fails for everyone.

@@ -50,7 +50,7 @@ WALLS = (
     Wall(
         "catch-all",
         r"except (?:Base)?Exception\b|except:",
-        ("wire", "console", "net/inprocess.py", "app/gateway/node.py"),
+        ("wire", "console", "net/inprocess.py", "app/gateway/node.py", "flows/durable"),
         "outer walls, a guest, and what runs beside requests",
     ),
     Wall("shell", r"shell\s*=\s*True|\bos\.system\(|\bos\.popen\(", (), "arguments are lists"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from apiloom.app.gateway.grounding import open_grounds
-from apiloom.app.gateway.place import read_place, take_key
+from apiloom.app.gateway.key_sources import key_sources
+from apiloom.app.gateway.place import read_place
 from apiloom.base import plugins
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.flows.access import HOST
@@ -54,15 +55,15 @@ async def test_the_key_is_made_once_outside_of_the_data_and_nothing_opens_withou
 def test_a_key_is_not_kept_with_the_data(tmp_path: Path) -> None:
     environment = around(tmp_path, APILOOM_KEY_FILE=str(tmp_path / "house" / "key"))
     with pytest.raises(DesignError, match="lies inside of the data folder"):
-        take_key(read_place(str(tmp_path / "house"), environment), bound=False)
+        key_sources(read_place(str(tmp_path / "house"), environment))
 
 
-def test_no_key_is_ever_made_for_a_database_that_others_use(tmp_path: Path) -> None:
+async def test_no_key_is_ever_made_for_a_database_that_others_use(tmp_path: Path) -> None:
     place = read_place("postgresql://someone:hidden@db.invalid/house", around(tmp_path))
     assert "hidden" not in place.shown
     assert "hidden" not in repr(place)
     with pytest.raises(DesignError, match="there is no key at"):
-        take_key(place, bound=False)
+        await key_sources(place)[0].read(())
 
 
 @pytest.mark.parametrize("chosen", ["mysql://x/y", "https://x.invalid"])

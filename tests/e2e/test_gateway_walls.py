@@ -22,7 +22,7 @@ from apiloom.flows.overlays import create_overlay
 from apiloom.flows.servers import patch_server, show_server, switch_toolset
 from apiloom.flows.toolsets import create_toolset
 from apiloom.store.records import Toolset
-from apiloom.vault.custody import parse_key
+from apiloom.vault.custody import derived_custody, parse_keys
 from support.gateway import READS, ask, call, desk, document, gateway, http, names
 from support.memory_store import MemoryStore
 
@@ -184,7 +184,7 @@ async def test_a_tenant_is_told_no_numbers_of_the_whole_house(tmp_path: Path) ->
 @pytest.mark.parametrize("place", ["first", "added"])
 async def test_of_two_first_secrets_of_a_tenant_both_are_sealed(place: str) -> None:
     store = MemoryStore()
-    sealing = VaultSealing(parse_key(base64.b64encode(bytes(range(32))).decode()))
+    sealing = VaultSealing(derived_custody(parse_keys(base64.b64encode(bytes(range(32))).decode())[0]))
     async with store.writing() as work:
         scope = work.tenant("default")
 

@@ -48,6 +48,7 @@ def on_account(id_: str) -> list[tuple[str, str, Any]]:
         ("PATCH", at, {"credentials": {"token": {"token": "x"}}}),
         *removals(at),
         ("POST", f"{at}/test", {}),
+        ("POST", "/connect-sessions", {"account": id_}),
         ("POST", f"{at}/servers", {}),
         ("POST", "/servers", {"accounts": [id_]}),
         ("PATCH", "/servers/OWN", {"accounts": [id_]}),
@@ -99,6 +100,16 @@ def on_toolset(id_: str) -> list[tuple[str, str, Any]]:
     return [("GET", at, None), ("PATCH", at, {"title": "x"}), *removals(at)]
 
 
+def on_oauth_client(id_: str) -> list[tuple[str, str, Any]]:
+    at = f"/oauth-clients/{id_}"
+    return [("GET", at, None), ("PATCH", at, {"label": "x", "secret": None}), *removals(at)]
+
+
+def on_connect_session(id_: str) -> list[tuple[str, str, Any]]:
+    at = f"/connect-sessions/{id_}"
+    return [("GET", at, None), *removals(at), ("POST", "/connect-sessions/redeem", {"code": f"{id_}.x"})]
+
+
 def on_tenant(id_: str) -> list[tuple[str, str, Any]]:
     at = f"/tenants/{id_}"
     return [
@@ -108,6 +119,11 @@ def on_tenant(id_: str) -> list[tuple[str, str, Any]]:
         *(("GET", f"/{kind}?tenant={id_}", None) for kind in ("accounts", "servers", "overlays", "api-tokens")),
         ("GET", f"/toolsets?tenant={id_}", None),
         ("GET", f"/audit?tenant={id_}", None),
+        ("GET", f"/oauth-clients?tenant={id_}", None),
+        ("GET", f"/events?tenant={id_}", None),
+        ("GET", f"/connect-sessions?tenant={id_}", None),
+        ("POST", "/connect-sessions", {"tenant": id_, "connector": "desk"}),
+        ("POST", "/oauth-clients", {"tenant": id_, "connector": "desk", "client_id": "x"}),
         ("POST", "/accounts", {"tenant": id_, "connector": "desk"}),
         ("POST", "/servers", {"tenant": id_, "connectors": ["desk"]}),
         ("POST", "/api-tokens", {"tenant": id_, "role": "agent", "name": "x"}),
@@ -137,7 +153,9 @@ def on_connector(id_: str) -> list[tuple[str, str, Any]]:
         ("POST", "/overlays", {"layer": "tenant", "connector": id_, "patch": EDIT}),
         ("POST", "/overlays", {"layer": "connector", "connector": id_, "patch": EDIT}),
         ("POST", "/toolsets", {"connector": id_, "name": "x", "select": {"tags": ["notes"]}}),
-        *(("GET", f"/{kind}?connector={id_}", None) for kind in ("accounts", "overlays", "toolsets")),
+        ("POST", "/oauth-clients", {"connector": id_, "client_id": "x"}),
+        ("POST", "/connect-sessions", {"connector": id_}),
+        *(("GET", f"/{kind}?connector={id_}", None) for kind in ("accounts", "overlays", "toolsets", "oauth-clients")),
     ]
 
 
@@ -148,6 +166,8 @@ ASKS: dict[str, Asks] = {
     "api_tokens": on_api_token,
     "overlays": on_overlay,
     "toolsets": on_toolset,
+    "oauth_clients": on_oauth_client,
+    "connect_sessions": on_connect_session,
     "tenants": on_tenant,
     "connectors": on_connector,
 }

@@ -32,6 +32,7 @@ def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("APILOOM_GATEWAY", "APILOOM_TOKEN", "APILOOM_DATA", "APILOOM_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("APILOOM_KEY_FILE", str(tmp_path / "keys" / "key"))
+    monkeypatch.setenv("APILOOM_ALLOW_ADDRESSES", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "desk.json").write_bytes(json.dumps(DOCUMENT))
     secret = tmp_path / "credentials.json"

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -13,12 +14,14 @@ import pytest
 import uvicorn
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_types import ElicitResult
 
 from apiloom.identity.gate import OpenGate
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import WireSettings
 from support import asgi, mcp
 from support.behaviours import holds
+from support.node import NODE_MODULES, node, node_package
 from support.pets import PNG, Pets, pets
 
 MODES = {"auto": mcp.MODERN, "legacy": "2025-11-25", mcp.MODERN: mcp.MODERN}
@@ -129,3 +132,55 @@ async def test_the_official_client_mirrors_arguments() -> None:
         await client.list_tools(cursor=cursor)
         sent = {"region": "Zażółć ", "count": 7, "deep": {"flag": True}}
         assert (await client.call_tool("regions", sent)).structured_content == sent
+
+
+@holds("visit")
+@pytest.mark.parametrize("action", ["accept", "decline"])
+async def test_the_official_python_client_opens_the_page_and_goes_on(action: str) -> None:
+    world = pets()
+    opened: list[str] = []
+
+    async def ask_the_person(_context: Any, params: Any) -> ElicitResult:
+        opened.append(params.url)
+        if action == "accept":
+            world.connected.add("home")
+        return ElicitResult(action=action)  # type: ignore[arg-type]
+
+    async with listening(world) as url, Client(url, mode=mcp.MODERN, elicitation_callback=ask_the_person) as client:
+        result = await client.call_tool("adopt", {})
+    assert opened == ["https://pets.example/connect/home"]
+    assert result.is_error is (action == "decline")
+
+
+@holds("visit", "visit.legacy")
+@pytest.mark.parametrize(
+    ("client", "mode", "action"),
+    [("v2", mcp.MODERN, "accept"), ("v2", "auto", "decline"), ("v2", "legacy", "accept"), ("v1", "legacy", "accept")],
+)
+async def test_the_official_typescript_clients_open_the_page(client: str, mode: str, action: str) -> None:
+    node_package("@modelcontextprotocol/client")
+    world = pets()
+    visited = asyncio.Event()
+
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        world.connected.add("home")
+        visited.set()
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(page, "127.0.0.1", 0)
+    async with server, listening(world) as url, asyncio.timeout(60):
+        done = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        script = NODE_MODULES.parent / "visit.mjs"
+        process = await asyncio.create_subprocess_exec(
+            str(node()), str(script), client, mode, action, url, "adopt", done, stdout=asyncio.subprocess.PIPE
+        )
+        said = json.loads((await process.communicate())[0])
+    assert visited.is_set() is (mode == mcp.MODERN)
+    if mode == "legacy":
+        assert (said["result"], said["error"]["code"]) == (None, -32042)
+        assert said["error"]["data"]["elicitations"][0]["url"] == "https://pets.example/connect/home"
+    else:
+        assert [one["url"] for one in said["asked"]] == ["https://pets.example/connect/home"]
+        assert said["result"].get("isError", False) is (action == "decline")

@@ -102,6 +102,15 @@ BEHAVIOURS: dict[str, tuple[str, str]] = {
     "call.wall": ("design: errors", "What nobody expected is -32603 with a request id and no detail"),
     "call.era-blind": ("design: rooms", "A call does not show which era spoke"),
     "call.limits": ("design: _meta keys", "Rate limits are also told as HTTP headers"),
+    # pages that a person must visit
+    "visit": ("modern: basic/patterns/mrtr", "A client that can open pages is asked to, and goes on with its call"),
+    "visit.undeclared": ("modern: basic/patterns/mrtr", "Nothing is asked for that the client did not declare"),
+    "visit.state": (
+        "modern: basic/patterns/mrtr#server-requirements",
+        "State that is tampered with, late, or of another caller, call or server is -32602",
+    ),
+    "visit.said": ("modern: client/elicitation#response-actions", "Whatever was said, a need is asked for once"),
+    "visit.legacy": ("legacy: client/elicitation", "In a session that declared it, -32042 tells the page; else text"),
     # streams
     "progress": (
         "modern: basic/patterns/progress",

@@ -23,9 +23,11 @@ from apiloom.flows.accounts import create_account
 from apiloom.flows.api_tokens import create_api_token
 from apiloom.flows.ground import Ground
 from apiloom.flows.servers import Opened, create_server
+from apiloom.net.guard import Guard
 from apiloom.store.records import Account, Connector, Tenant, Version
 from apiloom.wire.settings import WireSettings
 from support.catalogs import OK, catalog_of
+from support.servers import HERE
 from support.upstream import Answer, Seen, Upstream, upstream
 
 PATIENCE = 20.0
@@ -211,15 +213,21 @@ async def gateway(
     residents: int = 100,
     proxies: tuple[str, ...] = (),
     seconds: Callable[[], float] = time.monotonic,
+    guard: Guard | None = None,
+    surroundings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Gateway]:
-    """A node over a store in ``folder``, or at ``data``. Unless ``running``, only tests make it look for changes."""
+    """A node over a store in ``folder``, or at ``data``. Unless ``running``, only tests make it look for changes.
+
+    It reaches this machine, unless a ``guard`` says what it reaches.
+    """
     clock = Clock()
-    around = {"APILOOM_KEY_FILE": str(folder / "keys" / "key")}
+    around = {"APILOOM_KEY_FILE": str(folder / "keys" / "key"), "APILOOM_ALLOW_ADDRESSES": HERE}
+    around.update(surroundings or {})
     place = read_place(data or str(folder / "house"), around)
     sock = bind("127.0.0.1", 0)
     host, port = sock.getsockname()
     url = f"http://{host}:{port}"
-    grounds = await open_grounds(place, public_url=url, now=clock, environment=around)
+    grounds = await open_grounds(place, public_url=url, now=clock, environment=around, guard=guard)
     try:
         served = Node(grounds, WireSettings(), clock=seconds, residents=residents, proxies=proxies)
         await served.start()

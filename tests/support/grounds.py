@@ -21,7 +21,9 @@ from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Connector, Server, Tenant, Toolset, Version
 from apiloom.vault.given import parse_credentials
 from support.catalogs import OK, catalog_of
+from support.consents import Consents
 from support.memory_store import MemoryStore
+from support.renewer import Renewer
 
 OWNER = Principal(id="key_owner", role="owner", token="key_owner")
 HOST_OWNER = Principal(id="host", role="owner", allow_commands=True)
@@ -178,7 +180,7 @@ def ground_on(store: Store | None = None, **members: Any) -> Grounds:
         now=clock,
         public_url="https://loom.example.com",
         committed=lambda: commits.append(None),
-        **members,
+        **{"connecting": Consents(), "grants": Renewer(), **members},
     )
     return Grounds(ground=ground, clock=clock, commits=commits)
 

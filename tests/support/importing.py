@@ -10,6 +10,7 @@ from typing import Any
 from apiloom.app.workers.importing import import_document
 from apiloom.base import json
 from apiloom.flows.ground import Imported, ImportJob
+from apiloom.net.guard import public_guard
 
 
 @dataclass
@@ -23,7 +24,7 @@ class ThreadImports:
     async def run(self, job: ImportJob, say: Callable[[str], None]) -> Imported:
         self.jobs.append(job)
         fetched = _handed_over(job, self.pages[job.url]) if job.url else job
-        made = await asyncio.to_thread(import_document, fetched, say)
+        made = await asyncio.to_thread(import_document, fetched, say, public_guard())
         if self.meanwhile is not None:
             await self.meanwhile()
         return made

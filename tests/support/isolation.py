@@ -28,7 +28,18 @@ TENANTS = ("acmecanary", "globexcanary", "initecanary")
 ONLY = {tenant: f"{tenant[:6]}only" for tenant in TENANTS}
 """Connectors that are shown to one tenant alone."""
 
-KINDS_SEEN = ("accounts", "servers", "api-tokens", "overlays", "toolsets", "connectors", "tenants")
+KINDS_SEEN = (
+    "accounts",
+    "servers",
+    "api-tokens",
+    "overlays",
+    "toolsets",
+    "connectors",
+    "tenants",
+    "oauth-clients",
+    "connect-sessions",
+    "events",
+)
 _SECRETS = ("url", "token", "handle")
 _REQUEST_ID = re.compile(rb'"request_id":"[^"]*"')
 
@@ -164,7 +175,7 @@ class World:
         async with self.house.ground.store.reading() as work:
             house = work.house()
             for kind in KINDS:
-                if kind.rows not in ("connectors", "versions", "audit", "remembered"):
+                if kind.shown != "house" and kind.rows not in ("connectors", "versions", "audit", "remembered"):
                     rows = await getattr(house, kind.rows).every({kind.owner: tenant})
                     kept[kind.rows] = {record.id: record for record in rows}
         return kept
@@ -253,6 +264,10 @@ async def _furnish(made: World, tenant: str) -> None:
         await owner("POST", "/overlays", {**place, **({"target": target} if target else {"tenant": tenant})})
     chosen = {"tenant": tenant, "name": "mine", "title": tenant, "select": {"tags": ["notes"]}}
     await owner("POST", "/toolsets", {"connector": "desk", **chosen})
+    app = {"tenant": tenant, "connector": "desk", "client_id": tenant, "secret": f"{tenant}-secret", "label": tenant}
+    await owner("POST", "/oauth-clients", app)
+    link = {"tenant": tenant, "connector": "desk", "end_user": tenant, "label": tenant, "look": {"name": tenant}}
+    await owner("POST", "/connect-sessions", link)
     for kind, more in (
         ("tenant-admin", {}),
         ("operator", {}),

@@ -13,7 +13,9 @@ from apiloom.base import json
 from apiloom.base.errors import HouseFault
 from apiloom.base.ids import fresh
 from apiloom.store import refusals, shapes
+from apiloom.store.ending import ended_by, removed
 from apiloom.store.kinds import BY_ROWS, KINDS, Kind
+from apiloom.store.ports import Ended, Watch
 from apiloom.store.records import DEFAULT_TENANT, Audited, Change, Tenant
 
 
@@ -50,6 +52,7 @@ class MemoryStore:
         self._kept_changes = kept_changes
         self.down = False
         self.trips = 0
+        self._watch: Watch | None = None
 
     def _answer(self) -> Memory:
         self.trips += 1
@@ -71,6 +74,8 @@ class MemoryStore:
             work = MemoryWork(self._answer().copied(), writes=True)
             try:
                 yield work
+                if self._watch is not None and work.ends:
+                    await self._watch(tuple(work.ends), self._memory.seq, work.memory.seq)
             finally:
                 work.ended = True
             if self.down:
@@ -108,9 +113,22 @@ class MemoryStore:
     async def installation(self) -> Mapping[str, str]:
         return dict(self._answer().installation)
 
-    async def bind_key(self, fingerprint: str) -> bool:
+    def watch(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def set_installation(self, was: Mapping[str, str], becomes: Mapping[str, str]) -> bool:
+        kept = self._answer().installation
+        if any(kept.get(name, "") != value for name, value in was.items()):
+            return False
+        kept.update(becomes)
+        return True
+
+    async def place(self) -> str:
+        return f"memory\n{id(self)}"
+
+    async def bind_key(self, fingerprint: str, was: str = "") -> bool:
         memory = self._answer()
-        if memory.installation["key_fingerprint"]:
+        if memory.installation["key_fingerprint"] != was:
             return False
         memory.installation["key_fingerprint"] = fingerprint
         return True
@@ -124,6 +142,7 @@ class MemoryWork:
         self.memory = memory
         self.writes = writes
         self.ended = False
+        self.ends: list[Ended] = []
 
     def tenant(self, id_: str) -> MemoryScope:
         return MemoryScope(self, id_)
@@ -182,6 +201,10 @@ class MemoryRows:
         found = [record for record in self._seen().values() if possible and matches(record, where)]
         return copy.deepcopy(sorted(found, key=lambda record: record.id, reverse=self._kind.newest_first))
 
+    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Any]:
+        come = [one for one in await self.every() if getattr(one, member) is not None and getattr(one, member) <= at]
+        return sorted(come, key=lambda one: (getattr(one, member), one.id))[: max(1, min(limit, 1000))]
+
     async def count(self, where: Mapping[str, Any] | None = None) -> int:
         return len(await self.every(where))
 
@@ -207,6 +230,9 @@ class MemoryRows:
             raise refusals.taken(self._kind)
         rows[record.id] = kept
         self._work.note(self._kind, kept)
+        ended = ended_by(self._kind, shapes.as_row(kept))
+        if ended is not None:
+            self._work.ends.append(ended)
         return copy.deepcopy(kept)
 
     async def remove(self, id_: str) -> bool:
@@ -220,6 +246,9 @@ class MemoryRows:
         if self._kind.name == "version":
             self._work.memory.contents.pop(id_, None)
         self._work.note(self._kind, there)
+        ended = removed(self._kind, id_)
+        if ended is not None:
+            self._work.ends.append(ended)
         return True
 
     async def add_all(self, records: Sequence[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError, HouseFault, UpstreamError
-from apiloom.calls.call import Blob, Call, Outcome, Text
+from apiloom.calls.call import Blob, Call, Outcome, Text, Visit
 from apiloom.calls.endpoint import Directory, Endpoint, Listing, Route
 from apiloom.protocol.mirror import mirrors_of
 
@@ -32,6 +32,7 @@ class Pets:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     directory: Directory = field(default_factory=Directory)
+    connected: set[str] = field(default_factory=set)
 
     async def echo(self, call: Call) -> Outcome:
         said = json.dumps(call.arguments)
@@ -45,6 +46,16 @@ class Pets:
     async def limited(self, call: Call) -> Outcome:
         limits = {"limit": 60, "remaining": 0, "reset": 12, "retry_after": 12}
         return Outcome(content=(Text("slow down"),), failed=True, meta={"dev.apiloom/ratelimit": limits})
+
+    async def adopt(self, call: Call) -> Outcome:
+        for need in call.arguments.get("needs", ["home"]):
+            if need not in self.connected:
+                url = f"https://pets.example/connect/{need}"
+                text = f"there is no {need} yet (open {url} and connect it, then try again)"
+                visit = Visit(key=need, url=url, message=f"Tell us of your {need}.")
+                error = {"code": "account.needs_reconnect", "retryable": False}
+                return Outcome(content=(Text(text),), failed=True, meta={"dev.apiloom/error": error}, visit=visit)
+        return Outcome(content=(Text("adopted"),), structured=b'{"adopted":true}')
 
     async def media(self, call: Call) -> Outcome:
         blobs = (Blob(PNG, "image/png"), Blob(b"RIFF", "audio/wav"), Blob(b"%PDF", "application/pdf", "a b.pdf"))

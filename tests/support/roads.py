@@ -1,10 +1,12 @@
-"""Both roads out, so that one test holds on each: connections of our own, and the client for everything else."""
+"""The roads out, so that one test holds on each: connections of our own, guarded or not, and the client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from apiloom.net import client
+from apiloom.net.guard import public_guard
 from apiloom.net.request import Sender
 from apiloom.net.settings import NetSettings
 
@@ -16,4 +18,9 @@ def by_client(settings: NetSettings | None = None) -> Sender:
     return client._Pool(settings or NetSettings())
 
 
-ROADS: dict[str, Way] = {"plain": client.connect, "client": by_client}
+def guarded(settings: NetSettings | None = None) -> Sender:
+    """A gateway's road, which speaks TLS itself; this machine is let through."""
+    return client.connect(replace(settings or NetSettings(), guard=public_guard(["127.0.0.0/8", "::1"])))
+
+
+ROADS: dict[str, Way] = {"plain": client.connect, "client": by_client, "guarded": guarded}

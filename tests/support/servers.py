@@ -19,6 +19,9 @@ from urllib import error, request
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-03-26", "2025-06-18", "2025-11-25")
+HERE = "127.0.0.0/8,::1"
+"""Where the APIs of tests are, which a gateway reaches only when told so."""
+
 APILOOM = [sys.executable, "-m", "apiloom"]
 _URL = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost):[1-9]\d*\S*")
 
@@ -119,10 +122,13 @@ def ended(process: subprocess.Popen[Any]) -> None:
 
 
 def clean_environment(folder: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with folders of its own for cache and home, without credentials of apiloom."""
+    """This process's environment with folders of its own for cache and home, without credentials of apiloom.
+
+    A gateway may reach this machine, where the APIs of tests are.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("APILOOM_")}
     places = {"APILOOM_CACHE": str(Path(folder, "cache")), "HOME": folder, "XDG_CONFIG_HOME": folder}
-    return {**kept, **places, **(more or {})}
+    return {**kept, **places, "APILOOM_ALLOW_ADDRESSES": HERE, **(more or {})}
 
 
 def apiloom(

@@ -1,4 +1,4 @@
-"""Stores with something in them: two tenants, three connectors, and one of everything for each tenant."""
+"""Stores with something in them: two tenants, three connectors, and one of everything for each tenant and the house."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from apiloom.store.records import (
     Account,
     ApiToken,
     Audited,
+    Beat,
     Connector,
+    ConnectSession,
+    Event,
+    Grant,
+    HouseKey,
+    OAuthClient,
     Overlay,
+    Registration,
     Remembered,
     Server,
     ServerToken,
+    SignIn,
     Tenant,
     TenantKey,
+    TokenFamily,
     Toolset,
     Version,
 )
@@ -48,6 +57,24 @@ def of_connector(slug: str, *, tenants: tuple[str, ...] | None) -> dict[str, Any
         ),
         "overlays": Overlay(id=f"ovl_{slug}", layer="connector", connector=slug, patch={"tools": {}}),
         "toolsets": Toolset(id=f"{slug}/all", connector=slug, name="all", select={"tags": ["a", "b"]}),
+        "oauth_clients": OAuthClient(id=f"ocl_{slug}", connector=slug, client_id="house", sealed=b"\x00s"),
+    }
+
+
+def of_house() -> dict[str, Any]:
+    """One record of each kind that is the house's alone."""
+    return {
+        "house_keys": HouseKey(id="tokens/1", purpose="tokens", version=1, wrapped=b"\x00wrapped"),
+        "beats": Beat(id="nod_1", started_at=1.5, at=2.5),
+        "registrations": Registration(
+            id="https://client.example/metadata",
+            kind="document",
+            name="Client",
+            redirect_uris=("https://client.example/back",),
+            metadata={"logo_uri": None},
+            expires_at=9.5,
+        ),
+        "sign_ins": SignIn(id="sgn_1", client="c", digest=b"sign", asked={"scope": "a b"}, sealed=b"\x00s"),
     }
 
 
@@ -94,6 +121,48 @@ def of_tenant(tenant: str) -> dict[str, Any]:
             id=f"ovl_{tenant}", layer="tenant", connector=OPEN, tenant=tenant, target=tenant, patch={"x": 1}
         ),
         "toolsets": Toolset(id=f"{OPEN}/mine@{tenant}", connector=OPEN, name="mine", tenant=tenant, select={}),
+        "oauth_clients": OAuthClient(
+            id=f"ocl_{tenant}",
+            connector=OPEN,
+            tenant=tenant,
+            provider="github",
+            client_id="its",
+            sealed=b"\x00s",
+            scopes=("b", "a"),
+            endpoints={"token_url": "https://id.example/token"},
+            parameters={"prompt": "consent"},
+        ),
+        "grants": Grant(
+            id=f"acc_{tenant}/oauth",
+            tenant=tenant,
+            account=f"acc_{tenant}",
+            scheme="oauth",
+            client=f"ocl_{tenant}",
+            sealed=b"\x00tokens",
+            scopes=("read", "write"),
+            identity={"sub": "1", "name": "Größe"},
+            generation=7,
+            expires_at=1_900_000_000.5,
+            refresh_at=1_899_999_900.5,
+        ),
+        "connect_sessions": ConnectSession(
+            id=f"cs_{tenant}",
+            tenant=tenant,
+            connector=OPEN,
+            digest=f"c-{tenant}".encode(),
+            wanted={"variables": {"region": "eu"}},
+            origins=("https://app.example",),
+        ),
+        "events": Event(id=f"evt_1{tenant}", at=1.0, kind="account.needs_reconnect", tenant=tenant, detail={"a": [1]}),
+        "token_families": TokenFamily(
+            id=f"fam_{tenant}",
+            tenant=tenant,
+            client="c",
+            subject="alice",
+            principal={"role": "agent", "servers": None},
+            scopes=("mcp",),
+            digest=f"f-{tenant}".encode(),
+        ),
         "audit": Audited(id=f"aud_1{tenant}", at=1.0, principal="key_1", action="call", tenant=tenant),
         "remembered": Remembered(id=f"h-{tenant}", request="q", status=201, tenant=tenant, answer={"id": "x"}),
     }
@@ -114,6 +183,10 @@ async def furnish(store: Store) -> None:
         for tenant in (ACME, GLOBEX):
             for name, record in of_tenant(tenant).items():
                 await rows_of(house, name).add(record)
+        for name, record in of_house().items():
+            await rows_of(house, name).add(record)
+        await house.events.add(Event(id="evt_2house", at=2.0, kind="x"))
+        await house.token_families.add(TokenFamily(id="fam_house", tenant=None, client="c", subject="o", digest=b"fh"))
         await house.api_tokens.add(ApiToken(id="key_house", tenant=None, name="root", role="owner", digest=b"house"))
         await house.audit.add(Audited(id="aud_2house", at=2.0, principal="key_house", action="x", tenant=None))
 

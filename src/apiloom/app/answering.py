@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from apiloom.app.connectors import Loaded
 from apiloom.app.directions import Directions
 from apiloom.app.environment import CERTIFICATE, Given
 from apiloom.backends.http.backend import HttpBackend
 from apiloom.backends.http.files import FileArguments
+from apiloom.backends.http.lent import Lent
 from apiloom.backends.http.pages import PagedBackend, Ways
 from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.base.seal import Sealer
@@ -23,9 +26,17 @@ from apiloom.catalog.tool import HttpBinding, Paging, Tool
 from apiloom.model.api import Server
 from apiloom.model.variables import variable_name
 from apiloom.net.request import Sender
+from apiloom.vault.certificates import identity_of
 from apiloom.vault.constants import constant_headers
+from apiloom.vault.credentials import Credentials
 from apiloom.vault.marks import Mark
 from apiloom.vault.signers import DEFAULT, check_credentials, choose_signer, missing
+
+Identify = Callable[[bytes, frozenset[str]], Sender]
+"""``identify(pem, origins)``: the way out on which a certificate with its key is shown to some origins."""
+
+if TYPE_CHECKING:
+    from apiloom.app.own_tokens import OwnTokens
 
 
 def fresh_sealer() -> Sealer:
@@ -37,11 +48,12 @@ def fresh_sealer() -> Sealer:
 class Answering:
     """Makes backends for the tools of one connector. ``slug`` names it among several sources; alone it is empty.
 
-    ``at_account`` says that its credentials lie at an account, not around this process.
+    ``at_account`` says that its credentials lie at an account, not around this process. ``lent`` says that callers
+    may bring their own for a call. ``tokens`` gets those that OAuth forms among the credentials stand for.
 
     Credentials and constant headers belong to the document's own servers (or the base URL in their place), and to
     origins that whoever runs us trusts with them. A server that one path or operation names instead gets neither,
-    unless it has the same origin.
+    unless it has the same origin. ``identify`` opens the way out that shows a client certificate to these origins.
     """
 
     loaded: Loaded
@@ -54,6 +66,9 @@ class Answering:
     sealer: Sealer = field(default_factory=fresh_sealer)
     slug: str = ""
     at_account: bool = False
+    lent: bool = False
+    tokens: OwnTokens | None = None
+    identify: Identify | None = field(default=None, repr=False)
     home: str = field(default="", init=False)
     _pinned: frozenset[str] = field(default=frozenset(), init=False)
     _constants: Mark = field(default_factory=Mark, init=False)
@@ -69,9 +84,10 @@ class Answering:
         """Resolve the connector's own server now, so that a missing one is told at the start, not on the first call.
 
         Raises:
-            DesignError: ``server.*``, ``header.*``, ``option.*``, ``credentials.value``.
+            DesignError: ``server.*``, ``header.*``, ``option.*``, ``credentials.value``, ``oauth.url``.
         """
         check_credentials(self.given.schemes, self.given.credentials)
+        self._own_ids(self.given.schemes)
         bindings = [self.loaded.tools[name].binding for name in self._told_names()]
         shared = next((binding for binding in bindings if not binding.own_servers), None)
         if shared is not None:
@@ -89,6 +105,15 @@ class Answering:
             self.home = self._only_origin(bindings)
         self._constants = constant_headers(self.directions.headers, self.given.schemes)
         self._pinned = frozenset(origin for origin in (self.home, *self.directions.trusted) if origin)
+        certificate = identity_of(self.given.credentials)
+        if certificate and self.identify is not None:
+            self.sender = self.identify(certificate, self._pinned)
+        elif certificate and not self.at_account:
+            raise DesignError(
+                "a client certificate is given among credentials, where connections are shared",
+                code="credentials.form",
+                hint=f"name its PEM file in {CERTIFICATE}",
+            )
 
     def named_variables(self) -> frozenset[str]:
         """The variables that servers of this connector have."""
@@ -101,6 +126,33 @@ class Answering:
         Raises:
             DesignError: ``server.*`` when the tool's own servers cannot be used.
         """
+        named = {DEFAULT, *(name for need in tool.binding.security for name, _ in need)}
+        ids = self._own_ids(named) if self._base(tool.binding).origin in self._pinned else {}
+        if self.tokens is None or not ids:
+            return self.plain_backend(tool)
+        return self.tokens.backend(
+            self.given.credentials, ids, lambda given: self._signed_with(given).plain_backend(tool)
+        )
+
+    def _signed_with(self, credentials: Credentials) -> Answering:
+        """The same with other credentials."""
+        twin = copy.copy(self)
+        twin.given = replace(self.given, credentials=credentials)
+        return twin
+
+    def _own_ids(self, named: Collection[str]) -> dict[str, str]:
+        """The pairs of tokens that are got for some of the schemes, by scheme."""
+        if self.tokens is None:
+            return {}
+        slug = self.slug or self.loaded.slug
+        return {
+            name: self.tokens.want(slug, self.given.schemes[name], form)
+            for name, form in self.given.credentials.forms.items()
+            if name in named and name in self.given.schemes
+        }
+
+    def plain_backend(self, tool: Tool) -> Backend:
+        """The backend of one tool, signed with what is at hand."""
         binding = tool.binding
         base = self._base(binding)
         given = self.given
@@ -122,8 +174,15 @@ class Answering:
             lacking=() if signer is not None and signer.schemes else self._lacking(binding, base, at_home=at_home),
             keeper=self.keeper,
             files=FileArguments(binding.body) or None,
+            lent=self._lent(base),
         )
         return plain if tool.paging is None else self._paged(plain, tool, tool.paging, base)
+
+    def _lent(self, base: BaseUrl) -> Lent | None:
+        """Callers' own credentials go where those of an account would go."""
+        if not self.lent or base.origin not in self._pinned:
+            return None
+        return Lent(slug=self.slug, pinned=self._pinned, constants=self._constants)
 
     def _paged(self, plain: HttpBackend, tool: Tool, paging: Paging, base: BaseUrl) -> Backend:
         keys = (one for one in self.given.schemes.values() if one.place == "query")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from apiloom.base import json
+from apiloom.wire.door import AsgiLine, Line, Pairs, refused
 from apiloom.wire.files import FilesHttp, behind_files
 from apiloom.wire.http import McpHttp
 
@@ -13,6 +16,20 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+_STOPPING = refused(503, "This server is stopping; try again in a moment", (b"retry-after", b"2"))
+
+
+async def to_the_end(answering: Awaitable[None], line: Line, extra: Pairs = ()) -> None:
+    """Answer a request. Where we stop and it does not end in time, whoever waits is told so: left alone, the server
+    would print where it stood instead.
+    """
+    try:
+        await answering
+    except asyncio.CancelledError:
+        with contextlib.suppress(RuntimeError, OSError):  # it has been answered in part, or nobody reads any more
+            await line.answer(_STOPPING, extra)
 
 
 class Front:
@@ -42,7 +59,7 @@ class Front:
             return
         path = scope["path"]
         if path == self._path:
-            await self._mcp(scope, receive, send)
+            await to_the_end(self._mcp(scope, receive, send), AsgiLine(receive, send))
         elif self._files is not None and behind_files(path) is not None:
             await self._files(scope, receive, send)
         elif path == "/healthz":

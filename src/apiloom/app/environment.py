@@ -10,22 +10,21 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from apiloom.base import json
+from apiloom.base import json, plugins
 from apiloom.base.errors import DesignError
 from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
 from apiloom.vault.credentials import Credential, Credentials
 from apiloom.vault.given import parse_credentials, single_value
 from apiloom.vault.signers import DEFAULT, default_schemes
+from apiloom.vault.templates import MEMBERS
 
 CERTIFICATE = "APILOOM_CLIENT_CERTIFICATE"
 """Names the PEM file with the certificate and key that are shown to servers which ask for one."""
 
 _LARGEST_FILE = 1024 * 1024
-_LARGEST_SECRET = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +73,35 @@ def given_credentials(schemes: Mapping[str, SecurityScheme], slug: str, places: 
         names = [variable_name(scheme, slug)] + ([variable_name(scheme)] if places.alone else [])
         value = next((environment[name] for name in names if environment.get(name)), "")
         if value:
-            found[scheme] = single_value(scheme, value)
+            found[scheme] = single_value(scheme, _referred(value, environment))
         elif schemes[scheme].kind == "mutualTLS" and environment.get(CERTIFICATE):
             found[scheme] = Credential()
     written, warnings = _from_file(schemes, slug, places)
     found.update(written.by_scheme)
+    for scheme in written.forms:
+        found.pop(scheme, None)
     warnings += [
         f"{places.file} names {scheme}, which is no security scheme of this API: {_there_are(schemes)}"
-        for scheme in sorted(written.by_scheme)
+        for scheme in sorted({*written.by_scheme, *written.forms})
         if scheme not in schemes
     ]
     warnings += _unused(schemes, slug, places)
     for scheme in default_schemes(places.auth) if places.auth else ():
-        if scheme not in found:
+        if scheme not in found and scheme not in written.forms:
             warnings.append(f"--auth {places.auth} has no secret yet: set {variable_name(scheme, told)}")
-    return Given(credentials=Credentials(found), schemes=schemes, warnings=tuple(warnings))
+    return Given(credentials=Credentials(found, written.forms), schemes=schemes, warnings=tuple(warnings))
+
+
+def _referred(value: str, environment: Mapping[str, str]) -> str:
+    """The value of a variable, or what it refers to: written as in a credentials file, so that no secret looks so."""
+    if not value.startswith('{"ref"'):
+        return value
+    try:
+        told = json.loads(value)
+    except ValueError:
+        return value
+    reference = told.get("ref") if isinstance(told, dict) and set(told) == {"ref"} else None
+    return _resolved(reference, environment) if isinstance(reference, str) else value
 
 
 def read_credentials_file(path: str) -> Mapping[str, Any]:
@@ -157,34 +170,15 @@ def _from_file(
 
 def _is_group(value: Any) -> bool:
     """Whether a member holds schemes of one source rather than the parts of one credential."""
-    return isinstance(value, dict) and bool(value) and all(isinstance(part, dict) for part in value.values())
+    if not isinstance(value, dict) or set(value) == MEMBERS:
+        return False
+    return bool(value) and all(isinstance(part, dict) for part in value.values())
 
 
 def _resolved(reference: str, environment: Mapping[str, str]) -> str:
-    kind, _, place = reference.partition(":")
-    if kind == "env":
-        value = environment.get(place, "")
-        if not value:
-            raise DesignError(f"the environment has no {place}", code="credentials.ref", hint="set it, or mend the ref")
-        return value
-    try:
-        if not stat.S_ISREG(Path(place).stat().st_mode):  # a pipe would keep us waiting for somebody to write into it
-            raise DesignError(f"{place} is not a regular file", code="credentials.ref", hint="put the secret into one")
-        with Path(place).open("rb") as file:
-            text = file.read(_LARGEST_SECRET + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no path"
-        raise DesignError(
-            f"the secret in {place} cannot be read: {why}", code="credentials.ref", hint="check the path"
-        ) from None
-    if len(text) > _LARGEST_SECRET:
-        raise DesignError(f"{place} is too large for a secret", code="credentials.ref", hint="it should hold one line")
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise DesignError(
-            f"{place} is not UTF-8 text", code="credentials.ref", hint="it should hold one line"
-        ) from None
+    """What a reference stands for, read once: what follows it is loaded when there is one."""
+    found: str = plugins.load("apiloom.app.references:follow_now")(reference, environment)
+    return found
 
 
 def _unused(schemes: Mapping[str, SecurityScheme], slug: str, places: CredentialPlaces) -> list[str]:

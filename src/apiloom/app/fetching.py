@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from apiloom.app.outbound import open_sender
 from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.net.guard import Guard
 from apiloom.net.request import Request, Response, Sender
 
 MOST_BYTES = 100 * 1024 * 1024
@@ -22,22 +23,25 @@ SECONDS = 30.0
 """The longest wait for an answer where nobody says how long."""
 
 
-def fetch_url(url: str, follow: Callable[[str], bool], *, seconds: float = SECONDS, home: str = "") -> bytes:
+def fetch_url(
+    url: str, follow: Callable[[str], bool], *, seconds: float = SECONDS, home: str = "", guard: Guard | None = None
+) -> bytes:
     """The bytes behind an http(s) URL, following at most five redirects; ``follow`` is asked about each of them.
 
     ``seconds`` bound each answer. No credential is ever sent; a client certificate is shown to the origin ``home``
-    only.
+    only. A ``guard`` looks at every place that is asked, those of redirects too.
 
     Raises:
         UpstreamError: ``net.*`` when it cannot be reached.
-        DesignError: ``document.fetch`` when the answer is not 200, or a redirect is not to be followed.
+        DesignError: ``net.address`` when the guard refuses a place; ``document.fetch`` when the answer is not 200, or a
+            redirect is not to be followed.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="apiloom-fetch") as thread:
-        return thread.submit(lambda: asyncio.run(_fetched(url, follow, seconds, home))).result()
+        return thread.submit(lambda: asyncio.run(_fetched(url, follow, seconds, home, guard))).result()
 
 
-async def _fetched(url: str, follow: Callable[[str], bool], seconds: float, home: str) -> bytes:
-    sender = open_sender(os.environ, {home})
+async def _fetched(url: str, follow: Callable[[str], bool], seconds: float, home: str, guard: Guard | None) -> bytes:
+    sender = open_sender(os.environ, {home}, guard)
     try:
         for _ in range(MOST_REDIRECTS + 1):
             answer = await _answered(sender, url, seconds)

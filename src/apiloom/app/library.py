@@ -32,7 +32,7 @@ from apiloom.wire.files import FilesHttp
 from apiloom.wire.http import McpHttp
 from apiloom.wire.settings import LOOPBACK_HOSTS, LOOPBACK_ORIGINS, WireSettings
 
-CredentialValue = str | Mapping[str, str]
+CredentialValue = str | Mapping[str, Any]
 """A token or key as text (``user:password`` for basic), or the members a credentials file has for a scheme."""
 
 
@@ -111,7 +111,7 @@ class Api:
 
     async def aclose(self) -> None:
         """Close the pool of connections."""
-        await self.quick.sender.close()
+        await self.quick.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,7 +152,7 @@ def load(
     )
     given = parse_credentials(_members(credentials or {}))
     defined = default_schemes(chosen.auth) if chosen.auth else {}
-    _check_known(given.by_scheme, {**loaded.schemes, **defined})
+    _check_known((*given.by_scheme, *given.forms), {**loaded.schemes, **defined})
     homes: set[str] = set()
     quick = Quick(
         options=chosen,
@@ -188,7 +188,7 @@ def _opened(source: str | os.PathLike[str] | Mapping[str, Any], options: Options
     )
 
 
-def _members(credentials: Mapping[str, CredentialValue]) -> dict[str, Mapping[str, str]]:
+def _members(credentials: Mapping[str, CredentialValue]) -> dict[str, Mapping[str, Any]]:
     return {scheme: _split(value) if isinstance(value, str) else value for scheme, value in credentials.items()}
 
 

@@ -15,7 +15,20 @@ from apiloom.app.cachedir import home_folder
 from apiloom.base import plugins
 from apiloom.calls.call import Outcome
 from apiloom.console.cli.run import run
-from apiloom.console.house import Connector, Gateway, House, Listen, Opened, Options, Reach, Say, Served, Surroundings
+from apiloom.console.house import (
+    Connector,
+    CopyAsk,
+    Gateway,
+    House,
+    KeyAsk,
+    Listen,
+    Opened,
+    Options,
+    Reach,
+    Say,
+    Served,
+    Surroundings,
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,6 +66,8 @@ def build_house() -> House:
         compare=desk.compare,
         gateway=desk.gateway,
         platform=desk.platform,
+        keys=desk.keys,
+        copies=desk.copies,
         surroundings=surroundings,
     )
 
@@ -102,6 +117,12 @@ class _Desk:
 
     def platform(self, reach: Reach, say: Say, work: Callable[[Any], Awaitable[Any]]) -> Any:
         return plugins.load("apiloom.app.gateway.reaching:reach_platform")(reach, say, work)
+
+    def copies(self, ask: CopyAsk, say: Say) -> Any:
+        return plugins.load("apiloom.app.gateway.copydesk:answer_copies")(ask, say)
+
+    def keys(self, ask: KeyAsk, say: Say) -> Any:
+        return plugins.load("apiloom.app.gateway.keydesk:answer_keys")(ask, say)
 
     def _read(self, say: Say) -> Any:
         if self._reading is None:

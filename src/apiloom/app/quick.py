@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from apiloom.app.answering import Answering, fresh_sealer
 from apiloom.app.cachedir import cache_folder
@@ -18,6 +19,7 @@ from apiloom.app.environment import CredentialPlaces, Given, given_credentials
 from apiloom.app.keys import user_sealer
 from apiloom.app.outbound import open_sender
 from apiloom.base.errors import DesignError
+from apiloom.base.plugins import load
 from apiloom.base.seal import Sealer
 from apiloom.calls.endpoint import Directory, Endpoint
 from apiloom.calls.observing import Drift
@@ -27,6 +29,9 @@ from apiloom.compile.endpoint import Part, build_endpoint
 from apiloom.console.house import Options
 from apiloom.net.request import Sender
 from apiloom.store.kept import KeptFiles
+
+if TYPE_CHECKING:
+    from apiloom.app.own_tokens import OwnTokens
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,8 +52,15 @@ class Quick:
     directory: Directory = field(default_factory=Directory)
     homes: set[str] = field(default_factory=set)
     keeper: KeptFiles = field(default_factory=KeptFiles)
+    tokens: OwnTokens | None = field(default=None, init=False)
     _settled: dict[str, str] = field(default_factory=dict, init=False)
     _slugs: tuple[str, ...] = field(default=(), init=False)
+
+    async def close(self) -> None:
+        """Close the pool, and end what gets tokens."""
+        if self.tokens is not None:
+            await self.tokens.close()
+        await self.sender.close()
 
     def put(self, connectors: Sequence[Loaded]) -> Endpoint:
         """Compile connectors into the endpoint and swap it in.
@@ -84,6 +96,9 @@ class Quick:
 
     def _answering(self, loaded: Loaded, slug: str, slugs: tuple[str, ...]) -> Answering:
         said = directions(self.options, slug, slugs)
+        given = self.given(loaded, slug, slugs)
+        if given.credentials.forms and self.tokens is None:
+            self.tokens = load("apiloom.app.own_tokens:OwnTokens")(self.sender)
         answering = Answering(
             loaded=loaded,
             directions=said if said.base_url or not self.base_url else replace(said, base_url=self.base_url),
@@ -91,9 +106,10 @@ class Quick:
             sender=self.sender,
             drift=self.drift,
             sealer=self.sealer,
-            given=self.given(loaded, slug, slugs),
+            given=given,
             keeper=self.keeper,
             slug=slug if len(slugs) > 1 else "",
+            tokens=self.tokens,
         )
         try:
             answering.check()

@@ -120,7 +120,7 @@ class _Serving:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await self.quick.sender.close()
+            await self.quick.close()
 
     async def _keep(self) -> None:
         """Write the compiled cache once the first callers have been answered: it is work for the next start."""

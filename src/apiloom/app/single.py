@@ -33,7 +33,7 @@ async def _answered(loaded: Loaded, options: Options, call: Call) -> Outcome:
         outcome = await quick.put([loaded]).run(call)
         await quick.drift.settle()
     finally:
-        await quick.sender.close()
+        await quick.close()
     loaded.keep()
     found = quick.drift.found(call.tool)
     if found:

@@ -7,7 +7,8 @@ from typing import NoReturn
 
 
 class Secret:
-    """A secret value. It shows ``***`` wherever it is printed and refuses to be pickled; ``reveal`` gives it out.
+    """A secret value. It shows ``***`` wherever it is printed and refuses to be pickled or copied; ``reveal`` gives it
+    out.
 
     Two of them are compared in constant time, and nothing else is equal to one. It has no hash, so no table holds it.
     """
@@ -37,4 +38,7 @@ class Secret:
         return format("***", spec)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret cannot be pickled")
+        raise TypeError("a Secret cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from apiloom.base.errors import CallerError
 from apiloom.base.nearest import nearest
+from apiloom.catalog.lending import Lending, lendings_to_json, read_lendings
 from apiloom.catalog.profiles import DEFAULT, check_profile
 from apiloom.catalog.selection import Selection
 from apiloom.catalog.traits import check_pattern
@@ -34,6 +35,7 @@ class ServerConfig:
 
     ``pin_version`` is a version's number, or one for each connector by its slug. ``result_tokens`` 0: results of any
     size. ``allowed_addresses`` are networks in CIDR notation, of which a caller's address must be in one.
+    ``delegation`` says by slug for which connectors callers lend their own credential.
     """
 
     methods: tuple[str, ...] = ("read",)
@@ -48,6 +50,7 @@ class ServerConfig:
     pin_version: int | Mapping[str, int] | None = None
     require_descriptions: bool = False
     allowed_addresses: tuple[str, ...] | None = None
+    delegation: Mapping[str, Lending] = field(default_factory=dict)
 
     def selection(self, toolsets_off: tuple[str, ...] = ()) -> Selection:
         """The filters alone, with what is switched off beside them."""
@@ -93,9 +96,11 @@ def read_config(raw: Any, *, defaults: ServerConfig = _PLAIN, at: str = "/config
 
 
 def config_to_json(config: ServerConfig) -> dict[str, Any]:
-    """A config as plain JSON with every member, which :func:`read_config` reads back."""
+    """A config as plain JSON with every member, which :func:`read_config` reads back. Without a delegation there is no
+    member for it: releases that know none read the others.
+    """
     pinned = config.pin_version
-    return {
+    told: dict[str, Any] = {
         "methods": list(config.methods),
         "tags": _listed(config.tags),
         "tools": {"allow": _listed(config.allow), "deny": list(config.deny)},
@@ -108,6 +113,9 @@ def config_to_json(config: ServerConfig) -> dict[str, Any]:
         "require_descriptions": config.require_descriptions,
         "allowed_addresses": _listed(config.allowed_addresses),
     }
+    if config.delegation:
+        told["delegation"] = lendings_to_json(config.delegation)
+    return told
 
 
 def _listed(values: tuple[str, ...] | None) -> list[str] | None:
@@ -216,4 +224,5 @@ _READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "pin_version": _version,
     "require_descriptions": _flag,
     "allowed_addresses": _networks,
+    "delegation": read_lendings,
 }

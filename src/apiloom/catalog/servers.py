@@ -112,6 +112,23 @@ def resolve_origin(
     return twin if twin in usable else usable[0]
 
 
+def unfilled(servers: Sequence[Server], variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that the first of some servers has no value for, in the order its URL has them."""
+    if not servers:
+        return ()
+    found: dict[str, None] = {}
+    pieces = _variable.split(servers[0].url)
+    before = pieces[0]
+    for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
+        try:
+            before += _value(servers[0], name, variables, in_host=_begins_host(before)) + literal
+        except DesignError as error:
+            if error.facts.get("wanted"):
+                found[name] = None
+            before += f"x{literal}"
+    return tuple(found)
+
+
 def _resolved(server: Server, base: SplitResult | None, variables: Mapping[str, str]) -> BaseUrl:
     url = _filled(server, variables).strip() or "/"
     if _scheme(url):

@@ -314,6 +314,68 @@ class AuditLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened."""
+
+    id: str
+    kind: str
+    at: datetime | None = None
+    tenant: str | None = None
+    target: str = ""
+    detail: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectSession:
+    """A link to a page where somebody connects an account, and what came of it."""
+
+    id: str
+    tenant: str
+    connector: str
+    account: str | None = None
+    end_user: str | None = None
+    external_id: str | None = None
+    state: str = ""
+    result: Json = field(default_factory=dict)
+    allowed_origins: tuple[str, ...] = ()
+    return_url: str = ""
+    expires_at: datetime | None = None
+    created_by: str = ""
+    created_at: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeConnectSession(ConnectSession):
+    """A session that was just made. ``url`` is None when the same request was sent again."""
+
+    url: str | None = field(default=None, repr=False)
+    embed_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """An OAuth client of a connector, without its secret."""
+
+    id: str
+    connector: str
+    client_id: str
+    tenant: str | None = None
+    scheme: str = ""
+    provider: str = ""
+    method: str = ""
+    proof: str = ""
+    scopes: tuple[str, ...] = ()
+    endpoints: Json = field(default_factory=dict)
+    parameters: Json = field(default_factory=dict)
+    label: str = ""
+    redirect_uri: str = ""
+    created_by: str = ""
+    created_at: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
     """A token that was found, and is revoked now."""
 

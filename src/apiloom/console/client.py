@@ -73,6 +73,11 @@ class Gateway:
         self.toolsets = Resource(self, "toolsets", answers.Toolset, answers.Toolset)
         self.overlays = Resource(self, "overlays", answers.Overlay, answers.Overlay)
         self.api_tokens = ApiTokens(self, "api-tokens", answers.ApiToken, answers.MadeApiToken)
+        self.oauth_clients = Resource(self, "oauth-clients", answers.OAuthClient, answers.OAuthClient)
+        self.connect_sessions = ConnectSessions(
+            self, "connect-sessions", answers.ConnectSession, answers.MadeConnectSession
+        )
+        self.events = Listings(self, "events", answers.Event)
         self.audit = Listings(self, "audit", answers.AuditLine)
 
     async def request(
@@ -215,6 +220,15 @@ class Accounts(Resource[answers.Account, answers.Account]):
         """A server that shows the account."""
         value = await self._gateway.ask("POST", self._at(id_, "servers"), None, members, _once(idempotency_key))
         return read_answer(answers.MadeServer, value)
+
+
+class ConnectSessions(Resource[answers.ConnectSession, answers.MadeConnectSession]):
+    """Connect sessions."""
+
+    async def redeem(self, code: str) -> answers.ConnectSession:
+        """What came of the session of a one-time code; it counts once."""
+        value = await self._gateway.ask("POST", self._at("redeem"), None, {"code": code})
+        return read_answer(answers.ConnectSession, value)
 
 
 class Servers(Resource[answers.Server, answers.MadeServer]):

@@ -77,12 +77,15 @@ class Served:
 class Gateway:
     """The gateway to serve: ``data`` is a folder or a database's URL, empty for the usual place.
 
-    ``admin`` is a host and port of its own for the admin API. ``token_file`` takes the first owner's token.
+    ``admin`` is a host and port of its own for the admin API. ``token_file`` takes the first owner's token. ``allowed``
+    may be reached besides public addresses. ``identity`` is the file that says whose word counts on who somebody is.
     """
 
     data: str = field(default="", repr=False)
     admin: tuple[str, int] | None = None
     token_file: str = ""
+    allowed: tuple[str, ...] = ()
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,47 @@ class Reach:
     token: str = field(default="", repr=False)
     data: str = field(default="", repr=False)
     public_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAsk:
+    """What is asked about the keys of a gateway: ``create``, ``show`` or ``rotate``.
+
+    ``data`` as :class:`Gateway` has it. ``tenant`` and ``house`` say whose sealing key is rotated; without either it is
+    the key-encryption key.
+    """
+
+    word: str
+    data: str = field(default="", repr=False)
+    tenant: str = ""
+    house: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyAsk:
+    """What is asked about copies of a gateway's data: ``backup``, ``restore``, ``upgrade``, ``claim`` or ``doctor``.
+
+    ``data`` as :class:`Gateway` has it; ``file`` is the backup. ``journals`` are folders with journals besides the own.
+    ``sure`` does what would else only be told (``claim``), or puts a backup in the place of what is there
+    (``restore``). ``keep_grants`` trusts the tokens of a copy without a journal. ``deep`` opens all that is sealed.
+    """
+
+    word: str
+    data: str = field(default="", repr=False)
+    file: str = ""
+    journals: tuple[str, ...] = ()
+    sure: bool = False
+    keep_grants: bool = False
+    deep: bool = False
+    public_url: str = ""
+
+
+def _no_copies(_ask: CopyAsk, _say: Say) -> Mapping[str, Any]:
+    raise NotImplementedError
+
+
+def _no_keys(_ask: KeyAsk, _say: Say) -> Mapping[str, Any]:
+    raise NotImplementedError
 
 
 def _no_platform(_reach: Reach, _say: Say, _work: Callable[[Client], Awaitable[Any]]) -> Any:
@@ -167,6 +211,7 @@ class House:
     serve sources until told to stop; returns the exit code; every word it says is shown, on a line of its own, and the
     last port is handed what is served over HTTP once it can be reached. ``gateway``: the same for the gateway.
     ``platform``: work done with a client of the gateway's API, and what it returns.
+    ``keys``: the keys of a gateway's data made, shown or rotated, and what was done.
     ``compare``: an old and a new source, and whether the new one's texts are trusted, to their difference as JSON.
     ``surroundings``: the machine the command was typed on.
     """
@@ -176,6 +221,8 @@ class House:
     preview: Callable[[str, Options, str, dict[str, Any], Say], dict[str, Any]]
     serve: Callable[[Sequence[str], Options, Listen, Say, Callable[[Served], None]], int]
     compare: Callable[[str, str, Options, Say, bool], dict[str, Any]] = _no_comparison
+    keys: Callable[[KeyAsk, Say], Mapping[str, Any]] = _no_keys
+    copies: Callable[[CopyAsk, Say], Mapping[str, Any]] = _no_copies
     gateway: Callable[[Gateway, Listen, Say, Callable[[Opened], None]], int] = _no_gateway
     platform: Callable[[Reach, Say, Callable[[Client], Awaitable[Any]]], Any] = _no_platform
     surroundings: Surroundings = field(default_factory=Surroundings)

@@ -14,6 +14,7 @@ from typing import TypeVar
 from apiloom.base.errors import CallerError
 from apiloom.identity.principal import Principal
 from apiloom.identity.roles import Verb, check_end_user, check_may, sees_server
+from apiloom.identity.tokens import find_tokens
 from apiloom.store.ports import Rows, Scope, Work
 from apiloom.store.records import DEFAULT_TENANT, Account, Server
 
@@ -51,12 +52,16 @@ _ABSENT = {
     "api_token": _Absent(said="API token", code="api_token.not_found"),
     "overlay": _Absent(said="overlay", code="overlay.not_found"),
     "toolset": _Absent(said="toolset", code="toolset.not_found"),
+    "oauth_client": _Absent(said="OAuth client", code="oauth_client.not_found"),
+    "connect_session": _Absent(said="connect session", code="connect_session.not_found"),
 }
 
 
 def not_found(kind: str, id_: str) -> CallerError:
     """What is said of an id that is not there, whether it never was or is another tenant's."""
     shown = id_ if len(id_) <= _LONGEST_ID and id_.isprintable() else f"{id_[:40]!r}…"
+    if find_tokens(id_):
+        shown = "by that name: it is a token"
     absent = _ABSENT[kind]
     return CallerError(f"there is no {absent.said} {shown}", code=absent.code, hint="list what there is")
 
@@ -74,8 +79,10 @@ async def find(rows: Rows[Record], kind: str, id_: str) -> Record:
 
 
 def well_formed(id_: str) -> bool:
-    """Whether a text can be an id at all; no other is put to a database."""
-    return 0 < len(id_) <= _LONGEST_ID and id_.isascii() and id_.isprintable()
+    """Whether a text can be an id at all; no other is put to a database, least of all a token that stands in its place:
+    databases tell logs what they are asked.
+    """
+    return 0 < len(id_) <= _LONGEST_ID and id_.isascii() and id_.isprintable() and not find_tokens(id_)
 
 
 async def tenant_for(work: Work, who: Principal, wanted: str | None) -> tuple[str, Scope]:

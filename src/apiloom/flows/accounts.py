@@ -7,7 +7,7 @@ account's id, and from then on only the names of their schemes are told. Knows n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +20,14 @@ from apiloom.flows.access import find_account, scope_of, tenant_for
 from apiloom.flows.asking import Affected, Page, Query, Removal, Removed, listed
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
+from apiloom.flows.grants import told_back
 from apiloom.flows.ground import Ground
 from apiloom.flows.parts import compiled, connector_named, version_of
-from apiloom.flows.removing import check_free, remove_server, removed, removing
+from apiloom.flows.removing import check_free, remove_account, remove_server, removed, removing
 from apiloom.identity.principal import Principal
 from apiloom.identity.roles import check_commands, check_end_user, check_may, check_reaches
 from apiloom.store.ports import Scope, Work
-from apiloom.store.records import Account, Connector, Server
+from apiloom.store.records import Account, Connector, Grant, Server
 
 Credentials = dict[str, dict[str, str]]
 
@@ -45,6 +46,8 @@ _MEMBERS = ("tenant", "connector", *_PATCHED)
 
 _MOST_SCHEMES = 20
 _LONGEST_SECRET = 16 * 1024
+_ADDRESSES = frozenset({"token_url", "issuer", "identity_url", "revocation_url", "provider"})
+"""Members of OAuth forms that say where their secrets go."""
 
 
 async def create_account(ground: Ground, who: Principal, wanted: Mapping[str, Any]) -> Account:
@@ -116,7 +119,8 @@ def _check_whose(who: Principal, account: Account) -> None:
 
 
 def merged_credentials(kept: Credentials, patch: Any, who: Principal) -> Credentials:
-    """Credentials with a merge patch applied: a scheme set to null goes, one given in another form is replaced whole.
+    """Credentials with a merge patch applied: a scheme set to null goes, one given in another form, or for another
+    address, is replaced whole.
 
     Raises:
         CallerError: ``field.…``, ``identity.forbidden`` for a reference from whoever may not name places of the host.
@@ -132,7 +136,9 @@ def merged_credentials(kept: Credentials, patch: Any, who: Principal) -> Credent
         if not isinstance(given, Mapping) or not given:
             raise fields.refused(member, "must be an object such as {token: …}", code="credentials.form")
         before = result.get(scheme, {})
-        after = merged(before, given) if set(given) <= set(before) else dict(given)
+        # whoever may name another address must not have a secret sent there that they were never shown
+        is_moved = any(before.get(name) != given[name] for name in _ADDRESSES & given.keys())
+        after = merged(before, given) if set(given) <= set(before) and not is_moved else dict(given)
         result[scheme] = _texts(after, member)
         if "ref" in given:
             check_commands(who)
@@ -143,14 +149,28 @@ def merged_credentials(kept: Credentials, patch: Any, who: Principal) -> Credent
 
 def _texts(given: Mapping[str, Any], member: str) -> dict[str, str]:
     """The members of one credential. What they mean is checked elsewhere; no sentence repeats a value."""
-    for value in given.values():
+    texts = {name: _as_text(name, value) for name, value in given.items()}
+    for value in texts.values():
         if not isinstance(value, str):
             raise fields.refused(member, "must be an object of texts", code="credentials.form")
         if len(value) > _LONGEST_SECRET:
             raise fields.refused(member, "is too long for a credential", code="field.bounds")
     if len(given) > _MOST_SCHEMES:
         raise fields.refused(member, "has too many members", code="credentials.form")
-    return dict(given)
+    return texts
+
+
+def _as_text(name: str, value: Any) -> Any:
+    """The members of forms that are written as something else than a text, as the text they are kept as."""
+    if name in {"headers", "values"} and isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values()):
+        return json.canonical(value).decode()
+    if name == "scopes" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    if name == "service_account" and isinstance(value, Mapping):
+        return json.canonical(value).decode()
+    if name == "expires_at" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
 
 
 def _written(credentials: Credentials) -> bytes:
@@ -227,12 +247,24 @@ async def _connected(
     variables = fields.values(_patched_variables(account.variables, patch.get("variables", {})), "variables")
     origins = await _check(ground, scope, account.connector, variables, credentials)
     left = [scheme for scheme, each in credentials.items() if not set(each) <= set((given or {}).get(scheme) or ())]
+    left += await _granted(scope, account, None if given is None else frozenset(given))
     if left and variables != dict(account.variables):
         _check_unmoved(left, origins, await _origins(ground, scope, account))
     if credentials == kept:
         return replace(account, variables=variables)
     sealed = await ground.sealing.seal(scope, account.tenant, account.id, _written(credentials)) if credentials else b""
     return replace(account, variables=variables, schemes=tuple(sorted(credentials)), sealed=sealed)
+
+
+async def _granted(scope: Scope, account: Account, given: frozenset[str] | None) -> list[str]:
+    """The schemes whose grants stay: what is given instead, or taken back, counts from now on. None takes all back."""
+    stay = []
+    for grant in await scope.grants.every({"account": account.id}):
+        if given is None or grant.scheme in given:
+            await scope.grants.remove(grant.id)
+        elif grant.client or grant.scheme not in account.schemes:
+            stay.append(grant.scheme)
+    return stay
 
 
 def _patched_variables(kept: Mapping[str, str], patch: Any) -> Any:
@@ -285,7 +317,7 @@ async def delete_account(ground: Ground, who: Principal, id_: str, how: Removal)
         _check_whose(who, account)
         scope = work.tenant(account.tenant)
         if not how.plan:
-            await scope.accounts.remove(account.id)
+            await remove_account(scope, account.id)
         servers = [each for each in await scope.servers.every() if account.id in each.accounts]
         overlays = await scope.overlays.every({"layer": "account", "target": account.id})
         depending = tuple(
@@ -301,7 +333,21 @@ async def delete_account(ground: Ground, who: Principal, id_: str, how: Removal)
         affected = (*depending, *(Affected(kind="overlay", id=each.id) for each in overlays))
         return removed("account", account.id, affected, how)
 
-    return await removing(ground, change, how)
+    parting = await _parting(ground, who, id_, how)
+    done = await removing(ground, change, how)
+    if parting is not None:
+        await told_back(ground, *parting)
+    return done
+
+
+async def _parting(ground: Ground, who: Principal, id_: str, how: Removal) -> tuple[Any, Sequence[Grant]] | None:
+    """What is needed to tell providers that an account's grants are over, once they are."""
+    if how.plan or ground.grants is None:
+        return None
+    async with ground.store.reading() as work:
+        account = await find_account(work, who, "delete", id_)
+        grants = await work.tenant(account.tenant).grants.every({"account": account.id})
+        return (await ground.grants.parting(work, account), grants) if grants else None
 
 
 def _shows_only(server: Server, account: str) -> bool:

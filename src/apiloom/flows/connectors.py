@@ -25,7 +25,7 @@ from apiloom.flows.dependants import servers_showing
 from apiloom.flows.ground import Ground, Imported
 from apiloom.flows.options import read_options
 from apiloom.flows.parts import connector_named
-from apiloom.flows.removing import check_free, remove_server, removed, removing
+from apiloom.flows.removing import check_free, remove_account, remove_server, removed, removing
 from apiloom.flows.sources import Source, read_source
 from apiloom.flows.toolsets import keep_suggested
 from apiloom.flows.versions import Say, Seen, job_for, new_version, silently
@@ -273,7 +273,7 @@ async def delete_connector(ground: Ground, who: Principal, slug: str, how: Remov
             for server in left:
                 await _let_go(ground, work, who, slug, server)
             for account in accounts:
-                await work.tenant(account.tenant).accounts.remove(account.id)
+                await remove_account(work.tenant(account.tenant), account.id)
             await _emptied(house, slug)
             await house.connectors.remove(slug)
             await note(ground, house, who, "delete", connector, accounts=len(accounts), servers=len(servers))
@@ -309,6 +309,13 @@ async def _let_go(ground: Ground, work: Work, who: Principal, slug: str, server:
 
 async def _emptied(house: Scope, slug: str) -> None:
     """Remove what is nothing without its connector."""
-    for rows in (house.overlays, house.toolsets, house.versions):
+    rooms: tuple[Any, ...] = (
+        house.overlays,
+        house.toolsets,
+        house.versions,
+        house.oauth_clients,
+        house.connect_sessions,
+    )
+    for rows in rooms:
         for record in await rows.every({"connector": slug}):
             await rows.remove(record.id)

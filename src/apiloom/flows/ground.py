@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from apiloom.base.errors import CallerError
 from apiloom.catalog import overlays
+from apiloom.flows.connect_ports import Connecting
+from apiloom.flows.grant_ports import Grants
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, Overlay, Server, Toolset, Verdict, Version
 
@@ -156,7 +158,11 @@ class Ground:
     version, newest first. ``mint`` makes a token of a kind. ``committed`` is called after each transaction that changed
     something, so that this node serves it at once. ``test_call`` takes an account's id and a tool's name (empty: one
     that only reads and needs no argument), calls it with the account's credentials and says what came of it.
-    ``now`` is the time in seconds since the epoch. ``public_url`` has no trailing slash.
+    ``connecting`` is the vault's side of connect sessions, None where accounts are not connected by a page.
+    ``now`` is the time in seconds since the epoch. ``public_url`` has no trailing slash. ``dormant`` says whether the
+    store is a copy that nobody has claimed: nothing is then renewed, scheduled or sent (:func:`check_awake`).
+    ``grants`` is the vault's side of what accounts were granted, None where nothing is renewed. ``providers`` gives the
+    ids of the known OAuth providers, none where they are not known.
     """
 
     store: Store
@@ -169,3 +175,26 @@ class Ground:
     public_url: str = ""
     committed: Callable[[], None] = lambda: None
     test_call: Callable[[str, str], Awaitable[Mapping[str, Any]]] | None = None
+    dormant: Callable[[], bool] = lambda: False
+    providers: Callable[[], frozenset[str]] = frozenset
+    connecting: Connecting | None = None
+    grants: Grants | None = None
+
+
+def dormant_refusal() -> CallerError:
+    """``store.dormant``: what is said where a copy that nobody has claimed would do more than serve."""
+    return CallerError(
+        "this store is a copy: it renews, schedules and sends nothing",
+        code="store.dormant",
+        hint="if it takes the place of the one it was copied from, run apiloom db claim",
+    )
+
+
+def check_awake(ground: Ground) -> None:
+    """That the store is no dormant copy.
+
+    Raises:
+        CallerError: ``store.dormant``.
+    """
+    if ground.dormant():
+        raise dormant_refusal()

@@ -32,6 +32,7 @@ _IN_USE = {
     "version": _InUse(code="version.depended_on"),
     "account": _InUse(code="account.depended_on"),
     "toolset": _InUse(code="toolset.depended_on"),
+    "oauth_client": _InUse(code="oauth_client.depended_on"),
 }
 
 
@@ -80,3 +81,10 @@ async def remove_server(scope: Scope, server: Server) -> None:
     for overlay in await scope.overlays.every({"layer": "server", "target": server.id}):
         await scope.overlays.remove(overlay.id)
     await scope.servers.remove(server.id)
+
+
+async def remove_account(scope: Scope, id_: str) -> None:
+    """Remove an account and what it was granted, in the scope of its tenant."""
+    for grant in await scope.grants.every({"account": id_}):
+        await scope.grants.remove(grant.id)
+    await scope.accounts.remove(id_)

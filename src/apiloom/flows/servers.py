@@ -21,6 +21,7 @@ from apiloom.flows.asking import Page, Query, Removal, Removed, check_query, lis
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
 from apiloom.flows.ground import Ground, Part, Shown
+from apiloom.flows.lending import check_lendings
 from apiloom.flows.parts import account_named, connector_named, load_parts, pins_of, version_of
 from apiloom.flows.removing import remove_server, removed, removing
 from apiloom.flows.server_tokens import Issued, new_token
@@ -77,6 +78,7 @@ async def create_server(ground: Ground, who: Principal, wanted: Mapping[str, Any
         _check_width(who, server)
         shown = await _checked(ground, scope, server)
         await check_acting(scope, who, server.accounts)
+        await check_lendings(scope, who, server, await _slugs(scope, server))
 
     async def change(work: Work) -> tuple[Server, Issued]:
         _, scope = await _place(work, who, tenant)
@@ -149,12 +151,17 @@ async def _checked(ground: Ground, scope: Scope, server: Server) -> Shown:
 
 async def _check_named(scope: Scope, server: Server) -> None:
     """That the accounts, connectors and versions a server names are there."""
-    named = [(await account_named(scope, id_)).connector for id_ in server.accounts]
-    named += [(await connector_named(scope, slug)).id for slug in server.connectors]
-    slugs = list(dict.fromkeys(named))
+    slugs = await _slugs(scope, server)
     if not slugs:
         raise fields.refused("", "names neither accounts nor connectors", hint="a server shows at least one")
     await _check_pins(scope, server, slugs)
+
+
+async def _slugs(scope: Scope, server: Server) -> list[str]:
+    """The connectors that a server names, by itself and through accounts."""
+    named = [(await account_named(scope, id_)).connector for id_ in server.accounts]
+    named += [(await connector_named(scope, slug)).id for slug in server.connectors]
+    return list(dict.fromkeys(named))
 
 
 async def _check_pins(scope: Scope, server: Server, slugs: Sequence[str]) -> None:
@@ -257,6 +264,8 @@ async def patch_server(
         if changed.expires_at != server.expires_at:
             check_lasts(who, changed.expires_at)
         await check_acting(scope, who, [id_ for id_ in changed.accounts if id_ not in server.accounts])
+        if changed.config.get("delegation") and changed.config != server.config:
+            await check_lendings(scope, who, changed, await _slugs(scope, changed))
         if changed == server:
             return Seen(server=server, shown=await _shown(ground, scope, server))
         kept = await scope.servers.save(changed, server.revision)

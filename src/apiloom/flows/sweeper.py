@@ -8,11 +8,12 @@ from typing import Any
 
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing
+from apiloom.flows.connecting import KEPT_FOR
 from apiloom.flows.ground import Ground
 from apiloom.flows.removing import remove_server
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Rows, Scope, Work
-from apiloom.store.records import Server
+from apiloom.store.records import ConnectSession, Server
 
 SWEEPER = Principal(id="sweeper", role="owner")
 """Who signs for what has ended by itself."""
@@ -31,14 +32,17 @@ class Swept:
     server_tokens: int = 0
     api_tokens: int = 0
     remembered: int = 0
+    connect_sessions: int = 0
     more: bool = False
 
 
 async def sweep(ground: Ground, most: int = 1000) -> Swept:
-    """Remove servers, tokens and remembered answers that have ended, at most so many of each kind, in small steps."""
+    """Remove servers, tokens, remembered answers and connect sessions that have ended, at most so many of each kind, in
+    small steps.
+    """
     counts: dict[str, int] = {}
     more = False
-    for kind in ("servers", "server_tokens", "api_tokens", "remembered"):
+    for kind in ("servers", "server_tokens", "api_tokens", "remembered", "connect_sessions"):
         ended = await _ended(ground, kind, most + 1)
         more = more or len(ended) > most
         ended = ended[:most]
@@ -72,7 +76,7 @@ def _sweeping(ground: Ground, kind: str, ids: Sequence[str]) -> Callable[[Work],
                 await remove_server(house, record)
             else:
                 await _rows(house, kind).remove(id_)
-            if kind != "remembered":
+            if kind not in ("remembered", "connect_sessions"):
                 await note(ground, house, SWEEPER, "expire", record)
             gone += 1
         return gone
@@ -86,4 +90,6 @@ def _rows(scope: Scope, kind: str) -> Rows[Any]:
 
 
 def _is_over(record: Any, now: float) -> bool:
-    return record.expires_at is not None and record.expires_at <= now
+    # what came of a connect session is asked for after its link has ended
+    kept = KEPT_FOR if isinstance(record, ConnectSession) else 0.0
+    return record.expires_at is not None and record.expires_at + kept <= now

@@ -156,6 +156,7 @@ async def _lies_in(house: Scope, scope: Scope, tenant: str) -> tuple[Affected, .
         ("api_token", scope.api_tokens),
         ("overlay", scope.overlays),
         ("toolset", scope.toolsets),
+        ("oauth_client", scope.oauth_clients),
     )
     own = [
         Affected(kind=kind, id=record.id)
@@ -178,10 +179,14 @@ async def _emptied(work: Work, tenant: str) -> None:
     rooms: tuple[Any, ...] = (
         scope.server_tokens,
         scope.servers,
+        scope.grants,
+        scope.connect_sessions,
         scope.accounts,
         scope.api_tokens,
         scope.overlays,
         scope.toolsets,
+        scope.oauth_clients,
+        scope.token_families,
         scope.tenant_keys,
     )
     for rows in rooms:

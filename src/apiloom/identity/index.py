@@ -24,11 +24,13 @@ _NOBODYS = bytes(DIGEST_SIZE)
 class Holder:
     """Who holds a token, whose id is the principal's ``token``.
 
-    ``server`` is the id of the one that a server token stands for, empty for API tokens.
+    ``server`` is the id of the one that a server token stands for, empty for API tokens. ``view`` names who sees the
+    same, where that is more than one token.
     """
 
     principal: Principal
     server: str = ""
+    view: str = ""
 
     @property
     def kind(self) -> TokenKind:

@@ -12,15 +12,20 @@ CHALLENGED = frozenset({"digest", "hoba", "mutual", "negotiate", "ntlm", "dpop",
 """HTTP authentication schemes whose proof is made anew for each request, from a challenge or the request itself."""
 
 
+AWS_SIGNATURE = "AWS Signature"
+"""What ``details["signs"]`` of a scheme says that signs each request anew with keys of AWS."""
+
+
 def unsignable(scheme: SecurityScheme) -> str:
-    """Why no credential that is known beforehand can satisfy the scheme; empty where one can."""
+    """Why no credential that there is can satisfy the scheme; empty where one can."""
     if scheme.kind == "apiKey" and not (scheme.place and scheme.name):
         return "does not say where the key goes"
     if scheme.place == "header" and scheme.name.lower() in NOT_CREDENTIALS:
         return f"is a key in the header {scheme.name}, which says how a message travels and is read"
     if scheme.kind == "http" and scheme.scheme in CHALLENGED:
         return f"is HTTP {scheme.scheme.capitalize()}, which signs each request anew"
-    return f"is {scheme.details['signs']}, which signs each request anew" if scheme.details.get("signs") else ""
+    signs = scheme.details.get("signs")
+    return f"is {signs}, which signs each request anew" if signs and signs != AWS_SIGNATURE else ""
 
 
 def place_of(scheme: SecurityScheme) -> tuple[str, str]:

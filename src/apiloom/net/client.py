@@ -22,6 +22,7 @@ from apiloom.base.values import replace
 from apiloom.net import failures, mishaps, rules, target
 from apiloom.net.intake import Intake
 from apiloom.net.plain import Plain
+from apiloom.net.proxied import Proxied
 from apiloom.net.request import MOST_OF_A_STREAM, SHARE_OF_A_STREAM, Cut, Request, Response, Sender
 from apiloom.net.settings import NetSettings
 
@@ -32,10 +33,14 @@ _GRACE = 0.05
 def connect(settings: NetSettings | None = None) -> Sender:
     """A sender with a pool of its own; close it when done.
 
+    Under a guard ``environment_proxies`` is not heeded: a host that the environment excepts would be reached unseen.
+
     Raises:
         DesignError: ``net.settings`` when a TLS or proxy setting cannot be used.
     """
     chosen = settings or NetSettings()
+    if chosen.guard is not None:
+        return Proxied(_Pool(chosen), chosen.guard) if chosen.proxy else Plain(chosen, onward=None)
     pool = _Pool(chosen)
     return Plain(chosen, onward=pool) if plain_road(chosen) else pool
 

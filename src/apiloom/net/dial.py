@@ -1,4 +1,4 @@
-"""Opening a TCP connection to a host by all its addresses. Knows no HTTP.
+"""Opening a connection to a host by all its addresses, with TLS or without. Knows no HTTP and no names.
 
 Addresses of both families take turns and each gets a short head start (RFC 8305), because the first one may lead into
 a network that swallows packets while the second works.
@@ -7,13 +7,12 @@ a network that swallows packets while the second works.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
-from itertools import chain, zip_longest
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from apiloom.net.tls import Tls
+
 _HEAD_START = 0.25
-_MOST_ADDRESSES = 8
 
 
 class NoAddressAnswered(Exception):  # noqa: N818 - it says what happened
@@ -27,21 +26,20 @@ class NoAddressAnswered(Exception):  # noqa: N818 - it says what happened
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 
-async def dial(build: Callable[[], _P], host: str, port: int) -> _P:
-    """The protocol of the first connection that stands. The caller sets the deadline.
+async def dial(build: Callable[[], _P], to: Sequence[str], port: int, tls: Tls | None = None) -> _P:
+    """The protocol of the first connection that stands, to one of some addresses. The caller sets the deadline.
 
     Raises:
-        socket.gaierror, UnicodeError: the name cannot be resolved.
         NoAddressAnswered: no address took the connection.
     """
     loop = asyncio.get_running_loop()
-    waiting = await _addresses(loop, host, port)
+    waiting = list(to)
     running: set[asyncio.Task[tuple[asyncio.Transport, _P]]] = set()
     errors: list[OSError] = []
     try:
         while waiting or running:
             if waiting:
-                running.add(loop.create_task(_connected(loop, build, waiting.pop(0), port)))
+                running.add(loop.create_task(_connected(loop, build, (waiting.pop(0), port), tls)))
             pause = _HEAD_START if waiting else None
             done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             for attempt in done:
@@ -62,18 +60,11 @@ async def dial(build: Callable[[], _P], host: str, port: int) -> _P:
 
 
 async def _connected(
-    loop: asyncio.AbstractEventLoop, build: Callable[[], _P], address: str, port: int
+    loop: asyncio.AbstractEventLoop, build: Callable[[], _P], to: tuple[str, int], tls: Tls | None
 ) -> tuple[asyncio.Transport, _P]:
-    return await loop.create_connection(build, address, port)
-
-
-async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[str]:
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    families: dict[int, dict[str, None]] = {}
-    for family, _, _, _, address in found:
-        families.setdefault(family, {})[str(address[0])] = None
-    turns = chain.from_iterable(zip_longest(*families.values()))
-    return [address for address in turns if address is not None][:_MOST_ADDRESSES]
+    if tls is None:
+        return await loop.create_connection(build, *to)
+    return await loop.create_connection(build, *to, ssl=tls.context, server_hostname=tls.name)
 
 
 def _drop(attempt: asyncio.Task[tuple[asyncio.Transport, _P]]) -> None:

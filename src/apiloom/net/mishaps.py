@@ -6,10 +6,24 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 
 from apiloom.base.errors import UpstreamError
 
 _UNPRINTABLE = re.compile(r"[^ -~]+")
+_CERTIFICATES = {
+    2: "its issuer is not trusted",
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "its issuer is not trusted",
+    19: "its issuer is not trusted",
+    20: "its issuer is not trusted",
+    21: "its issuer is not trusted",
+    23: "it was revoked",
+    62: "it is for another host name",
+    64: "it is for another host name",
+}
+"""Codes of OpenSSL (``X509_V_ERR_*``)."""
 
 
 def unresolved(host: str) -> UpstreamError:
@@ -21,6 +35,9 @@ def unconnected(host: str, errors: list[OSError]) -> UpstreamError:
     """No address of the host took the connection."""
     if any(isinstance(error, ConnectionRefusedError) for error in errors):
         return _told("net.refused", f"{host} refused the connection", "check that the API is up and the port right")
+    untrusted = next((error for error in errors if isinstance(error, ssl.SSLError)), None)
+    if untrusted is not None:
+        return distrusted(host, untrusted)
     cause = _cause(errors[0]) if errors else "it has no address"
     return _told("net.refused", f"{host} cannot be reached: {cause}", "check the base URL and the network")
 
@@ -28,6 +45,21 @@ def unconnected(host: str, errors: list[OSError]) -> UpstreamError:
 def unaccepted(host: str) -> UpstreamError:
     """Connecting took too long."""
     return _told("net.timeout", f"{host} did not accept a connection in time", "check host and port")
+
+
+def distrusted(host: str, error: ssl.SSLError) -> UpstreamError:
+    """No TLS connection stood; in the words that :mod:`apiloom.net.failures` has for it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = _CERTIFICATES.get(error.verify_code, "it is not acceptable")
+        hint = "trust its authority through the CA setting, or mend the server's certificate"
+        return _told("net.tls", f"the TLS certificate of {host} was not accepted: {why}", hint)
+    reason = str(error.reason or "").replace("_", " ").lower()
+    if "wrong version number" in reason or "record layer failure" in reason or "http request" in reason:
+        return _told("net.tls", f"{host} does not speak TLS on this port", "check the scheme of the base URL")
+    if "alert" in reason:
+        return _told("net.tls", f"{host} refused the TLS connection: {_printable(reason)}", "check the TLS settings")
+    cause = _printable(reason) or "no reason was given"
+    return _told("net.tls", f"no TLS connection to {host} could be made: {cause}", "check the TLS settings")
 
 
 def late(host: str, seconds: float, *, begun: bool) -> UpstreamError:

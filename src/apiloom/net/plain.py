@@ -1,9 +1,10 @@
-"""The short road for ``http://`` without a proxy: connections of our own, each with one exchange at a time.
+"""The short road for origins reached without a proxy: connections of our own, each with one exchange at a time.
 
 The client behind :mod:`apiloom.net.client` hands every request to threads of its own and back, which costs more than
 the whole rest of a call. Here a request is one write and most answers are one read. Answers of the plain form, a head
-in one piece and a body of known length, are read right here; all others by :mod:`apiloom.net.reading`. TLS, HTTP/2 and
-proxies are not known here: such requests go on to the sender given.
+in one piece and a body of known length, are read right here; all others by :mod:`apiloom.net.reading`. HTTP/2 and
+proxies are not known here. ``https://`` is spoken only where no other sender is given to do it: under a guard, because
+the client resolves names by itself and what it connects to cannot be looked at before.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from math import inf
 from typing import cast
 
 from apiloom.base.errors import DesignError, UpstreamError
 from apiloom.base.pieces import Body, Pieces
-from apiloom.net import failures, mishaps, rules, target
+from apiloom.net import failures, mishaps, names, rules, target
 from apiloom.net.dial import NoAddressAnswered, dial
 from apiloom.net.intake import HELD, Hold
 from apiloom.net.reading import MOST_HEAD, MOST_HEADERS, Reading
 from apiloom.net.request import IN_MEMORY, SHARE_OF_A_STREAM, Cut, Request, Response, Sender
 from apiloom.net.settings import NetSettings
+from apiloom.net.tls import Tls, bade_farewell, build_context, check_settings
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _METHOD = re.compile(_NAME).fullmatch
@@ -41,19 +44,28 @@ _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"))
 _MOST_SAID, _LONGEST_SAID = 64, 4096
 """Sets of headers whose lines an origin remembers; most operations of an API say the same few."""
 
+_CUT = ssl.SSLEOFError(0, "it was cut off")
 _ONE_WRITE = 64 * 1024
 _MOST_TURNS = 64
 """Turns of the loop that a connection may take to be gone; two are usual."""
 
 
 class Plain:
-    """A sender for ``http://`` origins; whatever starts otherwise is sent by ``onward``, which it closes too."""
+    """A sender for ``http://`` origins; whatever starts otherwise is sent by ``onward``, which it closes too.
 
-    __slots__ = ("_closed", "_connecting", "_loop", "_onward", "_settings", "_spots", "lines")
+    Without an ``onward`` it speaks TLS itself. Under the settings' guard each connection is made to an address that was
+    looked at; one that stands is not looked at again.
+    """
 
-    def __init__(self, settings: NetSettings, onward: Sender) -> None:
+    __slots__ = ("_closed", "_connecting", "_context", "_loop", "_onward", "_resolve", "_settings", "_spots", "lines")
+
+    def __init__(self, settings: NetSettings, onward: Sender | None) -> None:
         self._settings = settings
         self._onward = onward
+        self._resolve: names.Resolve = names.resolve if settings.guard is None else settings.guard.addresses
+        self._context: asyncio.Future[ssl.SSLContext] | None = None
+        if onward is None:
+            check_settings(settings)
         self._spots: dict[str, Spot] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting: set[asyncio.Timeout] = set()
@@ -62,7 +74,7 @@ class Plain:
 
     async def send(self, request: Request) -> Response:
         """See :class:`~apiloom.net.request.Sender`."""
-        if request.origin[:7] != "http://":
+        if request.origin[:7] != "http://" and self._onward is not None:
             return await self._onward.send(request)
         spot = self._spots.get(request.origin) or self._admitted(request.origin)
         head = _head(request, spot)
@@ -94,7 +106,8 @@ class Plain:
                 if not self.lines:
                     break
                 await asyncio.sleep(0)
-        await self._onward.close()
+        if self._onward is not None:
+            await self._onward.close()
 
     async def _opened(self, spot: Spot, ends: float) -> Line:
         loop = asyncio.get_running_loop()
@@ -106,7 +119,9 @@ class Plain:
                 raise mishaps.stopping(host)
             async with limit:
                 self._connecting.add(limit)
-                line = await dial(lambda: Line(self, spot, loop), spot.host, spot.port)
+                tls = Tls(await self._trusted(loop), spot.host.rstrip(".")) if spot.tls else None
+                to = await self._resolve(spot.host, spot.port)
+                line = await dial(lambda: Line(self, spot, loop), to, spot.port, tls)
         except TimeoutError:
             raise mishaps.stopping(host) if self._closed else mishaps.unaccepted(host) from None
         except (socket.gaierror, UnicodeError):
@@ -116,6 +131,12 @@ class Plain:
         finally:
             self._connecting.discard(limit)
         return line
+
+    async def _trusted(self, loop: asyncio.AbstractEventLoop) -> ssl.SSLContext:
+        """The TLS settings, read once and in a thread: others are being answered meanwhile."""
+        if self._context is None:
+            self._context = loop.run_in_executor(None, build_context, self._settings)
+        return await asyncio.shield(self._context)
 
     def _admitted(self, origin: str) -> Spot:
         rules.admit(origin, self._settings)
@@ -130,6 +151,8 @@ class Plain:
     def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Connections belong to the loop they were made in; a sender may outlive it."""
         self._loop = loop
+        if self._context is not None and not self._context.done():
+            self._context = None
         self.lines.clear()
         for spot in self._spots.values():
             spot.free.clear()
@@ -138,13 +161,15 @@ class Plain:
 class Spot:
     """An origin: where it is, what every request to it starts with, and its free connections, the last used on top."""
 
-    __slots__ = ("agent", "common", "free", "host", "idle", "most", "name", "port", "prefix", "room", "said")
+    __slots__ = ("agent", "common", "free", "host", "idle", "most", "name", "port", "prefix", "room", "said", "tls")
 
     def __init__(self, origin: str, settings: NetSettings) -> None:
-        self.name = origin.removeprefix("http://")
+        scheme, _, self.name = origin.partition("://")
+        self.tls = scheme == "https"
+        usual = 443 if self.tls else 80
         host, colon, port = self.name.rpartition(":")
         if not colon or self.name.endswith("]"):
-            host, port = self.name, "80"
+            host, port = self.name, str(usual)
         self.port = int(port)
         if self.port > 65_535:
             raise DesignError(
@@ -153,7 +178,7 @@ class Spot:
                 hint="check the base URL",
             )
         self.host = host.strip("[]")
-        shown = host.lower() if self.port == 80 else f"{host.lower()}:{self.port}"
+        shown = host.lower() if self.port == usual else f"{host.lower()}:{self.port}"
         self.prefix = f" HTTP/1.1\r\nHost: {shown}\r\n"
         self.agent = f"User-Agent: {settings.user_agent}\r\n"
         self.common = f"{self.prefix}{self.agent}{_ACCEPTS}"
@@ -166,7 +191,8 @@ class Spot:
 
 class Line(asyncio.Protocol):
     """One connection. ``heard`` says whether any byte of the present answer has come, ``lost`` that either side has
-    closed, ``silent`` that the other one did so instead of answering, ``deaf`` that it is not read from for a while.
+    closed, ``silent`` that the other one did so instead of answering, ``bidden`` that it bade farewell before, ``deaf``
+    that it is not read from for a while.
 
     One alarm serves the deadline of an exchange and the time a connection may be idle; it is moved only when it would
     ring too late, so an exchange hardly ever touches it.
@@ -176,6 +202,7 @@ class Line(asyncio.Protocol):
         "alarm",
         "alarm_at",
         "answer",
+        "bidden",
         "body",
         "deaf",
         "drained",
@@ -204,7 +231,7 @@ class Line(asyncio.Protocol):
         self.loop = loop
         self.answer: asyncio.Future[Response] | None = None
         self.drained: asyncio.Future[None] | None = None
-        self.heard = self.silent = self.lost = self.pouring = self.deaf = False
+        self.heard = self.silent = self.lost = self.pouring = self.deaf = self.bidden = False
         self.reading: Reading | None = None
         self.body = bytearray()
         self.hold: Hold | None = None
@@ -270,12 +297,15 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The other side will say no more; what we still have to say is of no use to it."""
-        self._over(None)
+        self.bidden = True
+        self._over(_CUT if self.spot.tls and not bade_farewell(self.transport) else None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
-        if error is not None and self.pouring:
+        if error is not None and self.pouring and not self.spot.tls:
             self._last_words()
+        if error is None and self.spot.tls and not (self.bidden or self.lost):
+            error = _CUT
         self._over(error)
         self.pool.lines.discard(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from apiloom.base.pieces import Body
 from apiloom.base.values import Value, field
@@ -48,6 +48,8 @@ class Request(Value, kw_only=True):
     whole exchange; ``max_bytes`` bounds the decoded answer in memory, ``max_stored`` one that goes into a sink. With a
     ``watch`` the answer is read in small pieces so that there is something to tell. An answer of a media type in
     ``partial`` is given as far as it has come when time, size or the connection ends before it does.
+
+    It may be signed, so nothing of it is shown but where it goes.
     """
 
     method: str
@@ -61,6 +63,12 @@ class Request(Value, kw_only=True):
     partial: frozenset[str] = frozenset()
     overflow: Overflow | None = None
     max_stored: int = 512 * 1024 * 1024
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.origin}{self.target.partition('?')[0][:200]})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("origin", self.origin)]
 
 
 class Response(Value, kw_only=True):
@@ -77,6 +85,13 @@ class Response(Value, kw_only=True):
     cut: Cut = ""
     sink: Sink | None = None
     hold: object = None
+
+    def __repr__(self) -> str:
+        # an upstream may have written back what it was sent
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status)]
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name), or the empty string."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apiloom import __version__
+from apiloom.net.guard import Guard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,8 @@ class NetSettings:
     is kept, below the 60 s after which common servers close theirs. ``proxy`` is a URL (http, https, socks5) and may
     hold a user and password; ``environment_proxies`` lets the usual variables (``HTTPS_PROXY``, ``NO_PROXY``, …)
     decide when no proxy is set. ``ca_pem`` is trusted besides the system's authorities; ``identity_pem`` (certificate
-    and key) is shown to servers that ask. ``origins``, when given, are the only ones that may be reached.
+    and key) is shown to servers that ask. ``origins``, when given, are the only ones that may be reached; with a
+    ``guard`` only the addresses that it lets through, whatever an origin is called.
     """
 
     timeout: float = 60.0
@@ -30,3 +32,4 @@ class NetSettings:
     http2: bool = True
     user_agent: str = f"apiloom/{__version__}"
     origins: frozenset[str] | None = None
+    guard: Guard | None = None

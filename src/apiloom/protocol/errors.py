@@ -22,6 +22,9 @@ RESOURCE_NOT_FOUND: Final = -32002
 HEADER_MISMATCH: Final = -32020
 """The HTTP headers do not say what the body says (2026-07-28, Streamable HTTP "Server Validation")."""
 
+URL_ELICITATION_REQUIRED: Final = -32042
+"""Of 2025-11-25 alone: a page must be visited first. Carries ``{"elicitations": [...]}``; 2026-07-28 forbids it."""
+
 UNSUPPORTED_VERSION: Final = -32022
 """Carries ``{"supported": [...], "requested": ...}`` (2026-07-28, "Protocol Version Negotiation")."""
 

@@ -34,9 +34,12 @@ class Params(Struct, rename="camel"):
     uri: str | UnsetType = UNSET
     protocol_version: str | UnsetType = UNSET
     client_info: Any = None
+    capabilities: Any = None
     level: str | UnsetType = UNSET
     notifications: Filter | UnsetType = UNSET
     request_id: int | str | None = None
+    request_state: str | None = None
+    input_responses: dict[str, Any] | None = None
 
 
 NO_PARAMS: Final = Params()

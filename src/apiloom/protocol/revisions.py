@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from apiloom.protocol.errors import (
     HEADER_MISMATCH,
@@ -39,6 +39,7 @@ class Revision:
         opening: members that every result begins with, as JSON with a trailing comma.
         signed: every result names the server in its ``_meta``.
         cacheable: lists and discovery carry ``ttlMs`` and ``cacheScope``.
+        visits: how a client that can open pages is asked to: by a result, by an error, or not at all.
         statuses: HTTP status by error code; 200 for all others.
     """
 
@@ -53,6 +54,7 @@ class Revision:
     opening: bytes
     signed: bool
     cacheable: bool
+    visits: Literal["", "error", "result"]
     statuses: Mapping[int, int]
 
 
@@ -74,7 +76,14 @@ _MODERN_STATUSES: Final = MappingProxyType(
 )
 
 
-def _legacy(name: str, *, batches: bool = False, structured: bool = True, titles: bool = True) -> Revision:
+def _legacy(
+    name: str,
+    *,
+    batches: bool = False,
+    structured: bool = True,
+    titles: bool = True,
+    visits: Literal["", "error"] = "",
+) -> Revision:
     return Revision(
         name=name,
         modern=False,
@@ -87,6 +96,7 @@ def _legacy(name: str, *, batches: bool = False, structured: bool = True, titles
         opening=b"",
         signed=False,
         cacheable=False,
+        visits=visits,
         statuses=_LEGACY_STATUSES,
     )
 
@@ -103,10 +113,11 @@ MODERN: Final = Revision(
     opening=b'"resultType":"complete",',
     signed=True,
     cacheable=True,
+    visits="result",
     statuses=_MODERN_STATUSES,
 )
 
-NEWEST_LEGACY: Final = _legacy("2025-11-25")
+NEWEST_LEGACY: Final = _legacy("2025-11-25", visits="error")
 
 UNSTATED: Final = _legacy("2025-03-26", batches=True, structured=False, titles=False)
 """What a legacy HTTP request without a version header is taken for (2025-11-25, "Protocol Version Header")."""

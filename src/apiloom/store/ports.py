@@ -11,8 +11,9 @@ given. Inside a tenant's scope an id of another tenant is simply not there, foun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from apiloom.store.records import (
@@ -64,6 +65,9 @@ class Rows(Protocol[Record]):
 
     async def every(self, where: Mapping[str, Any] | None = None) -> Sequence[Record]:
         """All of them; for kinds that are few, and for building what lives in memory."""
+
+    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Record]:
+        """Up to ``limit`` records whose ``member``, a time, has come at ``at``, earliest first. None never comes."""
 
     async def count(self, where: Mapping[str, Any] | None = None) -> int: ...
 
@@ -174,6 +178,24 @@ class Work(Protocol):
     def house(self) -> Scope: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Something that a transaction is about to end, or to renew: what must be known outside of the store as well.
+
+    ``kind`` is a record's name such as ``server_token``. ``until`` is when it ends (0: at once, with the commit);
+    ``generation``, above 0, is that of the pair of tokens that a grant gets.
+    """
+
+    kind: str
+    id: str
+    until: float = 0.0
+    generation: int = 0
+
+
+Watch = Callable[[Sequence[Ended], int, int], Awaitable[None]]
+"""Told what a transaction ends before it commits, and the numbers of the last change before it and of its own last."""
+
+
 class Store(Protocol):
     """What the gateway remembers.
 
@@ -208,10 +230,19 @@ class Store(Protocol):
     async def append_audit(self, entries: Sequence[Audited]) -> None:
         """Keep audit lines of any tenants, in one transaction."""
 
-    async def installation(self) -> Mapping[str, str]:
-        """``id`` of this store, and ``key_fingerprint`` ("" before a key was bound to it)."""
+    def watch(self, watch: Watch) -> None:
+        """Tell somebody of what ends, before each commit. What the watcher raises undoes the transaction."""
 
-    async def bind_key(self, fingerprint: str) -> bool:
-        """Bind an empty store to a key; False when it is bound already."""
+    async def installation(self) -> Mapping[str, str]:
+        """``id`` of this store, ``key_fingerprint`` ("" before a key was bound to it), and what was set beside them."""
+
+    async def set_installation(self, was: Mapping[str, str], becomes: Mapping[str, str]) -> bool:
+        """Set values of the installation where those of ``was`` are as they were read ("": not set); else False."""
+
+    async def place(self) -> str:
+        """What the place of this store is known by: another one for a copy that lies elsewhere."""
+
+    async def bind_key(self, fingerprint: str, was: str = "") -> bool:
+        """Bind a store to a key in place of ``was`` (empty: none yet); False when it is bound to another."""
 
     async def close(self) -> None: ...

@@ -303,9 +303,9 @@ class OAuthClient:
     A tenant's client goes before the house's. ``scheme`` is the security scheme of the connector that it serves,
     empty: every OAuth scheme. ``provider`` names known quirks, empty: found by the endpoints. ``method`` is how it
     proves itself at the token endpoint (RFC 8414 ``token_endpoint_auth_methods``), empty: what the provider wants.
-    ``sealed`` is its secret or private key. ``endpoints`` override those of the document (``authorization_url``,
-    ``token_url``, ``device_url``, ``revocation_url``, ``identity_url``, ``issuer``). ``scopes`` are asked besides
-    those that the exposed tools need; ``parameters`` are added to the authorization request.
+    ``sealed`` is its secret or private key, ``proof`` which of them. ``endpoints`` override those of the document
+    (``authorization_url``, ``token_url``, ``device_url``, ``revocation_url``, ``identity_url``, ``issuer``). ``scopes``
+    are asked besides those that the exposed tools need; ``parameters`` are added to the authorization request.
     """
 
     id: str
@@ -315,6 +315,7 @@ class OAuthClient:
     provider: str = ""
     client_id: str = ""
     method: str = ""
+    proof: str = ""
     sealed: bytes = field(default=b"", repr=False)
     scopes: tuple[str, ...] = ()
     endpoints: Mapping[str, Any] = field(default_factory=dict)
@@ -465,9 +466,10 @@ class SignIn:
 class TokenFamily:
     """The tokens that one consent of one person to one MCP client gave. ``id`` is ``fam_…``.
 
-    ``digest`` is the keyed hash of the present refresh token, ``previous`` of the one before, which still counts until
-    ``grace_until``. ``principal`` is who they stand for: id, tenant, role, servers, end_user. ``resource`` is the
-    audience (RFC 8707). Once ``ended``, nothing of it counts.
+    ``digest`` is the seed that its refresh tokens are proven with, of which that of the present ``generation`` counts,
+    and the one before until ``grace_until``; ``previous`` is not used. ``principal`` is who they stand for: id, role,
+    servers, end_user, the id of the API ``token`` that was shown, if one was, and the ``redirect`` URI they were given
+    to. ``resource`` is the audience (RFC 8707), a path of this gateway. Once ``ended``, nothing of it counts.
     """
 
     id: str

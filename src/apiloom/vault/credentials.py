@@ -4,21 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from apiloom.base.secret import Secret
+
+if TYPE_CHECKING:
+    from apiloom.vault.forms import OAuthForm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """Headers with places in braces, and the secrets that stand there."""
+
+    headers: tuple[tuple[str, str], ...]
+    values: Mapping[str, Secret]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A client certificate with its key, both in ``pem``, and the ``key`` alone."""
+
+    pem: Secret
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsKeys:
+    """What requests to a service of AWS in a region are signed with."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: Secret
+    session_token: Secret | None = None
+    region: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What one security scheme was given: a single value (key or token), or a user name and password."""
+    """What one security scheme was given: a single value (key or token), a user name and password, or a ``form``.
+
+    ``hidden`` are further secrets that signed nothing and must not come back in an answer either.
+    """
 
     token: Secret | None = None
     username: str = ""
     password: Secret | None = None
+    hidden: tuple[Secret, ...] = ()
+    form: Template | Certificate | AwsKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials of one connector by the document's scheme name."""
+    """The credentials of one connector by the document's scheme name.
+
+    ``forms`` are those of schemes for which tokens must be got first; nothing is signed with them.
+    """
 
     by_scheme: Mapping[str, Credential] = field(default_factory=dict)
+    forms: Mapping[str, OAuthForm] = field(default_factory=dict)

@@ -1,12 +1,12 @@
-"""The key-encryption key in custody: read from a file of its own or given, never shown, and the keys derived from it.
+"""Keys in custody: the key-encryption keys that are read and never shown, and the keys of the house that they open.
 
-Everything a store holds sealed or hashed depends on this one key, which lies outside the store: a stolen database gives
-nothing without it, and no backup of the store holds it. The key itself encrypts nothing; every purpose has its own
-versioned sub-key (HKDF-SHA256, RFC 5869), so that what is made for one use says nothing about another, and a purpose
-can move to a new version while what the old one made is still known.
+Everything a store holds sealed or hashed depends on keys that the store keeps only wrapped, under a key which lies
+outside of it: a stolen database gives nothing without that one, and no backup of the store holds it. It encrypts
+nothing but the keys of the house, one for each purpose and version, so that it can be changed for another at any time:
+what was made with the keys of the house stays what it is.
 
 Knows files and forms, not which file is meant: whoever wires the house says where. ``app`` stands above,
-:mod:`apiloom.vault.envelope` beside.
+:mod:`apiloom.vault.envelope` and :mod:`apiloom.vault.house` beside.
 """
 
 from __future__ import annotations
@@ -19,24 +19,22 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
-from apiloom.base.errors import DesignError
+from apiloom.base.errors import DesignError, HouseFault
 
-Purpose = Literal["tokens", "seals", "sessions", "data-keys"]
+Purpose = Literal["tokens", "seals", "sessions", "data-keys", "secrets"]
 """``tokens`` hash tokens, ``seals`` seal cursors and other text that others carry, ``sessions`` seal the ids of
-sessions, ``data-keys`` wrap the data keys of tenants."""
+sessions, ``data-keys`` wrap the data keys of tenants, ``secrets`` seal what is the house's own."""
 
-LIVE: Mapping[str, tuple[int, ...]] = MappingProxyType(
-    {"tokens": (1,), "seals": (1,), "sessions": (1,), "data-keys": (1,)}
-)
-"""The versions of each purpose that are known, the newest last. To rotate one, add a version; take the old one away
-when nothing made with it is left."""
+PURPOSES: Final[tuple[Purpose, ...]] = ("tokens", "seals", "sessions", "data-keys", "secrets")
 
 KEY_SIZE = 32
+
+MOST_KEYS = 8
+"""Key-encryption keys that one source may hold: the one in use, and older ones that backups were made under."""
 
 _LARGEST_FILE = 4096
 _FORM = re.compile(r"[A-Za-z0-9+/_-]{43}=?", re.ASCII)
@@ -44,41 +42,90 @@ _DISTINCT = 12
 """Different bytes in a key, at least: zeros and other stand-ins are no key; random ones have fewer once in 10^24."""
 
 
-class Custody:
-    """Holds the key-encryption key and gives out what is derived from it. It shows nothing and cannot be copied out.
+class RootKey:
+    """One key-encryption key in hand. It shows nothing and cannot be copied out.
 
     Args:
         key: 32 random bytes.
-        live: the versions of each purpose that are known, the newest last.
     """
 
-    __slots__ = ("_key", "_live", "fingerprint")
+    __slots__ = ("_key", "fingerprint")
 
     fingerprint: str
     """A one-way hash of the key, 32 characters of hexadecimal: says which key it is, and nothing else about it."""
 
-    def __init__(self, key: bytes, live: Mapping[str, tuple[int, ...]] = LIVE) -> None:
+    def __init__(self, key: bytes) -> None:
         if not _is_random(key):
             raise _misshapen("the key that was given")
         self._key = hmac.digest(b"apiloom key-encryption key", key, hashlib.sha256)  # extract, RFC 5869 section 2.2
-        self._live = live
         self.fingerprint = self._expand(b"fingerprint")[:16].hex()
 
-    def sub_key(self, purpose: Purpose, version: int) -> bytes:
-        """The key of a purpose in one version, 32 bytes."""
-        return self._expand(f"sub-key/{purpose}/{version}".encode())
+    def derived(self, purpose: str) -> bytes:
+        """What stores of schema 1 used for a purpose, 32 bytes: their first keys of the house."""
+        return self._expand(f"sub-key/{purpose}/1".encode())
 
-    def sub_keys(self, purpose: Purpose) -> Mapping[int, bytes]:
-        """The keys of a purpose in every live version, the newest last."""
-        return {version: self.sub_key(purpose, version) for version in self._live[purpose]}
-
-    def newest(self, purpose: Purpose) -> int:
-        """The version that new things of a purpose are made with."""
-        return self._live[purpose][-1]
+    def wrapping(self) -> bytes:
+        """The key that keys of the house are wrapped with, 32 bytes."""
+        return self._expand(b"house-keys")
 
     def _expand(self, purpose: bytes) -> bytes:
         # one block of RFC 5869 section 2.3 is as long as every key here
         return hmac.digest(self._key, purpose + b"\x01", hashlib.sha256)
+
+    def __repr__(self) -> str:
+        return "RootKey(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a RootKey cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a RootKey cannot be pickled or copied")
+
+
+class Custody:
+    """Holds the keys of the house, and gives them out by purpose and version. It shows nothing and cannot be copied.
+
+    Args:
+        held: the keys of each purpose by version.
+        fingerprint: that of the key-encryption key they are wrapped under.
+    """
+
+    __slots__ = ("_held", "fingerprint")
+
+    fingerprint: str
+
+    def __init__(self, held: Mapping[str, Mapping[int, bytes]], fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self._held = {purpose: dict(sorted(versions.items())) for purpose, versions in held.items()}
+
+    def take(self, other: Custody) -> None:
+        """Hold what another holds, besides what is held already: no key that somebody may need is forgotten."""
+        self.fingerprint = other.fingerprint
+        for purpose, versions in other._held.items():
+            self._held[purpose] = dict(sorted({**self._held.get(purpose, {}), **versions}.items()))
+
+    def sub_key(self, purpose: Purpose, version: int) -> bytes:
+        """The key of a purpose in one version, 32 bytes.
+
+        Raises:
+            HouseFault: ``vault.sealed`` when there is none.
+        """
+        key = self._held.get(purpose, {}).get(version)
+        if key is None:
+            raise unopenable()
+        return key
+
+    def sub_keys(self, purpose: Purpose) -> Mapping[int, bytes]:
+        """The keys of a purpose in every version, the newest last."""
+        return dict(self._held[purpose])
+
+    def newest(self, purpose: Purpose) -> int:
+        """The version that new things of a purpose are made with."""
+        return next(reversed(self._held[purpose]))
+
+    def knows(self, purpose: Purpose, version: int) -> bool:
+        """Whether there is a key of that purpose and version."""
+        return version in self._held.get(purpose, {})
 
     def __repr__(self) -> str:
         return "Custody(***)"
@@ -86,23 +133,57 @@ class Custody:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Custody cannot be pickled or copied")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a Custody cannot be pickled or copied")
 
-def parse_key(text: str) -> Custody:
-    """A key given as text: 32 bytes in base64, of either alphabet.
+
+def derived_custody(root: RootKey) -> Custody:
+    """The custody of a store of schema 1: every key is derived from the key-encryption key."""
+    return Custody({purpose: {1: root.derived(purpose)} for purpose in PURPOSES}, root.fingerprint)
+
+
+def fresh_custody(root: RootKey) -> Custody:
+    """The custody of a new store: every key is random."""
+    return Custody({purpose: {1: secrets.token_bytes(KEY_SIZE)} for purpose in PURPOSES}, root.fingerprint)
+
+
+def unopenable() -> HouseFault:
+    """What is said of anything sealed that does not open; which of the reasons it was is not told."""
+    return HouseFault(
+        "something that was kept sealed cannot be opened",
+        code="vault.sealed",
+        hint="it is damaged or lies where it was not put; restore it from a backup, or set the credentials anew",
+    )
+
+
+def new_key_text() -> str:
+    """A new key-encryption key, as it is written down: 32 random bytes in base64."""
+    return base64.b64encode(secrets.token_bytes(KEY_SIZE)).decode("ascii")
+
+
+def parse_keys(text: str, what: str = "the key that was given") -> tuple[RootKey, ...]:
+    """Keys given as text, the newest first: each 32 bytes in base64, of either alphabet, apart by commas or lines.
 
     Raises:
         DesignError: ``custody.form``; the text is not repeated.
     """
-    return _parsed(text, "the key that was given")
+    parts = re.split(r"[ \t]*(?:,|\r?\n)[ \t\r\n]*", text.strip(" \t\r\n"))
+    if len(parts) > MOST_KEYS:
+        raise _misshapen(what)
+    return tuple({key.fingerprint: key for key in (_parsed(part, what) for part in parts)}.values())
 
 
-def read_key(path: Path) -> Custody:
-    """The key in a file that nobody else can read.
+def read_keys(path: Path) -> tuple[RootKey, ...]:
+    """The keys in a file that nobody else can read, one a line, the newest first.
 
     Raises:
         DesignError: ``custody.missing`` when there is none; ``custody.file`` when it cannot be read, belongs to
             somebody else or is open to others; ``custody.form`` when it holds no key.
     """
+    return parse_keys(_content(path), f"the key file {path}")
+
+
+def _content(path: Path) -> str:
     try:
         # without waiting: opening a pipe would otherwise block until somebody writes into it
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
@@ -117,10 +198,10 @@ def read_key(path: Path) -> Custody:
         ) from None
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror or 'no reason given'}", "check who may") from None
-    return _parsed(content.decode("latin-1"), f"the key file {path}")
+    return content.decode("latin-1")
 
 
-def create_key(path: Path) -> Custody:
+def create_key(path: Path) -> RootKey:
     """Make a new key and keep it in a file that only its owner can read; an existing file is never touched.
 
     The file appears whole or not at all, and is on the disk before this returns.
@@ -128,11 +209,10 @@ def create_key(path: Path) -> Custody:
     Raises:
         DesignError: ``custody.exists`` when something is there already; ``custody.file`` when it cannot be written.
     """
-    text = base64.b64encode(secrets.token_bytes(KEY_SIZE)).decode("ascii")
-    custody = parse_key(text)
+    text = new_key_text()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(path, f"{text}\n".encode("ascii"))
+        _write(path, f"{text}\n".encode("ascii"))
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.lexists(path):
             raise DesignError(
@@ -140,8 +220,32 @@ def create_key(path: Path) -> Custody:
                 code="custody.exists",
                 hint="use that key, or name another file",
             ) from None
-        raise _unusable(path, f"cannot be written: {error.strerror or 'no reason given'}", "name another") from None
-    return custody
+        raise _unwritable(path, error) from None
+    return parse_keys(text)[0]
+
+
+def put_key_first(path: Path) -> RootKey:
+    """Make a new key and write it into a key file, in front of those that are there, which all stay.
+
+    Raises:
+        DesignError: as :func:`read_keys`; ``custody.file`` when it cannot be written, ``custody.many`` when it holds as
+            many as it may.
+    """
+    before = _content(path)
+    kept = parse_keys(before, f"the key file {path}")
+    if len(kept) >= MOST_KEYS:
+        raise DesignError(
+            f"the key file {path} holds {len(kept)} keys already",
+            code="custody.many",
+            hint="take away the last lines, which no backup needs any more",
+        )
+    text = new_key_text()
+    try:
+        # a link stays one
+        _write(path.resolve(), f"{text}\n{before.strip()}\n".encode("latin-1"), replacing=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return parse_keys(text)[0]
 
 
 def check_apart(key: Path, store: Path) -> None:
@@ -160,37 +264,34 @@ def check_apart(key: Path, store: Path) -> None:
         )
 
 
-def check_fingerprint(custody: Custody, kept: str) -> None:
-    """That this is the key a store was made with, by the fingerprint that the store keeps.
-
-    Raises:
-        DesignError: ``custody.other``.
-    """
-    if not hmac.compare_digest(custody.fingerprint.encode(), kept.encode("utf-8", "replace")):
-        raise DesignError(
-            f"the key is another than the one this store was made with: "
-            f"its fingerprint begins with {custody.fingerprint[:8]}, the store's with {kept[:8]}",
-            code="custody.other",
-            hint="give the key that belongs to the store",
-        )
+def other_key(roots: Sequence[RootKey], kept: str) -> DesignError:
+    """What is said when none of the keys at hand is the one that a store is wrapped under."""
+    ours = ", ".join(root.fingerprint[:8] for root in roots)
+    return DesignError(
+        f"the key is another than the one this store was made with: "
+        f"its fingerprint begins with {ours}, the store's with {kept[:8]}",
+        code="custody.other",
+        hint="give the key that belongs to the store",
+    )
 
 
-def _parsed(text: str, what: str) -> Custody:
-    text = text.strip(" \t\r\n")
+def _parsed(text: str, what: str) -> RootKey:
     if not _FORM.fullmatch(text):
         raise _misshapen(what)
     key = base64.b64decode(text.replace("-", "+").replace("_", "/").rstrip("=") + "=")
     if not _is_random(key):
         raise _misshapen(what)
-    return Custody(key)
+    return RootKey(key)
 
 
 def _is_random(key: bytes) -> bool:
     return len(key) == KEY_SIZE and len(set(key)) >= _DISTINCT
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that was not there, by way of a draft beside it: nobody ever reads half a key."""
+def _write(path: Path, content: bytes, *, replacing: bool = False) -> None:
+    """Write a file, one that was not there unless ``replacing``, by way of a draft beside it: nobody ever reads half a
+    key.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -198,7 +299,10 @@ def _write_new(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename, it fails where something is there
+        if replacing:
+            draft.replace(path)
+        else:
+            os.link(draft, path)  # unlike a rename, it fails where something is there
     finally:
         draft.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # a folder cannot be opened everywhere
@@ -222,6 +326,10 @@ def _refuse_shared(path: Path, status: os.stat_result) -> None:
 
 def _unusable(path: Path, what: str, hint: str) -> DesignError:
     return DesignError(f"the key file {path} {what}", code="custody.file", hint=hint)
+
+
+def _unwritable(path: Path, error: OSError) -> DesignError:
+    return _unusable(path, f"cannot be written: {error.strerror or 'no reason given'}", "name another")
 
 
 def _misshapen(what: str) -> DesignError:

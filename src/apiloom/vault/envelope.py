@@ -18,9 +18,9 @@ import secrets
 from functools import cache
 from typing import Any, NoReturn, Protocol, cast
 
-from apiloom.base.errors import CallerError, HouseFault
+from apiloom.base.errors import CallerError
 from apiloom.base.plugins import load
-from apiloom.vault.custody import KEY_SIZE, Custody
+from apiloom.vault.custody import KEY_SIZE, Custody, unopenable
 
 LARGEST = 1 << 20
 """Bytes that are sealed at once, at most."""
@@ -32,24 +32,32 @@ _TAG = 16
 _VERSIONS = 1 << 32
 
 
-class _Cipher(Protocol):
+class Cipher(Protocol):
+    """Encryption with associated data."""
+
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes: ...
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes: ...
 
 
 class SealingKey:
-    """A tenant's key, unwrapped and in hand. It shows nothing and cannot be pickled or copied."""
+    """A key that seals, a tenant's or the house's, unwrapped and in hand.
+
+    It shows nothing and cannot be pickled or copied.
+    """
 
     __slots__ = ("_cipher", "_key")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._cipher = _cipher(key)
+        self._cipher = cipher_of(key)
 
     def __repr__(self) -> str:
         return "SealingKey(***)"
 
     def __reduce__(self) -> NoReturn:
+        raise TypeError("a SealingKey cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
         raise TypeError("a SealingKey cannot be pickled or copied")
 
 
@@ -58,11 +66,20 @@ def new_key() -> SealingKey:
     return SealingKey(secrets.token_bytes(KEY_SIZE))
 
 
+def house_key(custody: Custody, version: int) -> SealingKey:
+    """The house's own sealing key in one version.
+
+    Raises:
+        HouseFault: ``vault.sealed`` when there is none.
+    """
+    return SealingKey(custody.sub_key("secrets", version))
+
+
 def wrap_key(key: SealingKey, custody: Custody, *, tenant: str, version: int) -> bytes:
     """A data key as a store keeps it, bound to its tenant and its own version."""
     wrapping = custody.newest("data-keys")
-    cipher = _cipher(custody.sub_key("data-keys", wrapping))
-    return _sealed(cipher, key._key, wrapping, _bound("data key", tenant, str(version)))  # noqa: SLF001 - this room's
+    cipher = cipher_of(custody.sub_key("data-keys", wrapping))
+    return _sealed(cipher, key._key, wrapping, bound_to("data key", tenant, str(version)))  # noqa: SLF001 - this room's
 
 
 def unwrap_key(wrapped: bytes, custody: Custody, *, tenant: str, version: int) -> SealingKey:
@@ -72,10 +89,10 @@ def unwrap_key(wrapped: bytes, custody: Custody, *, tenant: str, version: int) -
         HouseFault: ``vault.sealed`` when it is damaged, another tenant's or version's, or wrapped under another key.
     """
     wrapping = key_version(wrapped)
-    cipher = _cipher(custody.sub_key("data-keys", wrapping))
-    key = _opened(cipher, wrapped, _bound("data key", tenant, str(version)))
+    cipher = cipher_of(custody.sub_key("data-keys", wrapping))
+    key = _opened(cipher, wrapped, bound_to("data key", tenant, str(version)))
     if len(key) != KEY_SIZE:
-        raise _damaged()
+        raise unopenable()
     return SealingKey(key)
 
 
@@ -89,7 +106,7 @@ def seal(plain: bytes, key: SealingKey, *, tenant: str, record: str, version: in
         raise CallerError(
             f"a secret is larger than {LARGEST:,} bytes", code="vault.too_large", hint="no credential is; give less"
         )
-    return _sealed(key._cipher, plain, version, _bound("record", tenant, record, str(version)))  # noqa: SLF001
+    return _sealed(key._cipher, plain, version, bound_to("record", tenant, record, str(version)))  # noqa: SLF001
 
 
 def open_sealed(sealed: bytes, key: SealingKey, *, tenant: str, record: str, version: int) -> bytes:
@@ -99,8 +116,8 @@ def open_sealed(sealed: bytes, key: SealingKey, *, tenant: str, record: str, ver
         HouseFault: ``vault.sealed`` when it was sealed for another, or is damaged; which one, it does not say.
     """
     if key_version(sealed) != version:
-        raise _damaged()
-    return _opened(key._cipher, sealed, _bound("record", tenant, record, str(version)))  # noqa: SLF001
+        raise unopenable()
+    return _opened(key._cipher, sealed, bound_to("record", tenant, record, str(version)))  # noqa: SLF001
 
 
 def key_version(sealed: bytes) -> int:
@@ -110,11 +127,11 @@ def key_version(sealed: bytes) -> int:
         HouseFault: ``vault.sealed`` when it is none of ours.
     """
     if not _HEAD + _NONCE + _TAG <= len(sealed) <= _HEAD + _NONCE + LARGEST + _TAG or sealed[0] != _FORMAT:
-        raise _damaged()
+        raise unopenable()
     return int.from_bytes(sealed[1:_HEAD], "big")
 
 
-def _sealed(cipher: _Cipher, plain: bytes, version: int, bound: bytes) -> bytes:
+def _sealed(cipher: Cipher, plain: bytes, version: int, bound: bytes) -> bytes:
     if not 0 < version < _VERSIONS:
         raise ValueError("versions count from 1")
     head = bytes([_FORMAT]) + version.to_bytes(4, "big")
@@ -122,15 +139,24 @@ def _sealed(cipher: _Cipher, plain: bytes, version: int, bound: bytes) -> bytes:
     return head + nonce + cipher.encrypt(nonce, plain, head + bound)
 
 
-def _opened(cipher: _Cipher, sealed: bytes, bound: bytes) -> bytes:
+def _opened(cipher: Cipher, sealed: bytes, bound: bytes) -> bytes:
     head, nonce, content = sealed[:_HEAD], sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :]
+    return opened_by(cipher, nonce, content, head + bound)
+
+
+def opened_by(cipher: Cipher, nonce: bytes, content: bytes, bound: bytes) -> bytes:
+    """What a cipher opens, the one place where it is told whether something does.
+
+    Raises:
+        HouseFault: ``vault.sealed``.
+    """
     try:
-        return cipher.decrypt(nonce, content, head + bound)
+        return cipher.decrypt(nonce, content, bound)
     except _library().exceptions.InvalidTag:
-        raise _damaged() from None
+        raise unopenable() from None
 
 
-def _bound(*parts: str) -> bytes:
+def bound_to(*parts: str) -> bytes:
     """Texts as associated data, each with its length, so that no two lists of texts give the same bytes."""
     encoded = [part.encode() for part in ("apiloom", *parts)]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
@@ -143,13 +169,6 @@ def _library() -> Any:
     return load("cryptography")
 
 
-def _cipher(key: bytes) -> _Cipher:
-    return cast("_Cipher", _library().hazmat.primitives.ciphers.aead.AESGCM(key))
-
-
-def _damaged() -> HouseFault:
-    return HouseFault(
-        "something that was kept sealed cannot be opened",
-        code="vault.sealed",
-        hint="it is damaged or lies where it was not put; restore it from a backup, or set the credentials anew",
-    )
+def cipher_of(key: bytes) -> Cipher:
+    """AES-256-GCM with a key of 32 bytes."""
+    return cast("Cipher", _library().hazmat.primitives.ciphers.aead.AESGCM(key))

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from apiloom.base.errors import DesignError
+from apiloom.base.plugins import load
 from apiloom.base.secret import Secret
+from apiloom.vault.aws_keys import parse_aws
+from apiloom.vault.certificates import parse_certificate
 from apiloom.vault.credentials import Credential, Credentials
+from apiloom.vault.templates import parse_template
+
+if TYPE_CHECKING:
+    from apiloom.vault.forms import OAuthForm
 
 Resolve = Callable[[str], str]
 """Turns a reference such as ``env:NAME`` or ``file:PATH`` into the secret it stands for."""
 
-_FORMS = '{"token": …}, {"key": …}, {"username": …, "password": …} or {"ref": "env:NAME"}'
+_FORMS = (
+    '{"token": …}, {"key": …}, {"username": …, "password": …}, {"client_id": …, "client_secret": …, "scopes": […]} '
+    'or {"ref": "env:NAME"}'
+)
+MARKS = frozenset({"client_id", "client_secret", "service_account", "refresh_token", "access_token"})
+"""Members that make a credential an OAuth form; so does a private key with the issuer that signs with it."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -25,14 +39,31 @@ def parse_credentials(raw: Mapping[str, Any], resolve: Resolve | None = None) ->
     """Credentials by scheme name, each in one of the forms of a credentials file.
 
     Args:
-        raw: scheme name to ``{"token"}``, ``{"key"}``, ``{"username", "password"}`` or ``{"ref"}``.
+        raw: scheme name to ``{"token"}``, ``{"key"}``, ``{"username", "password"}``, ``{"ref"}`` or one of the forms
+            of :mod:`apiloom.vault.forms` that tokens are got with.
         resolve: follows references; without it they are refused.
 
     Raises:
         DesignError: ``credentials.form`` for any other form, ``credentials.value`` for a value that cannot be sent,
-            ``credentials.later`` for forms of a later release.
+            ``oauth.key`` and ``oauth.url`` for forms that tokens are got with.
     """
-    return Credentials({scheme: _parsed(scheme, value, resolve) for scheme, value in raw.items()})
+    forms = {scheme: _form(scheme, value, resolve) for scheme, value in raw.items() if is_oauth_form(value)}
+    plain = {scheme: _parsed(scheme, value, resolve) for scheme, value in raw.items() if scheme not in forms}
+    return Credentials(plain, forms)
+
+
+def is_oauth_form(value: object) -> bool:
+    """Whether a credential is one that tokens are got with, to be read by :mod:`apiloom.vault.forms`."""
+    # a key beside a certificate is that certificate's
+    if not isinstance(value, Mapping) or "certificate" in value:
+        return False
+    return not MARKS.isdisjoint(value) or {"private_key", "issuer"} <= value.keys()
+
+
+def _form(scheme: str, value: Mapping[str, Any], resolve: Resolve | None) -> OAuthForm:
+    """Read by what is loaded when there is such a form: most have none, and wait for their server to start."""
+    form: OAuthForm = load("apiloom.vault.forms:read_form")(scheme, value, resolve)
+    return form
 
 
 def single_value(scheme: str, value: str) -> Credential:
@@ -44,10 +75,41 @@ def single_value(scheme: str, value: str) -> Credential:
     return Credential(token=_secret(scheme, value))
 
 
+def _own_form(value: Any) -> Callable[[str, Any, _Read], Credential] | None:
+    """Who reads a form that is neither a plain value nor OAuth's, told by a member that no other form has."""
+    if not isinstance(value, Mapping):
+        return None
+    if "certificate" in value:
+        return lambda scheme, value, read: parse_certificate(scheme, value, read.text)
+    if "access_key_id" in value:
+        return lambda scheme, value, read: parse_aws(scheme, value, read.secret)
+    if "headers" in value:
+        return lambda scheme, value, read: parse_template(scheme, value, read.secret)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Reads members of forms: texts, or references to texts where these are followed."""
+
+    resolve: Resolve | None
+
+    def text(self, scheme: str, value: Any) -> str:
+        if isinstance(value, Mapping) and set(value) == {"ref"} and isinstance(value["ref"], str):
+            return _followed(scheme, value["ref"], self.resolve)
+        if not isinstance(value, str):
+            raise DesignError(f"a part of the credential of {scheme} is no text", code="credentials.form", hint=_FORMS)
+        return value
+
+    def secret(self, scheme: str, value: Any) -> Secret:
+        return _secret(scheme, self.text(scheme, value))
+
+
 def _parsed(scheme: str, value: Any, resolve: Resolve | None) -> Credential:
+    own = _own_form(value)
+    if own is not None:
+        return own(scheme, value, _Read(resolve))
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for part in value.values()):
-        if isinstance(value, Mapping) and "client_id" in value:
-            raise _later(scheme, "client_id and client_secret")
         raise DesignError(f"the credential of {scheme} is not an object of texts", code="credentials.form", hint=_FORMS)
     members = set(value)
     if members in ({"token"}, {"key"}):
@@ -56,8 +118,6 @@ def _parsed(scheme: str, value: Any, resolve: Resolve | None) -> Credential:
         return _pair(scheme, value["username"], value["password"])
     if members == {"ref"}:
         return single_value(scheme, _followed(scheme, value["ref"], resolve))
-    if "client_id" in members:
-        raise _later(scheme, "client_id and client_secret")
     raise DesignError(
         f"the credential of {scheme} has none of the known forms", code="credentials.form", hint=f"write {_FORMS}"
     )
@@ -75,14 +135,11 @@ def _pair(scheme: str, username: str, password: str) -> Credential:
 
 
 def _followed(scheme: str, reference: str, resolve: Resolve | None) -> str:
-    kind = reference.partition(":")[0]
-    if kind in {"keyring", "bao"}:
-        raise _later(scheme, f"{kind}: references")
-    if resolve is None or kind not in {"env", "file"}:
+    if resolve is None or reference.partition(":")[0] not in {"env", "file", "keyring", "bao"}:
         raise DesignError(
             f"the reference of {scheme} cannot be followed",
             code="credentials.form",
-            hint="write env:NAME or file:PATH, in a credentials file",
+            hint="write env:NAME, file:PATH, keyring:SERVICE/NAME or bao:PATH#MEMBER",
         )
     return resolve(reference)
 
@@ -111,11 +168,3 @@ def _one_line(scheme: str, value: str) -> str:
             hint="write it in UTF-8",
         )
     return value
-
-
-def _later(scheme: str, what: str) -> DesignError:
-    return DesignError(
-        f"the credential of {scheme} uses {what}, which this release cannot use yet",
-        code="credentials.later",
-        hint="give a token for now",
-    )

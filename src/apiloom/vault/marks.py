@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import quote, unquote_plus
 
 from apiloom.base.errors import DesignError
@@ -27,9 +28,9 @@ cookies are percent-encoded already."""
 class Mark:
     """Headers, a piece of a query and a piece of a Cookie header, ready to be written."""
 
-    headers: tuple[tuple[str, str], ...] = ()
-    query: str = ""
-    cookies: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: str = field(default="", repr=False)
+    cookies: str = field(default="", repr=False)
 
     def put(self, request: Request) -> None:
         """Write the mark. What has the same name gives way: nobody but the vault says who we are."""
@@ -61,13 +62,25 @@ def _without_pairs(target: str, query: str) -> str:
     return target if len(kept) == len(pairs) else path + mark + "&".join(kept)
 
 
+class Signs(Protocol):
+    """Signs each request anew; ``spell`` does what of that a preview shows."""
+
+    def __call__(self, request: Request, /) -> None: ...
+
+    def spell(self, request: Request, /) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them."""
+    """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them.
+
+    ``signs``, where a scheme signs each request anew, does so when all marks have been put on it.
+    """
 
     real: Mark = field(repr=False)
     shown: Mark
     secrets: tuple[str, ...] = field(repr=False)
+    signs: Signs | None = field(default=None, repr=False)
 
 
 def build_signature(scheme: SecurityScheme, credential: Credential) -> Signature:
@@ -136,8 +149,10 @@ def _key(scheme: SecurityScheme, value: str) -> Signature:
     else:
         value = _in_header(scheme, value)
         real, shown = Mark(headers=((scheme.name, value),)), Mark(headers=((scheme.name, HIDDEN),))
-    # a whole header value such as "Token abc" or "Bearer abc" is the key here, but its last word is what echoes
-    return Signature(real=real, shown=shown, secrets=traces(value, *value.split()[1:], whole=whole))
+    # a whole header value such as "Token abc" or "Bearer abc" is the key here, but its last word is what echoes; and
+    # whoever writes a whole request in base64 or hexadecimal writes the key as it was escaped for it
+    escaped = (whole.partition("=")[2],) if whole else ()
+    return Signature(real=real, shown=shown, secrets=traces(value, *value.split()[1:], *escaped, whole=whole))
 
 
 def _in_header(scheme: SecurityScheme, value: str) -> str:
@@ -179,8 +194,18 @@ def _basic(scheme: SecurityScheme, credential: Credential) -> Signature:
     )
 
 
+class Spelling(str):
+    """What another writing makes of a secret. It is looked for as it is: nobody would spell it once more."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
 def traces(*values: str, whole: str = "") -> tuple[str, ...]:
-    """What of the values must not be seen in an answer: the values themselves, and what base64 makes of them.
+    """What of the values must not be seen in an answer: the values themselves, and what base64 makes of them, which is
+    a :class:`Spelling`.
 
     Values shorter than six characters are left out: removing them would damage ordinary text and hide little.
     ``whole`` is the text around a value by which a short one is still known, such as ``key=abc``.
@@ -199,5 +224,5 @@ def _in_base64(value: str) -> Iterator[str]:
         encoded = base64.b64encode(bytes(before) + plain).decode().rstrip("=")
         core = encoded[(0, 2, 3)[before] : len(encoded) - (length % 3 != 0)]
         if len(core) >= _SHORTEST_SECRET:
-            yield core
-            yield core.translate(_URL_SAFE)
+            yield Spelling(core)
+            yield Spelling(core.translate(_URL_SAFE))

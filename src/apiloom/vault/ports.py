@@ -1,23 +1,47 @@
-"""What keeping credentials alive needs from others. Rooms above implement these; ``app`` hands them in."""
+"""What keeping credentials alive needs from others. Rooms above implement these; ``app`` hands them in.
+
+Everything here speaks of one grant by its id. Times are seconds since the epoch by this node's clock: who implements
+:class:`SecretStore` and :class:`Lease` sees to it that clocks of other nodes, which may be minutes off, decide nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from apiloom.vault.oauth.terms import Tokens
+from apiloom.vault.oauth.terms import Ask, Terms, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A pair of tokens as it is kept. ``generation`` rises with each pair; ``mine`` says that we may renew it now."""
+    """A pair of tokens as it is kept. ``generation`` rises with each pair.
+
+    ``tokens`` is None before the first. ``refresh_at`` is when the pair is renewed ahead of its end, None: only when it
+    is refused. ``leased`` says that somebody renews it at this moment, ``mine`` that it is we. ``doubt`` says that
+    whoever held the lease before never gave it back, or could not tell what became of a request: the refresh token may
+    have been used. ``renewable`` says that there is something to renew it with, ``ended`` that only a person can.
+    ``code`` is what the last attempt failed with.
+    """
 
     id: str
     generation: int
-    tokens: Tokens | None
+    tokens: Tokens | None = field(repr=False)
+    refresh_at: float | None = None
+    leased: bool = False
     mine: bool = False
-    needs_reconnect: bool = False
+    doubt: bool = False
+    renewable: bool = True
+    ended: bool = False
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """How a pair is renewed: on which terms, and with what."""
+
+    terms: Terms
+    ask: Ask
 
 
 class SecretStore(Protocol):
@@ -30,23 +54,37 @@ class SecretStore(Protocol):
     async def load(self, id_: str) -> Held | None:
         """The pair as it is now; None when it is gone."""
 
-    async def keep(self, id_: str, was: int, tokens: Tokens) -> Held | None:
-        """Replace the pair of generation ``was`` and give up the lease; None when it is another generation by now."""
+    async def keep(self, id_: str, was: int, tokens: Tokens, refresh_at: float | None) -> Held | None:
+        """Replace the pair of generation ``was`` and give up the lease; None when it is another generation by now,
+        or gone.
+        """
 
     async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
-        """Give up the lease without new tokens. ``ended``: the grant is over, and only a person can renew it."""
+        """Give up the lease without new tokens. ``ended``: the grant is over and only a person can renew it, which is
+        told to whoever listens for events, once.
+        """
 
 
 class Lease(Protocol):
     """Sees to it that of all tasks and nodes one renews a pair."""
 
     async def take(self, id_: str, was: int, seconds: float) -> Held | None:
-        """The pair with ``mine`` set when the lease is ours for so long; without where it is another's, or where the
-        pair is of a later generation already; None when it is gone.
+        """The pair with ``mine`` set when the lease is ours for so long; without where it is another's, where the pair
+        is of another generation already, or where it has ended; None when it is gone.
         """
 
 
-class Events(Protocol):
-    """Told of what others may want to know. Never fails for its listeners' sake."""
+class Renewals(Protocol):
+    """Knows on which terms a pair is renewed."""
 
-    async def record(self, kind: str, *, tenant: str | None, target: str, detail: Mapping[str, Any]) -> None: ...
+    async def renewal(self, held: Held) -> Renewal:
+        """How this pair is renewed.
+
+        Raises:
+            UpstreamError: ``oauth.ended`` where there is nothing to renew it with.
+            ApiloomError: its client is gone, or its endpoints are not known.
+        """
+
+
+Fetch = Callable[[Terms, Ask], Awaitable[Tokens]]
+"""Asks a token endpoint. Raises ``oauth.ended`` when only a person can help; anything else may pass."""

@@ -15,10 +15,11 @@ from typing import Protocol
 from apiloom.base.errors import DesignError, HouseFault
 from apiloom.model.api import SecurityNeed, SecurityScheme
 from apiloom.model.headers import NOT_CREDENTIALS
-from apiloom.model.security import CHALLENGED, place_of, shown_place, unsignable
+from apiloom.model.security import AWS_SIGNATURE, CHALLENGED, place_of, shown_place, unsignable
 from apiloom.net.request import Request, Response
 from apiloom.vault.credentials import Credentials
-from apiloom.vault.marks import Mark, build_signature, joined
+from apiloom.vault.marks import Mark, Signs, joined, traces
+from apiloom.vault.signatures import build_signature
 
 DEFAULT = "DEFAULT"
 """The scheme that ``--auth`` defines for documents that declare none. It applies wherever no other one does. Where two
@@ -56,13 +57,14 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticSigner:
-    """Adds what is known beforehand: headers, query parameters, cookies."""
+    """Adds what is known beforehand: headers, query parameters, cookies; then what ``signs`` each request anew."""
 
     schemes: tuple[str, ...]
     secrets: tuple[str, ...] = field(repr=False)
     pinned: frozenset[str]
     real: Mark = field(repr=False)
     shown: Mark
+    signs: tuple[Signs, ...] = field(default=(), repr=False)
 
     def sign(self, request: Request) -> Dialogue:
         """Yield the signed request once; its response ends the dialogue."""
@@ -73,11 +75,15 @@ class StaticSigner:
                 hint="nothing was sent; check the servers of the document",
             )
         self.real.put(request)
+        for sign in self.signs:
+            sign(request)
         yield request
 
     def masked(self, request: Request) -> Request:
         """The request as it would be sent, with ``***`` in place of every secret."""
         self.shown.put(request)
+        for sign in self.signs:
+            sign.spell(request)
         return request
 
 
@@ -161,6 +167,11 @@ def _default_scheme(id_: str, kind: str) -> SecurityScheme:
     place, _, name = kind.partition(":")
     if kind in {"bearer", "basic"}:
         return SecurityScheme(id=id_, kind="http", scheme=kind, details=_BY_OPTION)
+    if kind == "aws":
+        details = {"signs": AWS_SIGNATURE, **_BY_OPTION}
+        return SecurityScheme(id=id_, kind="apiKey", place="header", name="Authorization", details=details)
+    if kind == "certificate":
+        return SecurityScheme(id=id_, kind="mutualTLS", details=_BY_OPTION)
     is_token = bool(_is_token(name))
     if place == "header" and name.lower() in NOT_CREDENTIALS:
         raise DesignError(
@@ -181,7 +192,7 @@ def _default_scheme(id_: str, kind: str) -> SecurityScheme:
     raise DesignError(
         f"--auth does not know {kind[:60]!r}",
         code="auth.kind",
-        hint="write bearer, basic, header:NAME, query:NAME, cookie:NAME or scheme:NAME",
+        hint="write bearer, basic, header:NAME, query:NAME, cookie:NAME, scheme:NAME, aws or certificate",
     )
 
 
@@ -241,13 +252,19 @@ def _static(
     usable = (name for name in credentials.by_scheme if _satisfiable(name, schemes, credentials))
     every = {name: build_signature(schemes[name], credentials.by_scheme[name]) for name in usable}
     signatures = [every[name] for name in chosen]
+    hidden = [secret.reveal() for name in every for secret in credentials.by_scheme[name].hidden]
     real = joined(signature.real for signature in signatures)
     ours = {name.lower() for name, _ in real.headers}
     beside = Mark(headers=tuple(one for one in (constants or Mark()).headers if one[0].lower() not in ours))
     return StaticSigner(
         schemes=tuple(schemes[name].id for name in chosen),
-        secrets=tuple(dict.fromkeys(secret for signature in every.values() for secret in signature.secrets)),
+        secrets=tuple(
+            dict.fromkeys(
+                (*(secret for signature in every.values() for secret in signature.secrets), *traces(*hidden)),
+            )
+        ),
         pinned=pinned,
         real=joined([beside, real]),
         shown=joined([beside, *(signature.shown for signature in signatures)]),
+        signs=tuple(signature.signs for signature in signatures if signature.signs is not None),
     )

@@ -18,7 +18,7 @@ from typing import Any, Final
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError, HouseFault
 from apiloom.base.values import Value
-from apiloom.calls.call import Blob, Call, Outcome, Text, refusal
+from apiloom.calls.call import Blob, Call, Outcome, Text, Visit, refusal
 from apiloom.calls.endpoint import Directory
 from apiloom.identity.principal import Principal
 from apiloom.protocol import results
@@ -26,9 +26,11 @@ from apiloom.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_F
 from apiloom.protocol.frames import Params, notification_frame, result_frame
 from apiloom.protocol.headers import CAPABILITIES_KEY, RESERVED, VERSION_KEY
 from apiloom.protocol.revisions import Revision, negotiated
+from apiloom.protocol.visits import asking, opens_pages, required
 from apiloom.wire import resources
 from apiloom.wire.card import Card
 from apiloom.wire.settings import WireSettings
+from apiloom.wire.visits import MOST_ASKED, Visits
 
 _log = logging.getLogger("apiloom.wire")
 
@@ -46,7 +48,10 @@ GONE: Final = Rejection(INTERNAL_ERROR, "There is no server here")
 
 
 class Ask(Value, kw_only=True):
-    """One request, its revision settled and its caller known. ``answer_to`` is its id as JSON."""
+    """One request, its revision settled and its caller known. ``answer_to`` is its id as JSON.
+
+    ``opens`` says that a legacy client can be asked to open a page; a modern one says so in each request.
+    """
 
     card: Card
     revision: Revision
@@ -54,6 +59,7 @@ class Ask(Value, kw_only=True):
     params: Params
     principal: Principal
     answer_to: bytes
+    opens: bool = False
 
 
 class Answer(Value):
@@ -92,10 +98,13 @@ def progress_token(meta: Mapping[str, Any]) -> int | str | None:
 class Dialogue:
     """Answers requests for the endpoint under one key of a Directory."""
 
-    __slots__ = ("_card", "_directory", "_key", "_settings")
+    __slots__ = ("_card", "_directory", "_key", "_settings", "_visits")
 
-    def __init__(self, directory: Directory, settings: WireSettings, key: str = "") -> None:
+    def __init__(
+        self, directory: Directory, settings: WireSettings, key: str = "", visits: Visits | None = None
+    ) -> None:
         self._directory = directory
+        self._visits = visits or Visits()
         self._settings = settings
         self._key = key
         self._card: Card | None = None
@@ -125,6 +134,12 @@ class Dialogue:
         params = ask.params
         if not isinstance(params.name, str):
             return Rejection(INVALID_PARAMS, "params.name must be the name of a tool")
+        asked: tuple[str, ...] = ()
+        if params.request_state is not None and ask.revision.visits == "result":
+            opened = self._visits.open(params.request_state, self._bound(ask), params.input_responses)
+            if isinstance(opened, Rejection):
+                return opened
+            asked = opened
         # Which era spoke, and the caller's token for progress, are no business of the rooms below.
         meta = params.meta
         own = {} if meta is None or meta.keys() <= _USUAL else _own(meta)
@@ -138,7 +153,8 @@ class Dialogue:
         if progress is not None:
             call.progress = progress
         try:
-            return _encoded(ask, await ask.card.endpoint.run(call))
+            outcome = await ask.card.endpoint.run(call)
+            return (outcome.visit and self._asking(ask, outcome.visit, asked)) or _encoded(ask, outcome)
         except ApiloomError as error:
             return _refused(ask, error)
         except Exception as error:  # noqa: BLE001 - the outer wall
@@ -146,6 +162,22 @@ class Dialogue:
         finally:
             if progress is not None:
                 progress.over = True
+
+    def _asking(self, ask: Ask, visit: Visit, asked: tuple[str, ...]) -> Answer | Rejection | None:
+        """The client asked to open a page, in its revision's way; None where it cannot be, or was asked already."""
+        told = (visit.key, visit.url, visit.message)
+        if ask.revision.visits == "error":
+            return required(told) if ask.opens else None
+        bound = self._bound(ask)
+        meta = ask.params.meta or {}
+        if not (ask.revision.visits and bound and opens_pages(meta.get(CAPABILITIES_KEY))):
+            return None
+        if visit.key in asked or len(asked) >= MOST_ASKED:
+            return None
+        return Answer(asking(_imprint(ask), ask.answer_to, told, self._visits.seal(bound, (*asked, visit.key))))
+
+    def _bound(self, ask: Ask) -> bytes:
+        return self._visits.bound(ask.principal, ask.params)
 
     async def read(self, ask: Ask) -> Answer | Rejection:
         """Answer ``resources/read``, which takes a while for what is large."""

@@ -7,13 +7,14 @@ Source: MCP 2026-07-28, Streamable HTTP "Security & Endpoint"; RFC 9110 sections
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import unquote_plus
 
 from apiloom.base.errors import CallerError
+from apiloom.base.secret import Secret
 from apiloom.base.values import Value
 from apiloom.catalog.profiles import check_profile
 from apiloom.identity.gate import Gate, Refusal
@@ -91,16 +92,18 @@ class Visitor:
 
     ``extra`` are headers that every answer carries; ``json`` and ``stream`` say which forms of answer are taken;
     ``profile`` is the one its URL names, or empty;
-    ``wrong`` is the answer to give once the gate has admitted the caller, for strangers are told nothing.
+    ``wrong`` is the answer to give once the gate has admitted the caller, for strangers are told nothing. ``lent`` are
+    the upstream credentials that it brings, where whoever mounts the wire has read them.
     """
 
-    heads: Heads
+    heads: Heads = field(repr=False)
     twice: frozenset[bytes]
     extra: Pairs
     json: bool = True
     stream: bool = True
     wrong: Reply | None = None
     profile: str = ""
+    lent: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
 
 class Exchange:

@@ -77,7 +77,7 @@ class McpHttp:
         self._settings = settings
         self._files = files
         self._door = gate if isinstance(gate, Door) else Door(gate, settings)
-        self._dialogue = Dialogue(directory, settings, key)
+        self._dialogue = Dialogue(directory, settings, key, None if ids is None else ids.visits)
         self._streams = Streams(directory, key, settings)
         self._legacy = Legacy(self._dialogue, self._streams, settings, ids)
         self._rounds = Rounds(settings.watch_after)
@@ -235,6 +235,7 @@ class McpHttp:
         ask = Ask(
             card=card,
             revision=revision if session is None else session.revision,
+            opens=session is not None and session.opens,
             method=message.method,
             params=message.params or NO_PARAMS,
             principal=exchange.principal,

@@ -15,6 +15,7 @@ from apiloom.protocol.errors import INVALID_REQUEST, Rejection
 from apiloom.protocol.frames import NO_PARAMS, Message, Unreadable, error_frame, id_bytes
 from apiloom.protocol.headers import VERSION_HEADER, accepts, stated_revision
 from apiloom.protocol.revisions import UNSTATED, Revision, negotiated
+from apiloom.protocol.visits import opens_pages
 from apiloom.wire.dialogue import Answer, Ask, Dialogue
 from apiloom.wire.door import Exchange, Reply, refused
 from apiloom.wire.leash import Leash
@@ -75,7 +76,8 @@ class Legacy:
             return answer
         if ask.method == "initialize":
             profile = client_profile(ask.card.endpoint, ask.params.client_info)
-            minted = self._sessions.open(exchange.principal, negotiated(str(ask.params.protocol_version)), profile)
+            agreed, opens = negotiated(str(ask.params.protocol_version)), opens_pages(ask.params.capabilities)
+            minted = self._sessions.open(exchange.principal, agreed, profile, opens=opens)
             exchange.extra = (*exchange.extra, (SESSION_HEADER, minted.id.encode()))
         elif ask.method == "logging/setLevel" and session is not None:
             session.level = str(ask.params.level)
@@ -176,6 +178,7 @@ class Legacy:
             params=entry.params or NO_PARAMS,
             principal=exchange.principal,
             answer_to=answer_to,
+            opens=session is not None and session.opens,
         )
         if ask.method == "resources/read":
             return answer_frame(answer_to, await self._dialogue.read(ask))

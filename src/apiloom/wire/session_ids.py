@@ -18,6 +18,7 @@ from apiloom.base.values import Value
 from apiloom.catalog.profiles import NAMES
 from apiloom.identity.principal import Principal
 from apiloom.protocol.revisions import REVISIONS, Revision
+from apiloom.wire.visits import Visits
 
 NODE_SIZE: Final = 8
 """Bytes of a node's id."""
@@ -37,18 +38,29 @@ _FORM: Final = b"\x01"
 _MINTED: Final = slice(1, 9)
 _NODE: Final = slice(9, 9 + NODE_SIZE)
 _NONCE: Final = 16
+_OPENS: Final = " opens"
 _AGREED: Final = 9 + NODE_SIZE + _NONCE
 
 
 class Agreed(Value, frozen=True):
-    """What a session's client agreed on: a revision, and the profile it gets where no URL names one (empty: none)."""
+    """What a session's client agreed on: a revision, and the profile it gets where no URL names one (empty: none).
+
+    ``opens`` says that it can be asked to open a page for its user.
+    """
 
     revision: Revision
     profile: str = ""
+    opens: bool = False
 
 
 class SessionIds(Protocol):
-    """Makes the ids of one endpoint's sessions, and reads those of sessions that are not at hand."""
+    """Makes the ids of one endpoint's sessions, and reads those of sessions that are not at hand.
+
+    ``visits`` seals with the same keys what a client carries between two requests of one call.
+    """
+
+    @property
+    def visits(self) -> Visits: ...
 
     def mint(self, principal: Principal, agreed: Agreed) -> str:
         """A new id in visible ASCII, which nobody can guess."""
@@ -66,7 +78,10 @@ class SessionIds(Protocol):
 class RandomIds:
     """Ids that say nothing: a session is known where it was opened, and nowhere else."""
 
-    __slots__ = ()
+    __slots__ = ("visits",)
+
+    def __init__(self) -> None:
+        self.visits = Visits()
 
     def mint(self, principal: Principal, agreed: Agreed) -> str:  # noqa: ARG002 - the port's shape
         """See :class:`SessionIds`."""
@@ -103,10 +118,15 @@ class SessionSeals:
         """The ids of the endpoint under a key."""
         return SealedIds(self, key)
 
+    def visits(self, key: str) -> Visits:
+        """What calls of the endpoint under a key are sealed with while they wait for a person."""
+        return Visits(self._keys, self._now, key)
+
     def seal(self, bound: bytes, agreed: Agreed) -> str:
         """A new id; ``bound`` is what it must come back with."""
         minted = int(self._now()).to_bytes(8, "big", signed=True)
-        told = f"{agreed.revision.name} {agreed.profile}".encode("ascii")
+        # a release that knows two words takes a third into the second, and so for a profile there is none of
+        told = f"{agreed.revision.name} {agreed.profile}{_OPENS if agreed.opens else ''}".encode("ascii")
         payload = _FORM + minted + self._node + secrets.token_bytes(_NONCE) + told
         return self._keys[0].seal(_PURPOSE, payload, bound)
 
@@ -121,11 +141,12 @@ class SessionSeals:
             return None
         if self._now() - int.from_bytes(payload[_MINTED], "big", signed=True) > self._life:
             return None
-        name, _, profile = payload[_AGREED:].decode("ascii").partition(" ")
+        name, _, rest = payload[_AGREED:].decode("ascii").partition(" ")
+        profile = rest.removesuffix(_OPENS)
         revision = REVISIONS.get(name)
         if revision is None or revision.modern:
             return None
-        return Agreed(revision, profile if profile in NAMES else "")
+        return Agreed(revision, profile if profile in NAMES else "", rest.endswith(_OPENS))
 
     def end(self, text: str) -> None:
         """Read an id no more on this node."""
@@ -137,11 +158,12 @@ class SessionSeals:
 class SealedIds:
     """Ids of one endpoint that every node with the same key can read, bound to endpoint and principal."""
 
-    __slots__ = ("_key", "_seals")
+    __slots__ = ("_key", "_seals", "visits")
 
     def __init__(self, seals: SessionSeals, key: str) -> None:
         self._seals = seals
         self._key = key
+        self.visits = seals.visits(key)
 
     def mint(self, principal: Principal, agreed: Agreed) -> str:
         """See :class:`SessionIds`."""

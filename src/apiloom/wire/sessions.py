@@ -24,7 +24,8 @@ from apiloom.wire.session_ids import Agreed, RandomIds, SessionIds
 class Session:
     """One client's session.
 
-    ``profile`` is the one its client gets where no URL names one; empty means the server's own.
+    ``profile`` is the one its client gets where no URL names one; empty means the server's own. ``opens`` says that it
+    can be asked to open a page for its user.
     ``ended`` is set when it is deleted or gives way. ``stream`` is set to end the notification stream now open: a
     newer one takes its place, since a message goes out on one stream only.
     """
@@ -35,6 +36,7 @@ class Session:
     used: float
     level: str = ""
     profile: str = ""
+    opens: bool = False
     running: dict[MessageId, Leash] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     stream: asyncio.Event | None = None
@@ -64,9 +66,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._table)
 
-    def open(self, principal: Principal, revision: Revision, profile: str = "") -> Session:
+    def open(self, principal: Principal, revision: Revision, profile: str = "", *, opens: bool = False) -> Session:
         """Mint a session; the longest unused ones give way when there are too many."""
-        agreed = Agreed(revision, profile)
+        agreed = Agreed(revision, profile, opens)
         return self._put(self._ids.mint(principal, agreed), principal, agreed)
 
     def get(self, session_id: str, principal: Principal) -> Session | None:
@@ -110,6 +112,7 @@ class Sessions:
             principal=principal,
             revision=agreed.revision,
             profile=agreed.profile,
+            opens=agreed.opens,
             used=self._clock(),
         )
         self._table[session_id] = session

@@ -28,6 +28,7 @@ from apiloom.protocol.frames import (
 )
 from apiloom.protocol.headers import settle
 from apiloom.protocol.revisions import NEWEST_LEGACY, Revision, negotiated
+from apiloom.protocol.visits import opens_pages
 from apiloom.wire.changes import Listener, Turn
 from apiloom.wire.dialogue import GONE, Answer, Ask, Dialogue, Progress, progress_token
 from apiloom.wire.leash import Leash
@@ -125,6 +126,7 @@ class _Peer:
         "_dialogue",
         "_directory",
         "_key",
+        "_opens",
         "_outlet",
         "_revision",
         "_running",
@@ -140,6 +142,7 @@ class _Peer:
         self._dialogue = Dialogue(directory, settings, key)
         self._outlet = _Outlet(writer)
         self._revision: Revision | None = None
+        self._opens = False
         self._running: Running = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._told = False
@@ -198,6 +201,7 @@ class _Peer:
             params=message.params or NO_PARAMS,
             principal=LOCAL,
             answer_to=answer_to,
+            opens=self._opens,
         )
         if ask.method == "tools/call":
             return await self._call(ask, key)
@@ -208,6 +212,7 @@ class _Peer:
         answer = self._dialogue.answer(ask)
         if ask.method == "initialize" and isinstance(answer, Answer):
             self._revision = negotiated(str(ask.params.protocol_version))
+            self._opens = opens_pages(ask.params.capabilities)
         return answer_frame(answer_to, answer)
 
     def _settle(self, message: Message) -> Revision | Rejection:

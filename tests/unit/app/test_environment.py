@@ -107,6 +107,7 @@ def test_with_several_sources_a_file_says_whose_each_entry_is(tmp_path: Path) ->
 
 def test_references_are_followed_into_environment_and_files(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("in-a-file\n")
+    (tmp_path / "secret.txt").chmod(0o600)
     file = written(
         tmp_path, {"ApiKey": {"ref": "env:MY_KEY"}, "basic-auth": {"ref": f"file:{tmp_path / 'secret.txt'}"}}
     )
@@ -116,9 +117,28 @@ def test_references_are_followed_into_environment_and_files(tmp_path: Path) -> N
     }
     with pytest.raises(DesignError, match="the environment has no MY_KEY"):
         given(file=file)
+    (tmp_path / "secret.txt").chmod(0o640)
+    with pytest.raises(DesignError, match=r"secret\.txt can be read by others"):
+        given({"MY_KEY": "x"}, file=file)
     (tmp_path / "secret.txt").unlink()
     with pytest.raises(DesignError, match=r"the secret in .*secret\.txt cannot be read"):
         given({"MY_KEY": "x"}, file=file)
+
+
+def test_a_variable_may_refer_to_a_secret_and_what_only_looks_so_is_the_secret_itself() -> None:
+    around = {"MY_KEY": "in-the-environment", "APILOOM_AUTH_APIKEY": '{"ref": "env:MY_KEY"}'}
+    assert tokens(given(around))["ApiKey"] == "in-the-environment"
+    for literal in ("env:MY_KEY", '{"ref":', '{"ref":7}', '{"ref":"env:MY_KEY","x":1}'):
+        assert tokens(given({**around, "APILOOM_AUTH_APIKEY": literal}))["ApiKey"] == literal
+    with pytest.raises(DesignError, match="the environment has no OTHER"):
+        given({"APILOOM_AUTH_APIKEY": '{"ref":"env:OTHER"}'})
+
+
+def test_what_opens_the_house_is_no_apis_credential() -> None:
+    for name in ("APILOOM_KEY", "APILOOM_TOKEN", "BAO_TOKEN", "VAULT_TOKEN"):
+        with pytest.raises(DesignError) as error:
+            given({"APILOOM_AUTH_APIKEY": f'{{"ref":"env:{name}"}}', name: "s3cret"})
+        assert error.value.code == "credentials.form"
 
 
 @pytest.mark.parametrize("name", ["pipe", "folder", "a\0b"])

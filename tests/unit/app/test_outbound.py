@@ -1,13 +1,16 @@
 """The way out as the environment sets it."""
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from apiloom.app.outbound import open_sender
+from apiloom.app.outbound import open_sender, read_guard
 from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.net.guard import Guard
 from apiloom.net.request import Request
+from support.forms import resolve
 from support.sockets import peer, says
 from support.tls import identity, server_context
 
@@ -19,8 +22,10 @@ def answer(body: str) -> bytes:
     return ANSWER.format(len(body), body).encode()
 
 
-async def body_of(origin: str, environment: Mapping[str, str], homes: Container[str] = frozenset()) -> bytes:
-    sender = open_sender(environment, homes)
+async def body_of(
+    origin: str, environment: Mapping[str, str], homes: Container[str] = frozenset(), guard: Guard | None = None
+) -> bytes:
+    sender = open_sender(environment, homes, guard)
     try:
         return (await sender.send(Request(method="GET", origin=origin, target="/a", timeout=10))).body
     finally:
@@ -102,3 +107,48 @@ def test_a_proxy_of_no_known_kind_is_refused_instead_of_passed_by(proxy: str) ->
         open_sender({"APILOOM_PROXY": proxy}, frozenset())
     assert told.value.code == "net.settings"
     assert "s3cret" not in told.value.sentence()
+
+
+# under a guard
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+async def test_under_a_guard_the_usual_proxy_is_asked_only_for_what_may_be_public(variable: str) -> None:
+    guard = replace(read_guard({}), resolve=resolve)
+    async with peer(says(answer("proxied"))) as proxy:
+        environment = {variable: proxy.origin.removeprefix("http://"), "NO_PROXY": "excepted.example,*.inner.example"}
+        assert await body_of("http://unknown.example", environment, guard=guard) == b"proxied"
+        for origin in ("http://to-private.example", "http://10.0.0.1", "http://0x7f.1", "http://127.0.0.1:9"):
+            with pytest.raises(DesignError) as caught:
+                await body_of(origin, environment, guard=guard)
+            assert caught.value.code == "net.address"
+        assert len(proxy.seen) == 1
+
+
+async def test_what_the_environment_excepts_from_its_proxy_is_looked_at_and_connected_to_here() -> None:
+    async with peer(says(answer("proxied"))) as proxy, peer(says(answer("direct"))) as it:
+        allowed = {"APILOOM_ALLOW_ADDRESSES": f"127.0.0.1:{it.port}, here.inner.example"}
+
+        async def here(_host: str, _port: int) -> tuple[str, ...]:
+            return ("127.0.0.1",)
+
+        guard = replace(read_guard(allowed), resolve=here)
+        port = it.port
+        for excepted, host in (
+            ("inner.example", "here.inner.example"),
+            (".inner.example", "here.inner.example"),
+            ("*.inner.example", "here.inner.example"),
+            ("*", "here.inner.example"),
+            ("127.0.0.0/8", "127.0.0.1"),
+        ):
+            environment = {"http_proxy": proxy.origin, "no_proxy": f"a.example, {excepted}"}
+            assert await body_of(f"http://{host}:{port}", environment, guard=guard) == b"direct"
+        assert proxy.seen == []
+        environment = {"http_proxy": proxy.origin, "no_proxy": "ner.example"}
+        assert await body_of(f"http://here.inner.example:{port}", environment, guard=guard) == b"proxied"
+
+
+def test_a_list_that_cannot_be_read_is_told_at_the_start() -> None:
+    with pytest.raises(DesignError, match=r"the list of allowed addresses has '10\.0\.0\.1/8'") as caught:
+        read_guard({"APILOOM_ALLOW_ADDRESSES": "10.0.0.0/8, 10.0.0.1/8"})
+    assert caught.value.code == "net.settings"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from apiloom.backends.http.echo import Eraser
 from apiloom.net.request import Response
+from apiloom.vault.marks import Spelling, traces
 
 KEY = "k\"ey\\+<é>' a/z&0123=~漢😀"
 WRITERS: dict[str, Callable[[str], str]] = {
@@ -76,3 +78,45 @@ def test_a_secret_inside_another_one_leaves_nothing_of_it() -> None:
 def test_looking_for_a_secret_in_a_wall_of_backslashes_ends() -> None:
     wall = b"abcd" + b"\\" * 200_000
     assert erased(wall, "abcd" + 12 * '\\\\"' + "x").body == wall
+
+
+DUMPS: dict[str, Callable[[bytes], str]] = {
+    "lower": lambda raw: raw.hex(),
+    "upper": lambda raw: raw.hex().upper(),
+    "colons": lambda raw: raw.hex(":"),
+    "spaces": lambda raw: raw.hex(" ").upper(),
+    "hyphens": lambda raw: raw.hex("-").upper(),
+    "inside": lambda raw: (b"Authorization: Bearer " + raw + b"\r\n").hex(),
+}
+
+
+@pytest.mark.parametrize("dump", DUMPS)
+@pytest.mark.parametrize("secret", [KEY, "abcdef123", "sk_live_0123", "jklmno", "JKLMNOZZ"])
+def test_a_secret_is_known_in_a_dump_of_its_bytes(dump: str, secret: str) -> None:
+    written = DUMPS[dump](secret.encode())
+    text = erased(f"before {written} after".encode(), secret).body.decode()
+    assert "***" in text
+    assert secret.encode().hex() not in text.lower().replace(":", "").replace(" ", "").replace("-", "")
+
+
+@pytest.mark.parametrize("secret", [KEY, "abcdef123", "sk_live_0123"])
+def test_a_dump_in_both_cases_is_known_by_what_has_no_case(secret: str) -> None:
+    written = "".join(c.upper() if at % 3 else c for at, c in enumerate(secret.encode().hex()))
+    assert erased(written.encode(), secret).body == b"***"
+
+
+def test_what_base64_makes_of_a_secret_is_not_spelled_once_more() -> None:
+    plain, spelled = Eraser(("abcdef123",)), Eraser(("abcdef123", Spelling("YWJjZGVmMTIz")))
+    hexed = b"YWJjZGVmMTIz".hex().encode()
+    assert spelled.cleaned(b"YWJjZGVmMTIz " + hexed) == b"*** " + hexed
+    assert plain.cleaned(b"YWJjZGVmMTIz") == b"YWJjZGVmMTIz"
+
+
+def test_every_trace_of_a_value_is_known_in_base64_whatever_stands_around_it() -> None:
+    for secret in (KEY, "sk_live_0123456789"):
+        eraser = Eraser(traces(secret))
+        for around in range(4):
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                text = encode(b"x" * around + secret.encode() + b"y" * around).decode()
+                assert secret not in text
+                assert b"***" in eraser.cleaned(text.encode()), (around, text)

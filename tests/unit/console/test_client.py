@@ -76,6 +76,11 @@ async def test_every_resource_is_made_read_changed_and_removed(gateway: Gateway)
     replaced = await gateway.api_tokens.rotate(token.id)
     leaks = await gateway.api_tokens.leaked(f"see {replaced.token}")
     assert [(each.id, each.kind) for each in leaks] == [(replaced.id, "api_token")]
+    made = await gateway.oauth_clients.create(connector="pets", client_id="c", secret="s3cret")
+    assert (made.proof, made.redirect_uri.rpartition("/")[2]) == ("client_secret", "callback")
+    assert (await gateway.oauth_clients.update(made.id, {"label": "Ours"})).label == "Ours"
+    assert (await gateway.oauth_clients.delete(made.id)).done
+    assert (await gateway.events.page()).items == ()
     lines = (await gateway.audit.page(target=replaced.id, principal="key_owner")).items
     assert lines[0].at is not None
 

@@ -46,6 +46,9 @@ MEANT: dict[str, set[str]] = {
     "policies": SEE | WRITE,
     "approvals": SEE | {"use"},
     "api-tokens": SEE | WRITE,
+    "oauth-clients": SEE | WRITE,
+    "connect-sessions": SEE | {"create", "delete", "use"},
+    "events": SEE,
     "audit": SEE,
     "catalogue": SEE,
     "health": SEE,
@@ -53,8 +56,11 @@ MEANT: dict[str, set[str]] = {
 }
 """What can be done with each kind at all."""
 
-A_TENANTS_OWN = {"accounts", "servers", "server-tokens", "toolsets", "overlays", "api-tokens"}
-SHOWN_TO_TENANTS = {"connectors", "versions", "toolsets", "overlays", "catalogue", "health"}
+A_TENANTS_OWN = {"accounts", "servers", "server-tokens", "toolsets", "overlays", "api-tokens"} | {
+    "oauth-clients",
+    "connect-sessions",
+}
+SHOWN_TO_TENANTS = {"connectors", "versions", "toolsets", "overlays", "oauth-clients", "catalogue", "health"}
 SHOWN_TO_AGENTS = {"connectors", "versions", "servers", "toolsets", "catalogue", "health"}
 
 

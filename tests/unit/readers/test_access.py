@@ -112,7 +112,7 @@ def test_an_undefined_scheme_is_told_once_with_a_way_in() -> None:
         ({"type": "http", "scheme": "Digest"}, "security.unsupported", "HTTP Digest"),
         (
             {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"},
-            "security.unsupported",
+            "security.aws",
             "AWS Signature",
         ),
     ],

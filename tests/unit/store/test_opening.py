@@ -14,13 +14,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from apiloom.base.errors import ApiloomError, CallerError, HouseFault
+from apiloom.store.kinds import KINDS
 from apiloom.store.records import Connector
 from apiloom.store.sql import opening
+from apiloom.store.sql.engine import WRITES, build_engine, make_file, read_place
 from apiloom.store.sql.migrating import SCRIPTS
 from apiloom.store.sql.node import hold_node_lock
 from apiloom.store.sql.opening import SCHEMA, open_store
+from apiloom.store.sql.store import SqlStore
 from apiloom.store.sql.tables import METADATA
 from support.postgres import Postgres
+from support.stores import ACME, OPEN, of_connector, of_tenant, rows_of
+
+SECOND = {"house_keys", "oauth_clients", "grants", "connect_sessions", "events", "beats", "registrations", "sign_ins"}
+SECOND.add("token_families")
+"""Tables that the second schema added."""
 
 
 @pytest.fixture
@@ -137,6 +145,57 @@ async def test_the_release_before_can_use_what_the_last_migration_leaves(bare: A
     assert int(told["schema"]) == SCHEMA
     assert int(told["schema_least"]) <= max(1, SCHEMA - 1)
     assert [int(row[0]) for row in await ask("SELECT version_num FROM alembic_version")] == [SCHEMA]
+
+
+async def test_a_filled_store_of_the_first_schema_keeps_what_it_holds(bare: Any, ask: Any) -> None:
+    """Migrated to the first schema alone, filled by hand as a release of that time did, then opened by this one."""
+    migrate = opening.plugins.load("apiloom.store.sql.migrating:migrate")
+    place = read_place(bare.url)
+    if place.file is not None:
+        make_file(place.file)
+    engine = build_engine(place)
+    async with engine.execution_options(**{WRITES: True}).connect() as connection:
+        await connection.begin()
+        await connection.run_sync(migrate, "0001")
+        await connection.commit()
+    await engine.dispose()
+    first = {kind.rows for kind in KINDS} - SECOND
+    store = SqlStore(build_engine(place))
+    samples = {**of_connector(OPEN, tenants=None), **of_tenant(ACME)}
+    async with store.writing() as work:
+        for name, record in samples.items():
+            if name in first:
+                await rows_of(work.house(), name).add(record)
+        await work.house().versions.put_content(f"{OPEN}/1", document=b"doc", artefact=b"artefact")
+    told, seq = await store.installation(), await store.change_seq()
+    await store.close()
+    store = await open_store(bare.url)
+    assert (await store.installation(), await store.change_seq()) == (told, seq)
+    async with store.writing() as work:
+        for name in first & set(samples):
+            assert await rows_of(work.tenant(ACME), name).load(samples[name].id) == samples[name], name
+        assert await work.house().versions.artefact(f"{OPEN}/1") == b"artefact"
+        for name in SECOND & set(samples):
+            await rows_of(work.house(), name).add(samples[name])
+    await store.close()
+    # what stands in columns and tables of the second schema is let be by a release that knows the first alone
+    names = dict(await ask("SELECT name, value FROM installation"))
+    assert (names["schema"], names["schema_least"]) == ("2", "1")
+
+
+async def test_a_release_that_knows_the_first_schema_can_use_the_second(
+    bare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_store(bare.url)).close()
+    monkeypatch.setattr(opening, "SCHEMA", 1)
+    store = await open_store(bare.url)
+    samples = {**of_connector(OPEN, tenants=None), **of_tenant(ACME)}
+    async with store.writing() as work:
+        for name, record in samples.items():
+            if name not in SECOND:
+                await rows_of(work.house(), name).add(record)
+                await rows_of(work.house(), name).save(record, 1)
+    await store.close()
 
 
 async def test_the_file_and_its_folder_are_for_their_owner_alone(tmp_path: Path) -> None:

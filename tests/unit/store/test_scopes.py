@@ -13,10 +13,11 @@ from apiloom.store.kinds import KINDS
 from apiloom.store.ports import Store
 from apiloom.store.records import Account, ApiToken, Audited, Connector, Overlay, Server, Tenant, Toolset, Version
 from apiloom.store.sql.counting import counting
-from support.stores import ACME, GLOBEX, HERS, HIS, OPEN, furnish, of_connector, of_tenant, rows_of, seen
+from support.stores import ACME, GLOBEX, HERS, HIS, OPEN, furnish, of_connector, of_house, of_tenant, rows_of, seen
 
 WRITABLE = sorted(kind.rows for kind in KINDS if not kind.read_only)
 READ_ONLY = ("connectors", "versions")
+LAYERED = ("overlays", "toolsets", "oauth_clients")
 
 
 def expected(tenant: str, slug: str) -> dict[str, set[str]]:
@@ -31,9 +32,21 @@ def expected(tenant: str, slug: str) -> dict[str, set[str]]:
         "api_tokens": {f"key_{tenant}"},
         "overlays": {f"ovl_{tenant}", f"ovl_{OPEN}", f"ovl_{slug}"},
         "toolsets": {f"{OPEN}/mine@{tenant}", f"{OPEN}/all", f"{slug}/all"},
+        "oauth_clients": {f"ocl_{tenant}", f"ocl_{OPEN}", f"ocl_{slug}"},
+        "grants": {f"acc_{tenant}/oauth"},
+        "connect_sessions": {f"cs_{tenant}"},
+        "events": {f"evt_1{tenant}"},
+        "token_families": {f"fam_{tenant}"},
         "audit": {f"aud_1{tenant}"},
         "remembered": {f"h-{tenant}"},
+        **{name: set() for name in of_house()},
     }
+
+
+def test_there_is_a_sample_of_every_kind() -> None:
+    samples = {**of_connector(OPEN, tenants=None), **of_tenant(ACME), **of_house()}
+    assert set(samples) == {kind.rows for kind in KINDS}
+    assert all(isinstance(samples[kind.rows], kind.record) for kind in KINDS)
 
 
 async def test_a_tenant_sees_its_own_and_what_is_shown_to_it(store: Store) -> None:
@@ -52,6 +65,10 @@ async def test_the_house_sees_everything(store: Store) -> None:
             assert ids <= house[name]
     assert {"key_house"} <= house["api_tokens"]
     assert {"aud_2house"} <= house["audit"]
+    assert {"evt_2house"} <= house["events"]
+    assert {"fam_house"} <= house["token_families"]
+    for name, record in of_house().items():
+        assert house[name] == {record.id}
 
 
 @pytest.mark.parametrize("tenant", ["nobody", "", "*", "default", "acme ", "ACME", "acme'--", "\0"])
@@ -59,7 +76,13 @@ async def test_a_tenant_without_anything_sees_what_is_shown_to_all(store: Store,
     await furnish(store)
     async with store.reading() as work:
         found = await seen(work.tenant(tenant))
-    shown = {"connectors": {OPEN}, "versions": {f"{OPEN}/1"}, "overlays": {f"ovl_{OPEN}"}, "toolsets": {f"{OPEN}/all"}}
+    shown = {
+        "connectors": {OPEN},
+        "versions": {f"{OPEN}/1"},
+        "overlays": {f"ovl_{OPEN}"},
+        "toolsets": {f"{OPEN}/all"},
+        "oauth_clients": {f"ocl_{OPEN}"},
+    }
     own = {"tenants": {"default"}} if tenant == "default" else {}
     nothing: set[str] = set()
     for name, ids in found.items():
@@ -106,7 +129,11 @@ async def test_a_tenant_writes_nothing_of_the_house_and_nothing_of_another(store
             for id_ in (layer[name].id, of_connector(HERS, tenants=())[name].id, "nothing"):
                 assert await refusal_of(rows_of(mine, name).remove(id_)) == "store.scope"
         assert await refusal_of(mine.versions.put_content("his/1", document=b"", artefact=b"")) == "store.scope"
-        for name in ("overlays", "toolsets"):
+        for name, record in of_house().items():
+            assert await refusal_of(rows_of(mine, name).add(replace(record, id="new"))) == "store.scope"
+            assert await refusal_of(rows_of(mine, name).save(record, 1)) == "store.scope"
+            assert await refusal_of(rows_of(mine, name).remove(record.id)) == "store.scope"
+        for name in LAYERED:
             assert await refusal_of(rows_of(mine, name).add(replace(layer[name], id="new"))) == "store.scope"
             assert await refusal_of(rows_of(mine, name).save(layer[name], 1)) == "store.scope"
             assert not await rows_of(mine, name).remove(layer[name].id)
@@ -142,6 +169,7 @@ async def test_a_tenant_writes_its_own(store: Store) -> None:
         await mine.toolsets.add(Toolset(id="t", connector=OPEN, name="all", tenant=ACME))
         await mine.servers.save(replace(of_tenant(ACME)["servers"], name="renamed"), 1)
         assert await mine.toolsets.remove("t")
+        assert await mine.grants.remove("acc_acme/oauth")
         assert await mine.accounts.remove("acc_acme")
         await mine.audit.add(Audited(id="aud_9", at=9, principal="p", action="x", tenant=ACME))
     async with store.reading() as work:
@@ -161,6 +189,7 @@ async def test_what_is_no_longer_shown_is_no_longer_seen(store: Store) -> None:
         found = await seen(work.tenant(ACME))
         assert not found["connectors"] | found["versions"]
         assert (found["overlays"], found["toolsets"]) == ({"ovl_acme"}, {"open/mine@acme"})
+        assert found["oauth_clients"] == {"ocl_acme"}
         assert await work.tenant(ACME).versions.artefact("open/1") is None
 
 

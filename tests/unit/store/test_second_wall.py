@@ -61,6 +61,15 @@ EXPECTED: Mapping[str, set[str]] = {
     "toolsets": {"open/mine@acme", "open/all", "his/all"},
     "audit": {"aud_1acme"},
     "remembered": {"h-acme"},
+    "oauth_clients": {"ocl_acme", "ocl_open", "ocl_his"},
+    "grants": {"acc_acme/oauth"},
+    "connect_sessions": {"cs_acme"},
+    "events": {"evt_1acme"},
+    "token_families": {"fam_acme"},
+    "house_keys": set(),
+    "beats": set(),
+    "registrations": set(),
+    "sign_ins": set(),
     "changes": set(),
 }
 
@@ -80,10 +89,14 @@ async def test_without_a_scope_nothing_of_any_tenant_is_shown(direct: Direct, se
     if setting is not None:
         await direct.as_(setting)
     shown = {table: await direct.ids(table) for table in EXPECTED}
-    for table in ("tenants", "accounts", "servers", "server_tokens", "api_tokens", "audit", "remembered", "changes"):
-        assert shown[table] == set()
-    assert shown["connectors"] <= {"open"}
-    assert shown["overlays"] <= {"ovl_open"}
+    layers = {"connectors": "open", "versions": "open/1", "contents": "open/1", "overlays": "ovl_open"}
+    layers |= {"toolsets": "open/all", "oauth_clients": "ocl_open"}
+    for table, ids in shown.items():
+        assert ids <= ({layers[table]} if table in layers else set()), table
+
+
+def test_every_table_is_looked_at() -> None:
+    assert set(EXPECTED) == set(METADATA.tables) - OF_NOBODY
 
 
 async def test_the_house_is_shown_everything(direct: Direct) -> None:
@@ -102,6 +115,11 @@ async def test_changes_without_any_condition_change_only_the_own(direct: Direct)
     assert await direct.connection.execute("DELETE FROM contents") == "DELETE 0"
     assert await direct.connection.execute("DELETE FROM toolsets") == "DELETE 1"
     assert await direct.connection.execute("DELETE FROM changes") == "DELETE 0"
+    assert await direct.connection.execute("UPDATE oauth_clients SET client_id = 'x'") == "UPDATE 1"
+    assert await direct.connection.execute("UPDATE grants SET state = 'failing'") == "UPDATE 1"
+    assert await direct.connection.execute("DELETE FROM token_families") == "DELETE 1"
+    for table in ("house_keys", "beats", "registrations", "sign_ins"):
+        assert await direct.connection.execute(f"DELETE FROM {table}") == "DELETE 0"  # noqa: S608 - our own words
 
 
 @pytest.mark.parametrize(
@@ -113,6 +131,11 @@ async def test_changes_without_any_condition_change_only_the_own(direct: Direct)
         "INSERT INTO remembered SELECT 'n', request, status, 'globex', answer, expires_at, revision FROM remembered",
         "INSERT INTO remembered SELECT 'n', request, status, NULL, answer, expires_at, revision FROM remembered",
         "INSERT INTO versions SELECT * FROM versions",
+        "UPDATE oauth_clients SET tenant = NULL",
+        "UPDATE grants SET tenant = 'globex'",
+        "UPDATE token_families SET tenant = NULL",
+        "INSERT INTO beats (id, started_at, at, revision) VALUES ('n', 0, 0, 1)",
+        "INSERT INTO house_keys (id, purpose, version, wrapped, created_at, revision) VALUES ('n', 'p', 9, '', 0, 1)",
         "INSERT INTO changes (seq, kind, id) VALUES (9999, 'x', 'x')",
     ],
 )

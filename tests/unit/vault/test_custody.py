@@ -15,15 +15,20 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiloom.base.errors import DesignError
+from apiloom.base.errors import DesignError, HouseFault
 from apiloom.vault.custody import (
-    LIVE,
+    MOST_KEYS,
+    PURPOSES,
     Custody,
+    RootKey,
     check_apart,
-    check_fingerprint,
     create_key,
-    parse_key,
-    read_key,
+    derived_custody,
+    fresh_custody,
+    other_key,
+    parse_keys,
+    put_key_first,
+    read_keys,
 )
 
 KEY = bytes(range(32))
@@ -46,7 +51,7 @@ def test_a_created_key_is_read_back_and_is_its_owners_alone(tmp_path: Path) -> N
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
     assert len(base64.b64decode(place.read_text())) == 32
-    assert read_key(place).fingerprint == made.fingerprint
+    assert [key.fingerprint for key in read_keys(place)] == [made.fingerprint]
     assert [entry.name for entry in place.parent.iterdir()] == ["apiloom.key"]
 
 
@@ -97,7 +102,7 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> N
     place.write_text(TEXT)
     place.chmod(mode)
     with pytest.raises(DesignError) as error:
-        read_key(place)
+        read_keys(place)
     assert refused(error) == "custody.file"
     assert "chmod 600" in error.value.hint
 
@@ -109,7 +114,7 @@ def test_a_file_of_ones_own_is_read_through_a_link_too(tmp_path: Path, mode: int
     place.chmod(mode)
     link = tmp_path / "link"
     link.symlink_to(place)
-    assert read_key(link).fingerprint == read_key(place).fingerprint == Custody(KEY).fingerprint
+    assert read_keys(link)[0].fingerprint == read_keys(place)[0].fingerprint == RootKey(KEY).fingerprint
 
 
 def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,13 +130,13 @@ def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "fstat", someone_elses)
     with pytest.raises(DesignError) as error:
-        read_key(place)
+        read_keys(place)
     assert refused(error) == "custody.file"
 
 
 def test_a_missing_key_says_that_a_new_one_does_not_help(tmp_path: Path) -> None:
     with pytest.raises(DesignError) as error:
-        read_key(tmp_path / "apiloom.key")
+        read_keys(tmp_path / "apiloom.key")
     assert refused(error) == "custody.missing"
     assert "a new key opens nothing" in error.value.hint
     assert not list(tmp_path.iterdir())
@@ -141,7 +146,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for place in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(DesignError) as error:
-            read_key(place)
+            read_keys(place)
         assert refused(error) == "custody.file"
 
 
@@ -166,7 +171,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, text: str) -
     place = tmp_path / "apiloom.key"
     place.write_text(text)
     place.chmod(0o600)
-    for read in (lambda: parse_key(text), lambda: read_key(place)):
+    for read in (lambda: parse_keys(text), lambda: read_keys(place)):
         with pytest.raises(DesignError) as error:
             read()
         assert refused(error) == "custody.form"
@@ -176,31 +181,32 @@ def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, text: str) -
 @pytest.mark.parametrize("key", [b"", bytes(32), b"x" * 32, KEY[:31], KEY + b"x"])
 def test_bytes_that_are_no_key_are_refused(key: bytes) -> None:
     with pytest.raises(DesignError) as error:
-        Custody(key)
+        RootKey(key)
     assert refused(error) == "custody.form"
 
 
 @given(st.binary(min_size=32, max_size=32).filter(lambda key: len(set(key)) >= 12))
 def test_either_alphabet_of_base64_is_read(key: bytes) -> None:
-    known = Custody(key).fingerprint
+    known = RootKey(key).fingerprint
     for encoded in (base64.b64encode(key), base64.urlsafe_b64encode(key)):
         text = encoded.decode()
-        assert parse_key(text).fingerprint == parse_key(f" {text.rstrip('=')}\r\n").fingerprint == known
+        assert [key.fingerprint for key in parse_keys(text)] == [known]
+        assert parse_keys(f" {text.rstrip('=')}\r\n")[0].fingerprint == known
 
 
-def test_sub_keys_are_those_of_the_standard() -> None:
+def test_the_first_keys_of_an_older_store_are_those_of_the_standard() -> None:
     def standard(info: bytes) -> bytes:
         return HKDF(SHA256(), 32, b"apiloom key-encryption key", info).derive(KEY)
 
-    custody = Custody(KEY)
-    assert custody.sub_key("tokens", 1) == standard(b"sub-key/tokens/1")
-    assert custody.sub_key("data-keys", 12) == standard(b"sub-key/data-keys/12")
-    assert custody.fingerprint == standard(b"fingerprint")[:16].hex()
+    root = RootKey(KEY)
+    assert root.derived("tokens") == standard(b"sub-key/tokens/1")
+    assert root.wrapping() == standard(b"house-keys")
+    assert root.fingerprint == standard(b"fingerprint")[:16].hex()
 
 
 def test_what_was_made_with_a_key_is_found_by_every_later_release() -> None:
     """These stand in stores: a change here would make every token and seal unknown."""
-    custody = Custody(KEY)
+    custody = derived_custody(RootKey(KEY))
     assert custody.fingerprint == "4343a24e34a8c2be89cca9bd3dbb43fe"
     assert custody.sub_key("tokens", 1).hex()[:16] == "9d55bbe05900fa13"
     assert custody.sub_key("seals", 1).hex()[:16] == "e4da4b753d8e242f"
@@ -208,37 +214,90 @@ def test_what_was_made_with_a_key_is_found_by_every_later_release() -> None:
     assert custody.sub_key("data-keys", 1).hex()[:16] == "eeb02b0db5e40865"
 
 
-def test_every_purpose_version_and_key_has_its_own_sub_key() -> None:
-    custodies = [Custody(KEY), Custody(bytes(reversed(KEY)))]
-    keys = [c.sub_key(purpose, version) for c in custodies for purpose in LIVE for version in (1, 2, 11)]
-    assert len({*keys, *(c.fingerprint.encode() for c in custodies)}) == len(keys) + 2
+def test_every_purpose_and_store_has_its_own_keys() -> None:
+    made = [fresh_custody(RootKey(KEY)), fresh_custody(RootKey(KEY)), derived_custody(RootKey(KEY))]
+    keys = [custody.sub_key(purpose, 1) for custody in made for purpose in PURPOSES]
+    assert len({*keys, RootKey(KEY).wrapping()}) == 3 * len(PURPOSES) + 1
     assert all(len(key) == 32 for key in keys)
 
 
-def test_several_versions_of_a_purpose_live_side_by_side() -> None:
-    custody = Custody(KEY, {"tokens": (1, 2), "seals": (3,)})
-    assert custody.sub_keys("tokens") == {1: custody.sub_key("tokens", 1), 2: custody.sub_key("tokens", 2)}
-    assert (custody.newest("tokens"), custody.newest("seals")) == (2, 3)
-    assert Custody(KEY).sub_keys("tokens")[1] == custody.sub_key("tokens", 1)
+def test_several_versions_of_a_purpose_live_side_by_side_and_none_is_forgotten() -> None:
+    custody = Custody({"tokens": {10: b"j" * 32, 9: b"i" * 32}}, "first")
+    assert list(custody.sub_keys("tokens")) == [9, 10]
+    assert custody.newest("tokens") == 10
+    custody.take(Custody({"tokens": {11: b"k" * 32}, "seals": {1: b"s" * 32}}, "second"))
+    assert list(custody.sub_keys("tokens")) == [9, 10, 11]
+    assert (custody.newest("tokens"), custody.newest("seals"), custody.fingerprint) == (11, 1, "second")
+    assert custody.knows("tokens", 9)
+    assert not custody.knows("tokens", 12)
+    for unknown in (("tokens", 12), ("secrets", 1)):
+        with pytest.raises(HouseFault) as error:
+            custody.sub_key(*unknown)
+        assert error.value.code == "vault.sealed"
 
 
-def test_a_custody_shows_nothing_and_cannot_be_carried_off() -> None:
-    custody = Custody(KEY)
-    assert repr(custody) == str(custody) == f"{custody}" == "Custody(***)"
-    assert not hasattr(custody, "__dict__")
-    for carry in (pickle.dumps, copy.copy, copy.deepcopy):
+@pytest.mark.parametrize("held", [RootKey(KEY), derived_custody(RootKey(KEY))])
+def test_keys_show_nothing_and_cannot_be_carried_off(held: object) -> None:
+    shown = f"{type(held).__name__}(***)"
+    assert repr(held) == str(held) == f"{held}" == shown
+    assert not hasattr(held, "__dict__")
+    for carry in (pickle.dumps, copy.copy, copy.deepcopy, lambda one: one.__getstate__()):
         with pytest.raises(TypeError) as error:
-            carry(custody)
+            carry(held)
         assert KEY.hex() not in str(error.value)
 
 
-def test_the_key_of_another_store_is_refused_by_its_fingerprint() -> None:
-    custody = Custody(KEY)
-    check_fingerprint(custody, custody.fingerprint)
-    for kept in ("", "0" * 32, custody.fingerprint[:31], custody.fingerprint.upper(), "é"):
+def test_several_keys_stand_on_lines_or_between_commas_and_each_counts_once() -> None:
+    other = base64.b64encode(bytes(range(1, 33))).decode()
+    for text in (f"{other}\n{TEXT}\n", f"{other},{TEXT}", f" {other} , {TEXT}\r\n", f"{other}\n{TEXT}\n{other}"):
+        assert [key.fingerprint for key in parse_keys(text)] == [
+            RootKey(bytes(range(1, 33))).fingerprint,
+            RootKey(KEY).fingerprint,
+        ]
+    for text in (f"{other},,{TEXT}", f"{other} {TEXT}", f"{other},x", ",".join([TEXT] * (MOST_KEYS + 1))):
         with pytest.raises(DesignError) as error:
-            check_fingerprint(custody, kept)
-        assert refused(error) == "custody.other"
+            parse_keys(text)
+        assert refused(error) == "custody.form"
+
+
+def test_a_new_key_is_put_in_front_of_the_old_ones_and_all_stay(tmp_path: Path) -> None:
+    place, link = tmp_path / "real" / "key", tmp_path / "key"
+    first = create_key(place)
+    link.symlink_to(place)
+    second = put_key_first(link)
+    assert [key.fingerprint for key in read_keys(place)] == [second.fingerprint, first.fingerprint]
+    assert link.is_symlink()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert [entry.name for entry in place.parent.iterdir()] == ["key"]
+    for _ in range(MOST_KEYS - 2):
+        put_key_first(link)
+    with pytest.raises(DesignError) as error:
+        put_key_first(link)
+    assert refused(error) == "custody.many"
+    assert len(read_keys(place)) == MOST_KEYS
+
+
+def test_a_key_file_that_cannot_be_rewritten_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_key(tmp_path / "key")
+    before = (tmp_path / "key").read_text()
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DesignError) as error:
+        put_key_first(tmp_path / "key")
+    assert refused(error) == "custody.file"
+    assert (tmp_path / "key").read_text() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+
+
+def test_the_key_of_another_store_is_told_by_the_beginnings_of_fingerprints() -> None:
+    error = other_key([RootKey(KEY)], "0123456789abcdef")
+    assert error.code == "custody.other"
+    assert "4343a24e" in error.message
+    assert "01234567," not in error.message
+    assert error.message.endswith("01234567")
 
 
 def test_a_key_never_lies_in_the_folder_of_its_store(tmp_path: Path) -> None:
@@ -270,10 +329,10 @@ def test_two_who_create_at_once_end_with_one_key(tmp_path: Path, monkeypatch: py
     with pytest.raises(DesignError) as error:
         create_key(place)
     assert refused(error) == "custody.exists"
-    assert read_key(place).fingerprint == first[0].fingerprint
+    assert read_keys(place)[0].fingerprint == first[0].fingerprint
     assert [entry.name for entry in tmp_path.iterdir()] == ["apiloom.key"]
 
 
 def test_random_keys_are_keys() -> None:
     for _ in range(1000):
-        Custody(secrets.token_bytes(32))
+        RootKey(secrets.token_bytes(32))

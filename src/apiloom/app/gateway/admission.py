@@ -7,16 +7,22 @@ there from what is another's, has expired or was revoked. No token is in anythin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from typing import Any
 
 from apiloom.app.gateway.addresses import FORWARDED, Networks, caller_address, within
+from apiloom.app.gateway.delegating import Lends
 from apiloom.app.gateway.memory import Memory
+from apiloom.app.gateway.welcome import Welcome
 from apiloom.base.values import Value
 from apiloom.catalog.selection import CLASSES, EVERYTHING
+from apiloom.identity.challenges import named_resource
+from apiloom.identity.guests import API, MCP
 from apiloom.identity.index import Holder
 from apiloom.identity.principal import Principal
 from apiloom.identity.roles import may
+from apiloom.protocol.headers import fold
 from apiloom.store.records import Server
 from apiloom.wire.door import Reply, Visitor, refused
 
@@ -32,7 +38,7 @@ OUT_OF_DATE = refused(
 
 
 class Admitted(Value):
-    """Somebody who may call the endpoint under a key: a server's id, or for a union the id of an API token."""
+    """Somebody who may call the endpoint under a key: a server's id, or for a union that of an API token or a view."""
 
     key: str
     principal: Principal
@@ -46,9 +52,13 @@ class Admission:
         now: seconds since the epoch.
         stale: whether the records may be out of date for too long.
         proxies: those whose word on where a request comes from counts.
+
+    Attributes:
+        welcome: where others than the house say who somebody is; None: nobody does.
+        lends: what callers may lend for a call; None: nothing.
     """
 
-    __slots__ = ("_memory", "_now", "_proxies", "_stale")
+    __slots__ = ("_memory", "_now", "_proxies", "_stale", "lends", "welcome")
 
     def __init__(
         self, memory: Memory, now: Callable[[], float], stale: Callable[[], bool], proxies: Networks = ()
@@ -57,6 +67,8 @@ class Admission:
         self._proxies = proxies
         self._now = now
         self._stale = stale
+        self.welcome: Welcome | None = None
+        self.lends: Lends | None = None
 
     def address(self, visitor: Visitor, peer: str) -> str:
         """From where a request comes; empty where a proxy has written that more than once."""
@@ -76,7 +88,7 @@ class Admission:
             return GONE
         principal = holder.principal
         if settings.require_api_token_auth:
-            second = self._bearer(authorization, now)
+            second = self._bearer(authorization, now) or self._guest(authorization, now)
             # the same URL's token shown twice is no second factor
             if second is None or second.server or not _may_call(second, server):
                 return UNAUTHORIZED
@@ -86,9 +98,9 @@ class Admission:
     def by_name(self, name: str, authorization: bytes, address: str) -> Admitted | Reply:
         """``/mcp/s/{server}``: an id, or for a tenant's token a name."""
         now = self._now()
-        holder = self._caller(authorization, address, now)
-        if holder is None:
-            return UNAUTHORIZED
+        holder = self._caller(authorization, address, now, name)
+        if isinstance(holder, Reply):
+            return holder
         server = self._memory.live(name, now)
         if server is None or not _may_call(holder, server):
             # that somebody else's server has this id changes nothing: it may still be the name of one's own
@@ -101,17 +113,35 @@ class Admission:
         """``/mcp``: the server of a server token, or all that an API token may use."""
         now = self._now()
         holder = self._caller(authorization, address, now)
-        if holder is None:
-            return UNAUTHORIZED
+        if isinstance(holder, Reply):
+            return holder
         if not holder.server:
-            return Admitted(holder.token, holder.principal) if not self._stale() else OUT_OF_DATE
+            return Admitted(holder.view or holder.token, holder.principal) if not self._stale() else OUT_OF_DATE
         server = self._memory.servers[holder.server]
         return self._current(server) or Admitted(server.id, holder.principal)
 
-    def api(self, token: str) -> Principal | None:
-        """Whose API token a text is."""
+    def peer(self, scope: MutableMapping[str, Any]) -> str:
+        """From where a request comes that is none of MCP's."""
+        client = scope.get("client")
+        peer = str(client[0]) if client else ""
+        if not self._proxies:
+            return peer
+        heads, twice = fold(scope["headers"])
+        return "" if FORWARDED in twice else caller_address(peer, heads, self._proxies)
+
+    def own(self, token: str) -> Principal | None:
+        """Whose API token of the house's own a text is."""
         holder = self._memory.index.get(token, self._now())
-        return holder.principal if holder is not None and not holder.server else None
+        return None if holder is None or holder.server else holder.principal
+
+    def api(self, token: str) -> Principal | None:
+        """Whose API token a text is, or who signed in with it for the admin API."""
+        now = self._now()
+        holder = self._memory.index.get(token, now)
+        if holder is not None:
+            return None if holder.server else holder.principal
+        guest = None if self.welcome is None else self.welcome.guest(token, now)
+        return guest.principal if guest is not None and guest.fits(API) and not guest.lacks(API) else None
 
     def usable(self, principal: Principal) -> list[Server]:
         """The servers that a union shows to whoever holds an API token, by their names."""
@@ -121,13 +151,41 @@ class Admission:
         mine = [one for one in found if one is not None and _may_call(holder, one) and self._open_to(one, None)]
         return sorted(mine, key=lambda server: (server.tenant, server.name))
 
-    def _caller(self, authorization: bytes, address: str, now: float) -> Holder | None:
-        """Who shows a token as bearer. That of a server counts where the server may be called so, and from there."""
+    def _caller(self, authorization: bytes, address: str, now: float, name: str = "") -> Holder | Reply:
+        """Who shows a token as bearer. That of a server counts where the server may be called so, and from there.
+
+        ``name`` is that of the server that is called, empty for a union.
+        """
         holder = self._bearer(authorization, now)
-        if holder is None or not holder.server:
-            return holder
-        server = self._memory.live(holder.server, now)
-        return None if server is None or not self._open_to(server, address) else holder
+        if holder is None:
+            return self._stranger(authorization, now, name)
+        if holder.server:
+            server = self._memory.live(holder.server, now)
+            if server is None or not self._open_to(server, address):
+                return self._refusal(name)
+        return holder
+
+    def _stranger(self, authorization: bytes, now: float, name: str) -> Holder | Reply:
+        """Who shows a token of another's, given for what is called and with every scope that needs."""
+        welcome = self.welcome
+        if welcome is None:
+            return UNAUTHORIZED
+        guest = welcome.shown(authorization, now)
+        resource = named_resource(name) if name else MCP
+        if guest is None or not guest.fits(resource):
+            return welcome.refusal(resource)
+        if scopes := guest.lacks(resource):
+            return welcome.forbidden(resource, scopes)
+        return Holder(guest.principal, view=guest.key)
+
+    def _guest(self, authorization: bytes, now: float) -> Holder | None:
+        found = self._stranger(authorization, now, "")
+        return None if isinstance(found, Reply) else found
+
+    def _refusal(self, name: str) -> Reply:
+        if self.welcome is None:
+            return UNAUTHORIZED
+        return self.welcome.refusal(named_resource(name) if name else MCP)
 
     def _bearer(self, authorization: bytes, now: float) -> Holder | None:
         scheme, _, token = authorization.partition(b" ")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from apiloom.app.gateway.artefacts import Artefacts
 from apiloom.app.gateway.connections import Connections
+from apiloom.app.gateway.delegating import Delegating, Exchanges
 from apiloom.app.gateway.journal import Journal
 from apiloom.app.gateway.memory import Memory
 from apiloom.app.gateway.shaping import cut_of
@@ -37,6 +38,7 @@ class Workshop:
     journal: Journal
     keeper: Keeper
     shelf: Shelf
+    exchanges: Exchanges | None = None
 
 
 async def compile_server(shop: Workshop, server: Server) -> Endpoint:
@@ -119,10 +121,14 @@ async def _seat(
         tenant=server.tenant,
         named=named,
     )
+    lending = settings.delegation.get(slug)
+    backend = whose.backend
+    if lending is not None:
+        backend = Delegating(whose=whose, lending=lending, exchanges=shop.exchanges).backend
     return Seat(
         # a large connector takes a tenth of a second to cut: calls must not wait for that
         edition=await asyncio.to_thread(shop.shelf.edition, slug, shared.artefact, cut),
-        backend=whose.backend,
+        backend=backend,
         label=account.label if account is not None else "",
         sink=shop.journal.sink(server.id, server.tenant),
     )

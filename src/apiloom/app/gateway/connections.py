@@ -3,6 +3,9 @@
 Keyed by account and connector, so that endpoints come and go over it: a promoted version opens no connection and
 forgets nothing. Credentials are opened from the vault when the account is first called, and again after it changed;
 they are never in the node's records. All accounts go out through one pool.
+
+A connection with tokens that end says until when it may be used without a thought; a call compares that with the clock
+and asks nobody. From then on tokens are renewed beside the calls, and only one that is over is waited for.
 """
 
 from __future__ import annotations
@@ -10,9 +13,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
+import math
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from apiloom.app.answering import Answering
@@ -20,8 +27,14 @@ from apiloom.app.connectors import Loaded
 from apiloom.app.directions import Directions, directions
 from apiloom.app.environment import Given
 from apiloom.app.gateway.artefacts import Shared
+from apiloom.app.gateway.identities import Identities
+from apiloom.app.gateway.living import Alive, Living
+from apiloom.app.gateway.terms import machine_kind, machine_secrets
+from apiloom.app.gateway.visits import Links
 from apiloom.base import json
+from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.base.seal import Sealer
+from apiloom.base.secret import Secret
 from apiloom.calls.observing import Drift
 from apiloom.calls.ports import Keeper
 from apiloom.compile.artefact import Artefact
@@ -30,10 +43,16 @@ from apiloom.flows.ground import Sealing
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Sender
 from apiloom.store.ports import Store
-from apiloom.store.records import Account, Connector
+from apiloom.store.records import Account, Connector, Grant
 from apiloom.vault.credentials import Credentials
 from apiloom.vault.given import parse_credentials
+from apiloom.vault.references import FRESH, References, read_reference
 from apiloom.vault.signers import default_schemes
+
+LOOK_AGAIN = 5.0
+"""Seconds after which somebody looks again whether tokens that were due have been renewed."""
+
+_log = logging.getLogger("apiloom.gateway")
 
 MOST = 10_000
 """Accounts that stay connected; the longest unused one is opened anew when it is called again."""
@@ -41,25 +60,43 @@ MOST = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class Connection:
-    """One account's connection, as of a revision of its record."""
+    """One account's connection, as of a revision of its record and a generation of each of its grants.
+
+    ``fresh_until`` is when there is something to do for its tokens, ``over_at`` when the first of them is of no more
+    use; in seconds since the epoch, infinite where it has none that end.
+    """
 
     account: Account
     credentials: Credentials = field(repr=False)
     drift: Drift
     sealer: Sealer = field(repr=False)
+    alive: Alive = field(default_factory=Alive, repr=False)
+    fresh_until: float = math.inf
+    over_at: float = math.inf
+    followed: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    """What its references stood for when they were last read."""
+    watched: bool = False
+    """Whether something can be done when the API refuses its credentials."""
     answering: dict[tuple[str, int, int], Answering] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """What every connection of a node shares. ``key`` is the secret that cursors are sealed with."""
+    """What every connection of a node shares. ``key`` is the secret that cursors are sealed with. Without ``living``
+    no tokens are renewed. ``identities`` are the ways out of accounts that show certificates.
+    """
 
     store: Store
     sealing: Sealing
     sender: Sender
+    identities: Identities
     keeper: Keeper
     key: bytes = field(repr=False)
     timeout: float = 60.0
+    living: Living | None = None
+    references: References | None = None
+    links: Links = field(default_factory=Links)
+    now: Callable[[], float] = time.time
 
 
 class Connections:
@@ -70,10 +107,20 @@ class Connections:
         self._open: OrderedDict[str, Connection] = OrderedDict()
         self._opening: dict[tuple[str, int], asyncio.Task[Connection]] = {}
 
+    @property
+    def links(self) -> Links:
+        """Where people are sent who have to do something."""
+        return self._outlet.links
+
+    @property
+    def living(self) -> Living | None:
+        """Who keeps tokens alive."""
+        return self._outlet.living
+
     def get(self, account: Account) -> Connection | None:
-        """The connection of an account as it is now, if it is open."""
+        """The connection of an account as it is now, if it is open and there is nothing to do for it."""
         found = self._open.get(account.id)
-        if found is None or found.account.revision != account.revision:
+        if found is None or found.account.revision != account.revision or found.fresh_until <= self._outlet.now():
             return None
         return found
 
@@ -83,8 +130,8 @@ class Connections:
         Raises:
             HouseFault: ``store.unreachable``, ``vault.sealed``.
         """
-        found = self.get(account)
-        if found is not None:
+        found = self._open.get(account.id)
+        if found is not None and found.account.revision == account.revision and self._usable(found):
             self._open.move_to_end(account.id)
             return found
         key = (account.id, account.revision)
@@ -94,32 +141,128 @@ class Connections:
             task.add_done_callback(lambda _: self._opening.pop(key, None))
         return await asyncio.shield(task)
 
+    async def renewed(self, connection: Connection) -> Connection | None:
+        """The connection behind one whose tokens were refused; None where there is no other to be had now.
+
+        Raises:
+            ApiloomError: why the tokens could not be renewed, where that may pass.
+        """
+        living = self._outlet.living
+        again = living is not None and await living.renewed(connection.alive)
+        if connection.followed:
+            again = await self._follow(connection.followed, anew=True) != connection.followed or again
+        if not again:
+            return None
+        account = connection.account
+        if self._open.get(account.id) is connection:
+            self.outdate(account.id)
+        return await self.connect(account)
+
+    def _usable(self, connection: Connection) -> bool:
+        """Whether nobody has to wait for its tokens; those that are due are renewed beside."""
+        now, living = self._outlet.now(), self._outlet.living
+        if now >= connection.over_at:
+            return False
+        if now >= connection.fresh_until and living is not None:
+            living.begin(connection.alive)
+            connection.fresh_until = min(connection.over_at, now + LOOK_AGAIN)
+        return True
+
     def forget(self, account: str) -> None:
         """An account is no more."""
         self._open.pop(account, None)
+        self._outlet.identities.forget(account)
+
+    def outdate(self, account: str) -> None:
+        """What an account was granted has changed: it is read again for the next call."""
+        found = self._open.get(account)
+        if found is not None:
+            found.fresh_until = found.over_at = -math.inf
+
+    def heard(self, id_: str, grant: Grant | None) -> None:
+        """Word of a grant. What changes nothing for its connection, such as a lease, is let be."""
+        account, _, scheme = id_.partition("/")
+        found, living = self._open.get(account), self._outlet.living
+        held = None if found is None else found.alive.held.get(scheme)
+        if held is None or grant is None or grant.generation != held.generation:
+            self.outdate(account)
+            if living is not None and (grant is None or held is not None):
+                living.keeper.forget(id_)
+
+    def heard_nothing(self) -> None:
+        """Changes were missed: what any account was granted may be another by now."""
+        for account, found in self._open.items():
+            if found.alive:
+                self.outdate(account)
 
     async def _connect(self, account: Account) -> Connection:
         outlet = self._outlet
-        credentials = Credentials()
-        if account.schemes:
+        raw: Mapping[str, Any] = {}
+        alive = Alive()
+        if account.schemes or outlet.living is not None:
             async with outlet.store.reading() as work:
                 scope = work.tenant(account.tenant)
                 kept = await scope.accounts.load(account.id)
                 if kept is not None and kept.sealed:
                     plain = await outlet.sealing.open(scope, account.tenant, account.id, kept.sealed)
-                    credentials = opened_credentials(json.loads(plain))
+                    raw = json.loads(plain)
+                if outlet.living is not None:
+                    alive = await outlet.living.load(scope, account)
         before = self._open.get(account.id)
+        machines = {scheme: kind for scheme, form in raw.items() if (kind := machine_kind(form)) is not None}
+        given = {scheme: form for scheme, form in raw.items() if scheme not in machines}
+        followed = await self._follow(references_in(given))
+        if before is not None and followed and not alive and not machines and _is_as(before, account, followed):
+            before.fresh_until = before.over_at = outlet.now() + FRESH
+            return before
+        credentials = opened_credentials(given, followed)
+        if outlet.living is not None:
+            alive = await outlet.living.bring(account, machines, alive)
+            own = {scheme: machine_secrets(raw[scheme]) for scheme in machines}
+            credentials = alive.signing(credentials, own, before.alive if before is not None else Alive())
+        until = outlet.now() + FRESH if followed else math.inf
         connection = Connection(
             account=account,
             credentials=credentials,
             drift=before.drift if before is not None else Drift(),
             sealer=Sealer(hmac.digest(outlet.key, account.id.encode(), hashlib.sha256)),
+            alive=alive,
+            fresh_until=min(alive.fresh_until, until),
+            over_at=min(alive.over_at, until),
+            followed=followed,
+            watched=bool(alive) or bool(followed),
         )
         self._open[account.id] = connection
         self._open.move_to_end(account.id)
         if len(self._open) > MOST:
             self._open.popitem(last=False)
         return connection
+
+    async def _follow(self, references: Iterable[str], *, anew: bool = False) -> Mapping[str, Secret]:
+        """What references stand for now.
+
+        Raises:
+            DesignError: ``credentials.unread``; why, stands in the log, for places of this machine are no caller's.
+        """
+        found: dict[str, Secret] = {}
+        for reference in references:
+            try:
+                if self._outlet.references is None:
+                    raise DesignError("references are not followed here", code="credentials.ref")
+                found[reference] = await self._outlet.references.resolve(reference, anew=anew)
+            except ApiloomError as error:
+                _log.warning("a credential that is a reference cannot be read: %s", error.sentence())
+                raise DesignError(
+                    "the credential of this account lies where it cannot be read now",
+                    code="credentials.unread",
+                    hint="ask whoever runs this server; its log says why",
+                ) from None
+        return found
+
+    def _identified(self, account: str, certificate: bytes, origins: frozenset[str]) -> Sender:
+        """The way out on which an account shows its certificate."""
+        outlet = self._outlet
+        return outlet.identities.sender(account, certificate, origins, outlet.sender)
 
     def answering(self, connection: Connection, connector: Connector, shared: Shared) -> Answering:
         """The answering side of an account for one version of its connector.
@@ -146,6 +289,7 @@ class Connections:
             sealer=connection.sealer,
             slug=connector.id,
             at_account=True,
+            identify=partial(self._identified, connection.account.id),
         )
         answering.check()
         if len(connection.answering) > _MOST_VERSIONS:
@@ -153,18 +297,67 @@ class Connections:
         connection.answering[key] = answering
         return answering
 
+    def lent(self, account: Account | None, tenant: str, connector: Connector, shared: Shared) -> Answering:
+        """The answering side of a connector for callers who lend their own credential: an account says where the API
+        is, and none of its credentials is known here.
+
+        Raises:
+            DesignError: as :meth:`answering`.
+        """
+        outlet = self._outlet
+        place = json.canonical(["lent", tenant, connector.id, "" if account is None else account.id])
+        answering = Answering(
+            loaded=loaded_of(connector.id, shared.artefact),
+            directions=directed(connector.options, connector.id, {} if account is None else account.variables),
+            timeout=min(float(connector.options.get("timeout") or outlet.timeout), outlet.timeout),
+            sender=outlet.sender,
+            given=Given(
+                credentials=Credentials(),
+                schemes={**shared.artefact.schemes, **defined_schemes(connector.options)},
+            ),
+            keeper=outlet.keeper,
+            sealer=Sealer(hmac.digest(outlet.key, place, hashlib.sha256)),
+            slug=connector.id,
+            at_account=True,
+            lent=True,
+        )
+        answering.check()
+        return answering
+
 
 _MOST_VERSIONS = 8
 """Versions of a connector that one account is called in at the same time; pins may hold old ones."""
 
 
-def opened_credentials(raw: Mapping[str, Any]) -> Credentials:
-    """Credentials as the vault kept them. References lead to this machine, which is no tenant's: none is followed.
+def opened_credentials(raw: Mapping[str, Any], followed: Mapping[str, Secret] | None = None) -> Credentials:
+    """Credentials as the vault kept them. ``followed`` is what references stand for; without it they are only looked
+    at, and something stands in their places that any scheme can send.
 
     Raises:
         DesignError: ``credentials.*``.
     """
-    return parse_credentials(raw)
+
+    def resolved(reference: str) -> str:
+        if followed is None:
+            read_reference(reference)
+            return "user:password"
+        return followed[reference].reveal()
+
+    return parse_credentials(raw, resolved)
+
+
+def _is_as(before: Connection, account: Account, followed: Mapping[str, Secret]) -> bool:
+    """Whether a connection that only has references is what it would become if it were opened again."""
+    return before.account.revision == account.revision and before.followed == followed and not before.alive
+
+
+def references_in(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The references among credentials, those inside of forms too."""
+    found: dict[str, None] = {}
+    for form in raw.values():
+        if isinstance(form, Mapping):
+            found.update(dict.fromkeys([form["ref"]] if isinstance(form.get("ref"), str) else references_in(form)))
+    return tuple(found)
 
 
 def directed(options: Mapping[str, Any], slug: str, variables: Mapping[str, str]) -> Directions:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from apiloom.app.asgi import AsgiApp, Receive, Scope, Send
+from apiloom.app.asgi import AsgiApp, Receive, Scope, Send, to_the_end
 from apiloom.app.gateway.admission import GONE, Admission, Admitted
+from apiloom.app.gateway.delegating import lent_in
 from apiloom.app.gateway.residents import Residents
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError
@@ -33,7 +34,7 @@ SECRETIVE: Pairs = ((b"cache-control", b"no-store"), (b"referrer-policy", b"no-r
 """On every answer whose URL may hold a token: it is in no cache, and no page that is opened from it names it."""
 
 _LONGEST_NAME = 200
-_STOPPING = refused(503, "This server is stopping; try again in a moment", (b"retry-after", b"2"))
+_UNVOUCHED = refused(503, "Whoever vouches for this token cannot be asked now; try again", (b"retry-after", b"2"))
 _UNAVAILABLE = refused(503, "This server cannot be made ready now; try again in a moment", (b"retry-after", b"2"))
 
 
@@ -66,9 +67,12 @@ class Way:
 
     def admit(self, visitor: Visitor, line: Line) -> Admitted | Reply:
         """Who this is, and whose server it leads to now."""
-        return self._admit(
-            visitor.heads.get(b"authorization", b""), self._front.admission.address(visitor, line.address)
-        )
+        admission = self._front.admission
+        admitted = self._admit(visitor.heads.get(b"authorization", b""), admission.address(visitor, line.address))
+        if admission.lends is None or isinstance(admitted, Reply):
+            return admitted
+        principal = admission.lends.lending(admitted.key, admitted.principal, visitor)
+        return admitted if principal is admitted.principal else Admitted(admitted.key, principal)
 
 
 class GatewayFront:
@@ -81,10 +85,9 @@ class GatewayFront:
         files: uploads and kept files.
         api: the admin API, None when it has a listener of its own.
         ready: whether requests can be answered now.
-        apps: what else is answered, by the path it lies at or below.
     """
 
-    def __init__(  # noqa: PLR0913 - the doors of one house
+    def __init__(
         self,
         admission: Admission,
         residents: Residents,
@@ -93,7 +96,6 @@ class GatewayFront:
         files: FilesHttp,
         api: AsgiApp | None,
         ready: Callable[[], bool],
-        apps: Mapping[str, AsgiApp] | None = None,
     ) -> None:
         self.admission = admission
         self._residents = residents
@@ -101,7 +103,10 @@ class GatewayFront:
         self._files = files
         self._api = api
         self._ready = ready
-        self._apps = dict(apps or {})
+        self.apps: Mapping[str, AsgiApp] = {}
+        """What else is answered, by the path it lies at or below."""
+        self.also: Callable[[], Mapping[str, str]] = dict
+        """What ``/readyz`` says besides."""
         self._door = Door(ClosedGate(), settings)
         self._own = Way(self, admission.by_bearer)
 
@@ -123,7 +128,7 @@ class GatewayFront:
         visitor = self._door.look("POST", headers, query)
         if isinstance(visitor, Reply) or length > self._settings.max_body:
             return None
-        return replace(visitor, extra=(*visitor.extra, *SECRETIVE))
+        return lent_in(replace(visitor, extra=(*visitor.extra, *SECRETIVE)))
 
     def _way(self, path: str) -> Way:
         """Where a path below ``/mcp`` leads: for one that no server can have, by the same road to the same refusal."""
@@ -158,7 +163,13 @@ class GatewayFront:
     ) -> tuple[Any, Exchange] | Reply:
         """Make an endpoint ready, then ask once more who may come in: it may have taken a while."""
         if isinstance(found, Reply):
-            return found
+            asked = await self._met(found, visitor)
+            if isinstance(asked, Reply):
+                return asked
+            again = self.enter(way, visitor, line)
+            if not isinstance(again, Admitted):
+                return again
+            found = again
         try:
             mcp = await self._residents.ensure(found.key)
         except ApiloomError:
@@ -170,6 +181,16 @@ class GatewayFront:
             return GONE
         return mcp, Exchange(visitor, admitted.principal, line, self._settings.keep_alive)
 
+    async def _met(self, refusal: Reply, visitor: Visitor) -> Reply | None:
+        """Have a stranger recognised by whoever vouches for them; a refusal where nobody does."""
+        welcome = self.admission.welcome
+        if refusal.status != 401 or welcome is None:
+            return refusal
+        try:
+            return None if await welcome.meet(visitor.heads.get(b"authorization", b"")) else refusal
+        except ApiloomError:
+            return _UNVOUCHED
+
     # the long road
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,21 +200,18 @@ class GatewayFront:
         path: str = scope["path"]
         if path == MCP or path.startswith(f"{MCP}/"):
             line = AsgiLine(receive, send, _address(scope))
-            try:
-                await walled(self._mcp(scope, path, line), line)
-            except asyncio.CancelledError:
-                # We stop, and a call did not end in time: the server would print where it stood, not tell who waits.
-                with contextlib.suppress(RuntimeError, OSError):
-                    await line.answer(_STOPPING, SECRETIVE)
+            await to_the_end(walled(self._mcp(scope, path, line), line), line, SECRETIVE)
         elif behind_files(path) is not None:
+            await introduced(self.admission, scope["headers"])
             await self._files(scope, receive, send)
         elif self._api is not None and (path == API or path.startswith(f"{API}/")):
+            await introduced(self.admission, scope["headers"])
             await self._api(scope, receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
         elif path == "/readyz":
             ready = self._ready()
-            await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
+            await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready", **self.also()})
         elif (app := self._app(path)) is not None:
             await app(scope, receive, send)
         else:
@@ -201,13 +219,13 @@ class GatewayFront:
 
     def _app(self, path: str) -> AsgiApp | None:
         """Who else answers a path."""
-        return next((app for at, app in self._apps.items() if path == at or path.startswith(f"{at}/")), None)
+        return next((app for at, app in self.apps.items() if path == at or path.startswith(f"{at}/")), None)
 
     async def _mcp(self, scope: Scope, path: str, line: AsgiLine) -> None:
         visitor = self._door.look(scope["method"], scope["headers"], scope.get("query_string", b""))
         if isinstance(visitor, Reply):
             return await line.answer(visitor, SECRETIVE)
-        visitor = replace(visitor, extra=(*visitor.extra, *SECRETIVE))
+        visitor = lent_in(replace(visitor, extra=(*visitor.extra, *SECRETIVE)))
         way = self._way(path)
         found = self.enter(way, visitor, line)
         if not isinstance(found, tuple):
@@ -246,9 +264,11 @@ class BearerGate:
 class AdminFront:
     """The admin API on a listener of its own, with health beside it."""
 
-    def __init__(self, api: AsgiApp, ready: Callable[[], bool]) -> None:
+    def __init__(self, api: AsgiApp, ready: Callable[[], bool], admission: Admission) -> None:
         self._api = api
         self._ready = ready
+        self._admission = admission
+        self.also: Callable[[], Mapping[str, str]] = dict
 
     def straight(self, path: bytes) -> None:  # noqa: ARG002 - the shape of a front
         """Nothing here takes the short road."""
@@ -260,14 +280,25 @@ class AdminFront:
             return
         path: str = scope["path"]
         if path == API or path.startswith(f"{API}/"):
+            await introduced(self._admission, scope["headers"])
             await self._api(scope, receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
         elif path == "/readyz":
             ready = self._ready()
-            await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
+            await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready", **self.also()})
         else:
             await say(send, 404, {"title": "Not Found", "status": 404, "detail": "the admin API is at /api/v1"})
+
+
+async def introduced(admission: Admission, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Have a stranger recognised before a gate is asked that does not wait."""
+    if admission.welcome is None:
+        return
+    shown = [value for name, value in headers if name == b"authorization"]
+    with contextlib.suppress(ApiloomError):
+        if len(shown) == 1:
+            await admission.welcome.meet(shown[0])
 
 
 def _nowhere(_authorization: bytes, _address: str) -> Reply:

@@ -5,29 +5,44 @@ The same for a serving node and for a command that works on ``--data`` itself. N
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from apiloom.app.gateway.artefacts import Artefacts
+from apiloom.app.gateway.connecting import Consents, linking, linking_first
 from apiloom.app.gateway.connections import Connections, Outlet
-from apiloom.app.gateway.place import Place, prepare, read_place, take_key
+from apiloom.app.gateway.copies import Copies, open_copies
+from apiloom.app.gateway.grants import monotonic_with
+from apiloom.app.gateway.identities import Identities
+from apiloom.app.gateway.key_sources import key_sources
+from apiloom.app.gateway.keys import HouseKeys
+from apiloom.app.gateway.living import Living, build_living
+from apiloom.app.gateway.parting import VaultGrants
+from apiloom.app.gateway.place import Place, prepare, read_place
 from apiloom.app.gateway.sealing import VaultSealing
 from apiloom.app.gateway.testing import Tester
 from apiloom.app.gateway.versions import CompiledVersions
-from apiloom.app.outbound import open_sender
+from apiloom.app.gateway.visits import Links
+from apiloom.app.outbound import ALLOWED, open_identified, open_sender, read_guard
+from apiloom.app.references import places_of
 from apiloom.app.workers.pool import Workers
 from apiloom.base import plugins
 from apiloom.compile.server import Shelf
+from apiloom.flows.claiming import reapply
 from apiloom.flows.ground import Ground, Minted
 from apiloom.identity import tokens
 from apiloom.identity.tokens import TokenHasher
+from apiloom.net.guard import Guard
 from apiloom.net.request import Sender
 from apiloom.store.kept import KeptFiles
 from apiloom.store.ports import Store
-from apiloom.vault.custody import Custody, check_fingerprint
+from apiloom.vault.custody import Custody
+from apiloom.vault.references import References
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +54,22 @@ class Grounds:
     store: Store
     hasher: TokenHasher
     custody: Custody = field(repr=False)
+    keys: HouseKeys
+    copies: Copies
+    sealing: VaultSealing
     artefacts: Artefacts
     connections: Connections
+    living: Living
     keeper: KeptFiles
     shelf: Shelf
     sender: Sender
+    identities: Identities
     workers: Workers
 
     async def close(self) -> None:
         """End workers, connections and the store."""
         await self.workers.close()
+        await self.identities.close()
         await self.sender.close()
         await self.store.close()
 
@@ -59,6 +80,7 @@ class Around:
 
     now: Callable[[], float]
     public_url: str
+    guard: Guard
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -68,71 +90,114 @@ async def open_grounds(
     public_url: str = "",
     now: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
+    guard: Guard | None = None,
 ) -> Grounds:
     """Open a place: make its folder, key and store where nothing is yet, else check that they belong together.
 
+    The ``guard`` is that of the environment unless another one is given.
+
     Raises:
-        DesignError: ``gateway.*`` for a place that cannot be used; ``custody.*`` for a key that is missing, open to
-            others, with the data, or another's.
+        DesignError: ``net.settings``; ``gateway.*`` for a place that cannot be used; ``custody.*`` for a key that is
+            missing, open to others, with the data, or another's.
         CallerError: ``store.newer``, ``store.url``.
         HouseFault: ``store.unreachable``.
     """
+    around = os.environ if environment is None else environment
+    guard = guard or read_guard(around)
     prepare(place)
-    custody = take_key(place, bound=not place.is_new)
+    sources, is_new = key_sources(place), place.is_new
     async with AsyncExitStack() as undo:
         store: Store = await plugins.load("apiloom.store.sql.opening:open_store")(place.url)
         undo.push_async_callback(store.close)
-        await _bind(store, custody)
-        around = os.environ if environment is None else environment
-        grounds = _grounds(place, store, custody, Around(now=now, public_url=public_url, environment=around))
+        keys = HouseKeys(store, sources, now, may_make=is_new)
+        await keys.open()
+        copies = await open_copies(place, store, keys.custody, now)
+        told = Around(now=now, public_url=public_url, guard=guard, environment=around)
+        grounds = _grounds(place, copies, keys, told)
+        if copies.dormant():
+            # what was ended since the copy was made stays ended, claimed or not
+            again = await reapply(grounds.ground, (await asyncio.to_thread(copies.journal.read)).entries)
+            copies.ended, copies.stale = again.ended, again.stale
         undo.pop_all()
         return grounds
 
 
-async def _bind(store: Store, custody: Custody) -> None:
-    """See to it that this is the store's key; a store that has none yet takes it."""
-    kept = (await store.installation())["key_fingerprint"]
-    if not kept and await store.bind_key(custody.fingerprint):
-        return
-    check_fingerprint(custody, kept or (await store.installation())["key_fingerprint"])
-
-
-def _grounds(place: Place, store: Store, custody: Custody, around: Around) -> Grounds:
-    now = around.now
+def _grounds(place: Place, copies: Copies, keys: HouseKeys, around: Around) -> Grounds:
+    store, now, custody = copies.store, around.now, keys.custody
     hasher = TokenHasher(custody.sub_keys("tokens"), custody.newest("tokens"))
-    sealing = VaultSealing(custody, now)
+    sealing = VaultSealing(custody, now, keys.refresh)
     keeper = KeptFiles(clock=now)
     # no certificate of this machine's is shown to what tenants connect to
-    sender = open_sender(around.environment, frozenset())
+    sender = open_sender(around.environment, frozenset(), around.guard)
+    identities = Identities(partial(open_identified, around.environment, around.guard))
     key = custody.sub_key("seals", custody.newest("seals"))
-    connections = Connections(Outlet(store=store, sealing=sealing, sender=sender, keeper=keeper, key=key))
     artefacts = Artefacts(store)
-    workers = Workers()
+    references = References(places_of(around.environment), monotonic_with(now))
+    living = build_living(store, sealing, artefacts, sender, now, references.text)
+    links = Links(now=now)
+    connections = Connections(
+        Outlet(
+            store=store,
+            sealing=sealing,
+            sender=sender,
+            identities=identities,
+            keeper=keeper,
+            key=key,
+            living=living,
+            references=references,
+            links=links,
+            now=now,
+        )
+    )
+    workers = Workers(environment={**os.environ, ALLOWED: around.environment.get(ALLOWED, "")})
     shelf = Shelf()
+    versions = CompiledVersions(shelf)
     ground = Ground(
         store=store,
         sealing=sealing,
         imports=workers,
-        versions=CompiledVersions(shelf),
+        versions=versions,
         digests=hasher.digests,
         mint=lambda kind: _minted(hasher, kind),
         now=now,
         public_url=around.public_url.rstrip("/"),
+        grants=VaultGrants(living=living, sender=sender),
+        connecting=Consents(
+            store=store,
+            sender=sender,
+            versions=versions,
+            grants=living.grants,
+            now=now,
+            keys=lambda: tuple(custody.sub_keys("seals").values())[::-1],
+        ),
         test_call=Tester(store, artefacts, connections).call,
+        dormant=copies.dormant,
+        providers=_known_providers,
     )
+    living.grants.check_awake = copies.check_awake
+    links.make, links.make_first = linking(ground), linking_first(ground)
     return Grounds(
         place=place,
         ground=ground,
         store=store,
         hasher=hasher,
         custody=custody,
+        keys=keys,
+        copies=copies,
+        sealing=sealing,
         artefacts=artefacts,
         connections=connections,
+        living=living,
         keeper=keeper,
         shelf=shelf,
         sender=sender,
+        identities=identities,
         workers=workers,
     )
+
+
+def _known_providers() -> frozenset[str]:
+    return frozenset(plugins.load("apiloom.vault.oauth.providers:provider_ids")())
 
 
 def _minted(hasher: TokenHasher, kind: str) -> Minted:

@@ -20,7 +20,18 @@ from apiloom.catalog.server_config import ServerConfig, read_config
 from apiloom.identity.index import Holder, TokenIndex
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Rows, Scope
-from apiloom.store.records import Account, ApiToken, Change, Connector, Overlay, Server, ServerToken, Toolset
+from apiloom.store.records import (
+    Account,
+    ApiToken,
+    Change,
+    Connector,
+    Grant,
+    Overlay,
+    Server,
+    ServerToken,
+    TokenFamily,
+    Toolset,
+)
 
 _log = logging.getLogger("apiloom.gateway")
 
@@ -30,13 +41,15 @@ class Touched:
     """What a set of changes means for what is being served.
 
     ``servers`` show something else now, or are no more; ``guarded`` are those of them that let in others than before;
-    ``tokens`` (ids) are gone, or may no longer what they might; ``accounts`` were changed.
+    ``tokens`` (ids) are gone, or may no longer what they might; ``accounts`` were changed. ``grants`` are those that
+    were, by id, None for one that is gone.
     """
 
     servers: set[str] = field(default_factory=set)
     guarded: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     accounts: set[str] = field(default_factory=set)
+    grants: dict[str, Grant | None] = field(default_factory=dict)
 
 
 class Memory:
@@ -48,6 +61,7 @@ class Memory:
         self.connectors: dict[str, Connector] = {}
         self.accounts: dict[str, Account] = {}
         self.servers: dict[str, Server] = {}
+        self.families: dict[str, TokenFamily] = {}
         self._configs: dict[bytes, Mapping[str, Any]] = {}
         self._settings: dict[int, ServerConfig] = {}
         self._overlays: dict[str, Overlay] = {}
@@ -65,6 +79,8 @@ class Memory:
             "api_token": ("api_tokens", self._take_api_token),
             "overlay": ("overlays", self._take_overlay),
             "toolset": ("toolsets", self._take_toolset),
+            "token_family": ("token_families", self._take_family),
+            "grant": ("grants", self._take_grant),
         }
 
     # what is asked
@@ -113,7 +129,7 @@ class Memory:
         found: dict[str, Sequence[Any]] = {}
         for kind, (name, _) in self._takers.items():
             rows: Rows[Any] = getattr(scope, name)
-            found[kind] = await rows.every()
+            found[kind] = await rows.every() if kind not in _PASSED_ON else ()
         fresh = Memory(self.index)
         tokens = {holder.token for holder in self.index.held()}
         for token in tokens:
@@ -123,7 +139,8 @@ class Memory:
                 take(record.id, record, Touched())
         touched = Touched(
             servers={*self.servers, *fresh.servers},
-            tokens={token for token in tokens if self.index.holder(token) is None},
+            tokens={token for token in tokens if self.index.holder(token) is None}
+            | (self.families.keys() - fresh.families.keys()),
             accounts={*self.accounts, *fresh.accounts},
         )
         self.edition += 1
@@ -277,6 +294,17 @@ class Memory:
             self._note(known.connector, "toolset", id_, there=record is not None)
             touched.servers.update(self._at(known.connector, "server"))
 
+    def _take_grant(self, id_: str, record: Grant | None, touched: Touched) -> None:
+        touched.grants[id_] = None if record is None else replace(record, sealed=b"")
+
+    def _take_family(self, id_: str, record: TokenFamily | None, touched: Touched) -> None:
+        """A sign-in at the gateway: of one that has ended nothing is known."""
+        if record is not None and not record.ended:
+            self.families[id_] = replace(record, digest=b"", previous=b"")
+            self._ends_at(id_, record.expires_at)
+        elif self.families.pop(id_, None) is not None:
+            touched.tokens.add(id_)
+
     # small things
 
     def _at(self, connector: str, kind: str) -> Mapping[str, None]:
@@ -328,6 +356,8 @@ class Memory:
     def _end_of(self, id_: str) -> float | None:
         if id_ in self.servers:
             return self.servers[id_].expires_at
+        if id_ in self.families:
+            return self.families[id_].expires_at
         holder = self.index.holder(id_)
         return None if holder is None else holder.principal.expires_at
 
@@ -337,14 +367,20 @@ _SLACK = 1000
 
 _ORDER = {
     kind: place
-    for place, kind in enumerate(("connector", "account", "server", "server_token", "api_token", "overlay", "toolset"))
+    for place, kind in enumerate(
+        ("connector", "account", "server", "server_token", "api_token", "overlay", "toolset", "grant", "token_family")
+    )
 }
 """What refers to something comes behind it."""
+
+_PASSED_ON = frozenset({"grant"})
+"""Kinds of which word is passed on, and nothing is kept here."""
 
 _TABLES = (
     "connectors",
     "accounts",
     "servers",
+    "families",
     "_configs",
     "_settings",
     "_overlays",

@@ -20,6 +20,9 @@ from apiloom.app.asgi import AsgiApp
 from apiloom.app.gateway.addresses import Networks
 from apiloom.app.gateway.admission import Admission
 from apiloom.app.gateway.compiling import MOST_IN_UNION, Workshop, compile_server, compile_union
+from apiloom.app.gateway.connecting import LatePage
+from apiloom.app.gateway.delegating import Exchanges, Lends
+from apiloom.app.gateway.exchanging import exchange_over
 from apiloom.app.gateway.front import BearerGate, ClosedGate, GatewayFront
 from apiloom.app.gateway.grounding import Grounds
 from apiloom.app.gateway.journal import Journal
@@ -27,6 +30,7 @@ from apiloom.app.gateway.memory import Memory, Touched
 from apiloom.app.gateway.residents import MOST, Residents
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError
+from apiloom.base.secret import Secret
 from apiloom.calls.endpoint import Endpoint
 from apiloom.flows.ground import Ground
 from apiloom.flows.sweeper import sweep
@@ -79,9 +83,12 @@ class Node:
         self.memory = Memory(TokenIndex(grounds.hasher))
         self.journal = Journal(grounds.store, grounds.ground.now)
         self.ground: Ground = replace(grounds.ground, committed=self.nudge)
+        grounds.living.grants.committed = self.nudge
         self.admission = Admission(self.memory, grounds.ground.now, self.is_stale, proxies)
-        self.apps: dict[str, AsgiApp] = {}
+        self.apps: dict[str, AsgiApp] = {"/connect": LatePage(self.ground)}
         """What is answered beside MCP and the admin API, by the path it lies at or below."""
+        self.beside: list[Callable[[], Awaitable[None]]] = [grounds.copies.run]
+        """Further work that is kept up while the node runs."""
         self._settings = settings
         self._clock = clock
         self._heard = clock()
@@ -105,21 +112,42 @@ class Node:
             journal=self.journal,
             keeper=grounds.keeper,
             shelf=grounds.shelf,
+            exchanges=Exchanges(
+                exchange_over(grounds.store, grounds.living.grants.renewing, grounds.sender, grounds.ground.now),
+                grounds.ground.now,
+            ),
         )
+        key = grounds.custody.sub_key("seals", grounds.custody.newest("seals"))
+        self.admission.lends = Lends(self.memory, lambda key: self._members.get(key, frozenset()), self._verified, key)
+
+    def _verified(self, authorization: bytes) -> Secret | None:
+        """The token in a header that an issuer vouches for, so that it may be exchanged; never one of ours."""
+        welcome = self.admission.welcome
+        guest = None if welcome is None else welcome.shown(authorization, self.ground.now())
+        if guest is None or guest.family:
+            return None
+        return Secret(authorization.partition(b" ")[2].strip(b" ").decode("latin-1"))
 
     # what is served
 
     def front(self, *, admin: bool = True) -> GatewayFront:
         """The HTTP front; without ``admin`` the admin API is elsewhere."""
-        return GatewayFront(
+        front = GatewayFront(
             self.admission,
             self.residents,
             self._settings,
             files=FilesHttp(self.grounds.keeper, BearerGate(self.admission), self._settings),
             api=self.api() if admin else None,
             ready=self.is_ready,
-            apps=self.apps,
         )
+        front.apps = self.apps
+        front.also = self.readiness
+        return front
+
+    def readiness(self) -> dict[str, str]:
+        """What is to be known of a node that is ready: that its store is dormant."""
+        told = self.grounds.copies.told
+        return {"dormant": told} if told else {}
 
     def api(self) -> AsgiApp:
         """The admin API over this node's ground."""
@@ -140,6 +168,12 @@ class Node:
             "change_seq": self._seq,
             "servers": len(self.memory.servers),
             "resident": len(self.residents),
+            "dormant": self.grounds.copies.told or None,
+            "vault": {
+                "key": self.grounds.custody.fingerprint[:8],
+                "trouble": self.grounds.keys.trouble,
+                "damaged": self.grounds.sealing.damaged,
+            },
         }
 
     def is_stale(self) -> bool:
@@ -155,12 +189,23 @@ class Node:
         server = self.memory.live(key, now)
         if server is not None:
             return await compile_server(self._shop, server)
-        holder = self.memory.index.holder(key)
-        if holder is None or holder.server:
+        principal = self._viewer(key)
+        if principal is None:
             return None
-        servers = self.admission.usable(holder.principal)
+        servers = self.admission.usable(principal)
+        if len(self._members) > 2 * MOST:
+            # views come and go with people, and nobody says when one is over
+            self._members = {one: ids for one, ids in self._members.items() if one in self.residents}
         self._members[key] = frozenset(one.id for one in servers[:MOST_IN_UNION])
         return await compile_union(self._shop, servers)
+
+    def _viewer(self, key: str) -> Principal | None:
+        """Whose own view a key stands for."""
+        holder = self.memory.index.holder(key)
+        if holder is not None:
+            return None if holder.server else holder.principal
+        welcome = self.admission.welcome
+        return None if welcome is None else welcome.guests.view(key)
 
     # what keeps it true
 
@@ -178,10 +223,14 @@ class Node:
 
     async def run(self) -> None:
         """Keep true until cancelled."""
-        use, retry = partial(self._every, NOTE_USE, self.note_use), partial(self._every, RETRY, self._retry)
         async with asyncio.TaskGroup() as group:
-            for work in (self._follow, self._sweep, use, retry, self.journal.run):
+            for work in (*self._rounds(), *self.beside):
                 group.create_task(self._kept_up(work))
+
+    def _rounds(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What every node does beside requests."""
+        use, retry = partial(self._every, NOTE_USE, self.note_use), partial(self._every, RETRY, self._retry)
+        return self._follow, self._sweep, use, retry, self.journal.run
 
     async def _kept_up(self, work: Callable[[], Awaitable[None]]) -> None:
         """Begin again what ends for a reason that nobody expected: a node that follows no more would never say so."""
@@ -202,7 +251,10 @@ class Node:
         stopping.add_done_callback(self._renewing.discard)
 
     async def flush(self) -> None:
-        """Write what waits to be written, as far as the store takes it; for the moment a node has stopped."""
+        """Write what waits to be written, as far as the store takes it; for the moment a node has stopped. Tokens that
+        are on their way are waited for: they would be lost.
+        """
+        await self.grounds.living.keeper.close()
         with contextlib.suppress(ApiloomError):
             await self.journal.flush()
         with contextlib.suppress(ApiloomError):
@@ -229,16 +281,40 @@ class Node:
                 break
             async with store.reading() as work:
                 touched = await self.memory.follow(work.house(), changes)
+            if any(change.kind == "house_key" for change in changes):
+                await self.grounds.keys.refresh()
             self._seq = changes[-1].seq
             self._take(touched)
         self._heard = self._clock()
 
     def tick(self) -> None:
         """Cut what has ended by now."""
-        ended = self.memory.due(self.ground.now())
+        now = self.ground.now()
+        ended = self.memory.due(now)
         if ended:
             self._end(ended)
             self._sweep_now.set()
+        if self.admission.welcome is not None:
+            self.cut(self.admission.welcome.guests.due(now))
+
+    def cut(self, tokens: Iterable[str]) -> None:
+        """End what is open for tokens (by the names their principals have) that count no more."""
+        over = frozenset(tokens)
+        if over and self.admission.welcome is not None:
+            self.admission.welcome.guests.remove(lambda guest: not over.isdisjoint(guest.principal.token.split(" ")))
+        if over:
+            self.residents.cut(lambda principal: not over.isdisjoint(principal.token.split(" ")))
+
+    def open_tokens(self) -> set[str]:
+        """The names of the tokens that have something open."""
+        seen: set[str] = set()
+
+        def look(principal: Principal) -> bool:
+            seen.update(principal.token.split(" "))
+            return False
+
+        self.residents.cut(look)
+        return seen
 
     async def note_use(self) -> None:
         """Write when tokens were last used.
@@ -265,8 +341,10 @@ class Node:
         seq = await store.change_seq()
         async with store.reading() as work:
             touched = await self.memory.load(work.house())
+        await self.grounds.keys.refresh()
         self._seq = seq
         self._heard = self._clock()
+        self.grounds.connections.heard_nothing()
         self._take(touched)
 
     def _take(self, touched: Touched) -> None:
@@ -278,6 +356,8 @@ class Node:
         for account in touched.accounts:
             if account not in self.memory.accounts:
                 self.grounds.connections.forget(account)
+        for id_, grant in touched.grants.items():
+            self.grounds.connections.heard(id_, grant)
         changed = touched.servers - gone
         if touched.servers:
             changed |= {key for key in self._members if key in self.residents}
@@ -296,9 +376,7 @@ class Node:
             # which of its servers a call in a union is on, its wire does not know
             self.residents.cut(_everybody, [key])
         self._renew(self.residents.outdate(unions))
-        tokens = frozenset(id_ for id_ in over if not id_.startswith("srv_"))
-        if tokens:
-            self.residents.cut(lambda principal: not tokens.isdisjoint(principal.token.split(" ")))
+        self.cut(id_ for id_ in over if not id_.startswith("srv_"))
 
     def _renew(self, keys: Iterable[str]) -> None:
         """Make endpoints anew that somebody listens to; the others are when they are next called."""

@@ -1,7 +1,7 @@
 """Where a gateway keeps what it knows, and where its key lies: never in the same place.
 
 ``--data`` is a folder or the URL of a PostgreSQL database. The key that opens what is sealed there is a file outside of
-it, named after the place it belongs to; it is made only for a folder whose store does not exist yet.
+it, named after the place it belongs to, unless its surroundings name another source.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from apiloom.app.cachedir import home_folder
 from apiloom.base.errors import DesignError
-from apiloom.vault.custody import Custody, check_apart, create_key, parse_key, read_key
 
 STORE = "apiloom.db"
 _SCHEMES = frozenset({"postgresql", "postgres"})
@@ -114,27 +113,6 @@ def prepare(place: Place) -> None:
         raise DesignError(
             f"the data folder {folder} is open to others", code="gateway.folder", hint=f"chmod 700 {folder}"
         )
-
-
-def take_key(place: Place, *, bound: bool) -> Custody:
-    """The key of a place: given in ``$APILOOM_KEY``, read from its file, or made where nothing is kept yet.
-
-    Args:
-        place: where the store is.
-        bound: whether the store was made with a key already.
-
-    Raises:
-        DesignError: ``custody.*``: it is missing, lies with the data, is open to others or is no key.
-    """
-    given = place.environment.get("APILOOM_KEY")
-    if given:
-        return parse_key(given)
-    file = place.key_file()
-    if place.folder is not None:
-        check_apart(file, place.folder)
-    if bound or place.folder is None or file.exists():
-        return read_key(file)
-    return create_key(file)
 
 
 def user_folder(environment: Mapping[str, str]) -> Path:

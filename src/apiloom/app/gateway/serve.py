@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from apiloom.app.gateway.front import AdminFront
 from apiloom.app.gateway.grounding import Grounds, open_grounds
 from apiloom.app.gateway.node import Node
 from apiloom.app.gateway.place import Place, read_place
+from apiloom.app.gateway.tending import Tending
 from apiloom.app.listen import Application, bind, run, serve_http
+from apiloom.app.outbound import ALLOWED
 from apiloom.app.serve import allowed_hosts, allowed_origins, is_loopback, url_of
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
@@ -46,9 +48,21 @@ def serve_gateway(gateway: Gateway, listen: Listen, say: Say, ready: Callable[[O
         if gateway.admin is not None:
             admin = stack.enter_context(contextlib.closing(bind(*gateway.admin)))
         serving = _Serving(
-            gateway=gateway, listen=listen, say=say, ready=ready, place=place, admin=admin, proxies=proxies
+            gateway=gateway,
+            listen=listen,
+            say=say,
+            ready=ready,
+            place=place,
+            admin=admin,
+            proxies=proxies,
+            environment=_with_allowed(os.environ, gateway.allowed),
         )
         return run(serving.run(sock))
+
+
+def _with_allowed(environment: Mapping[str, str], allowed: Sequence[str]) -> Mapping[str, str]:
+    """The environment with what the command line lets through besides."""
+    return {**environment, ALLOWED: ",".join([environment.get(ALLOWED, ""), *allowed])} if allowed else environment
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,20 +91,33 @@ class _Serving:
                 max_streams=200,
             )
             node = Node(grounds, settings, proxies=self.proxies)
+            if identity := self.gateway.identity or self.environment.get("APILOOM_IDENTITY", ""):
+                reception = plugins.load("apiloom.app.gateway.signin:Reception")
+                reception(node=node, file=Path(identity), environment=self.environment).open()
             await node.start()
             front = node.front(admin=self.admin is None)
             beside: list[tuple[Application, socket.socket]] = []
             if self.admin is not None:
-                beside.append((AdminFront(node.api(), node.is_ready), self.admin))
+                aside = AdminFront(node.api(), node.is_ready, node.admission)
+                aside.also = node.readiness
+                beside.append((aside, self.admin))
             told = await self._owner(node, url)
             await node.poll()  # a token that was just made works from the first request on
             keeping = asyncio.create_task(node.run())
             keeping.add_done_callback(_told)
+            tending = Tending(ground=node.ground, url=self.place.url, folder=self.place.folder)
+            beside_calls: list[asyncio.Task[None]] = []
+
+            def ready() -> None:
+                self.ready(told)
+                beside_calls.append(asyncio.create_task(tending.run()))
+
             try:
-                await serve_http(front, sock, lambda: self.ready(told), node.close, beside)
+                await serve_http(front, sock, ready, node.close, beside)
             finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+                for task in (keeping, *beside_calls):
+                    task.cancel()
+                await asyncio.gather(keeping, *beside_calls, return_exceptions=True)
                 await node.flush()
         return 0
 

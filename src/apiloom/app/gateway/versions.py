@@ -78,6 +78,7 @@ class CompiledVersions:
             sender=_Nowhere(),
             given=Given(credentials=opened_credentials(credentials), schemes=schemes),
             keeper=KeptFiles(),
+            at_account=True,
         )
         # a large connector has thousands of servers' variables to look at: others must not wait for that
         return await asyncio.to_thread(_checked, answering, variables)

@@ -2,7 +2,8 @@
 
 The account is looked up in memory for every call, so that one that was switched off, shared or given new credentials a
 moment ago counts at once, and no endpoint is made anew for it. What an account needs to be called is opened when it is
-called first and then stays; a warm call asks nobody.
+called first and then stays; a warm call asks nobody. A token that the API refuses is renewed once, and the call made
+again with the new one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 from apiloom.app.gateway.artefacts import Shared
 from apiloom.app.gateway.connections import Connection, Connections
 from apiloom.app.gateway.memory import Memory
-from apiloom.base.errors import CallerError
+from apiloom.app.gateway.obstacles import hinted, is_refused, obstacle, repeatable
+from apiloom.app.gateway.visits import Refusing, sent_to_first
+from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.calls.ports import Backend
 from apiloom.catalog.tool import Tool
@@ -68,6 +71,12 @@ class Whose:
         """
         return self.connections.answering(connection, self.connector, self.shared).backend(tool)
 
+    def obstacle(self, connection: Connection, tool: Tool) -> Refusing | None:
+        """What keeps a tool from being called with an account until somebody does something about it."""
+        if not connection.alive:
+            return None
+        return obstacle(connection, self.connector, self.shared, tool, self.connections.links)
+
     def missing(self) -> CallerError:
         """What is said when there is no account for a caller."""
         slug = self.connector.id
@@ -82,6 +91,14 @@ class Whose:
             code="account.missing",
             hint=f"ask whoever runs this server to connect your {slug} account",
         )
+
+    async def unconnected(self, principal: Principal) -> Outcome:
+        """What a caller is told who has no account: where to connect one, where that is for them to do."""
+        error = self.missing()
+        if self.named or not principal.end_user:
+            return refusal(error)
+        place = (self.tenant, self.connector.id, principal.end_user)
+        return await sent_to_first(self.connections.links, place, error)
 
 
 class _Following:
@@ -98,9 +115,28 @@ class _Following:
         whose = self._whose
         account = whose.account(call.principal)
         if account is None:
-            return refusal(whose.missing())
+            return await whose.unconnected(call.principal)
         connection = whose.connections.get(account) or await whose.connections.connect(account)
-        return await self._with(connection).answer(call)
+        if not connection.watched:
+            return await self._with(connection).answer(call)
+        return await self._watched(connection, call)
+
+    async def _watched(self, connection: Connection, call: Call) -> Outcome:
+        """The answer with tokens that can be renewed: once, when the API refuses them."""
+        whose = self._whose
+        call, again = repeatable(call)
+        outcome = await self._with(connection).answer(call)
+        if not is_refused(outcome):
+            return outcome
+        try:
+            renewed = await whose.connections.renewed(connection)
+        except ApiloomError:
+            return outcome  # what the API said is nearer to the caller than why nothing can be done about it now
+        if renewed is None and not connection.alive:
+            return outcome  # it refers to a secret elsewhere: there is nothing to connect anew
+        if renewed is None:
+            return await hinted(whose.connections.links, connection.account, outcome, whose.connector.id)
+        return await self._with(renewed).answer(again())
 
     def preview(self, call: Call) -> dict[str, Any]:
         whose = self._whose
@@ -116,6 +152,6 @@ class _Following:
             return ready[1]
         if len(self._ready) >= _MOST_READY:
             self._ready.clear()
-        backend = self._whose.made(connection, self._tool)
+        backend = self._whose.obstacle(connection, self._tool) or self._whose.made(connection, self._tool)
         self._ready[connection.account.id] = (connection, backend)
         return backend

@@ -23,6 +23,7 @@ from apiloom.compile.artefact import Artefact, pack, unpack
 from apiloom.flows.ground import Imported, ImportJob
 from apiloom.model.api import SecurityScheme
 from apiloom.model.security import place_of
+from apiloom.net.guard import Guard
 from apiloom.readers.read import read_document
 from apiloom.readers.source import LIMITS
 from apiloom.vault.constants import constant_headers
@@ -40,17 +41,18 @@ BREAKING_OPTIONS = ("auth", "base_url", "headers", "server", "trust", "variables
 """Options that say where calls go and what signs them: whatever the documents say, a change of one is breaking."""
 
 
-def import_document(job: ImportJob, say: Callable[[str], None]) -> Imported:
-    """Import one document; ``say`` is told how far it is.
+def import_document(job: ImportJob, say: Callable[[str], None], guard: Guard) -> Imported:
+    """Import one document; ``say`` is told how far it is. Whatever is fetched for it, the ``guard`` looks at.
 
     Raises:
-        DesignError: ``document.*``, ``catalog.empty``, ``auth.kind``, ``header.*``: the document or its options.
+        DesignError: ``net.address``, ``document.*``, ``catalog.empty``, ``auth.kind``, ``header.*``: the document or
+            its options.
         UpstreamError: ``net.*`` when it cannot be fetched.
         HouseFault: ``artefact.damaged`` for what it is compared with.
     """
     before = unpack(job.before) if job.before else None
     pinned = _pins(before, job.pinned)
-    opened = _open(job, say)
+    opened = _open(job, say, guard)
     say(f"reading {len(opened.document.content)} bytes")
     options = job.options
     model = read_document(opened.document, opened.fetch, remote_refs=bool(options.get("remote_refs")))
@@ -91,7 +93,7 @@ def _pins(before: Artefact | None, further: tuple[bytes, ...]) -> tuple[Pin, ...
     return join_pins(*published, before.pins if before is not None else ())
 
 
-def _open(job: ImportJob, say: Callable[[str], None]) -> Opened:
+def _open(job: ImportJob, say: Callable[[str], None], guard: Guard) -> Opened:
     remote_refs = bool(job.options.get("remote_refs"))
     if not job.url:
         if len(job.document) > LIMITS.bytes:
@@ -100,12 +102,12 @@ def _open(job: ImportJob, say: Callable[[str], None]) -> Opened:
                 code="document.too_large",
                 hint="split it or take out what is not needed",
             )
-        fetch = partial(fetch_url, seconds=_FETCH_SECONDS)
+        fetch = partial(fetch_url, seconds=_FETCH_SECONDS, guard=guard)
         return open_bytes(_UNNAMED, job.document, fetch, remote_refs=remote_refs)
     parts = urlsplit(job.url)
     if parts.scheme.lower() not in ("http", "https"):
         raise DesignError("that is no http or https URL", code="document.fetch", hint="give one, or the text itself")
-    fetch = partial(fetch_url, seconds=_FETCH_SECONDS, home=f"{parts.scheme}://{parts.netloc}")
+    fetch = partial(fetch_url, seconds=_FETCH_SECONDS, home=f"{parts.scheme}://{parts.netloc}", guard=guard)
     return open_url(job.url, remote_refs=remote_refs, fetch_url=fetch, say=say)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import BinaryIO
 
+from apiloom.app.outbound import read_guard
 from apiloom.app.workers.bounds import grant_time, keep_within, peak_memory
 from apiloom.app.workers.frames import HEAD_SIZE, Frame, read_sizes, read_text, write_frame
 from apiloom.app.workers.importing import import_document
@@ -51,7 +52,7 @@ def _answered(frame: Frame, answer: Answering) -> Frame:
         del frame
         # A job makes a million small values that all stay until it ends: looking for garbage among them only costs.
         gc.disable()
-        imported = import_document(job, answer.say)
+        imported = import_document(job, answer.say, read_guard(os.environ))
         return imported_to_frame(imported, sent=bool(job.document), peak=peak_memory())
     except ApiloomError as error:
         return error_to_frame(error)

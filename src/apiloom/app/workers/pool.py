@@ -6,7 +6,8 @@ Used by the serving node, and by the command line when it works on ``--data`` it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from apiloom.app.workers.bounds import Bounds
 from apiloom.app.workers.process import Worker
@@ -22,10 +23,13 @@ USUAL = Bounds()
 
 
 class Workers:
-    """``size`` processes at most, each started with its first job and gone when there is none."""
+    """``size`` processes at most, each started with its first job and gone when there is none.
 
-    def __init__(self, size: int = 1, bounds: Bounds = USUAL) -> None:
-        self._workers = [Worker(bounds) for _ in range(size)]
+    Of the ``environment`` they have what says how the network is reached.
+    """
+
+    def __init__(self, size: int = 1, bounds: Bounds = USUAL, environment: Mapping[str, str] = os.environ) -> None:
+        self._workers = [Worker(bounds, environment) for _ in range(size)]
         self._turns: Turns[Worker] = Turns(self._workers, most=MOST_WAITING, most_each=MOST_WAITING_EACH)
         self._closed = False
 

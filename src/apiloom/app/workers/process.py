@@ -25,6 +25,7 @@ PIECE = 128 * 1024
 _MOST_SAID = 1_000
 _INHERITED = frozenset(
     {
+        "APILOOM_ALLOW_ADDRESSES",
         "APILOOM_CA_FILE",
         "APILOOM_CLIENT_CERTIFICATE",
         "APILOOM_PROXY",

@@ -17,6 +17,7 @@ from apiloom.backends.http import failures
 from apiloom.backends.http.echo import Eraser
 from apiloom.backends.http.events import SEQUENCES
 from apiloom.backends.http.files import FileArguments, Overflowing, told
+from apiloom.backends.http.lent import Lent
 from apiloom.backends.http.limits import read_limits
 from apiloom.backends.http.media import is_json_type, media_type
 from apiloom.backends.http.progress import watching
@@ -47,7 +48,8 @@ class HttpBackend:
     needs ``structured`` content. ``lacking`` names the environment variables of credentials that the operation wants
     and was not given, or with ``at_account`` their schemes; they appear in the hint of a 401. ``observer``, where the
     tool's answers are described, is told of them under the name ``observed_as``. ``keeper`` holds files: those that
-    the arguments in ``files`` name, and large answers. ``clock`` gives seconds since the epoch.
+    the arguments in ``files`` name, and large answers. ``lent``, where callers bring their own credential, signs in the
+    place of ``signer``. ``clock`` gives seconds since the epoch.
     """
 
     planner: Callable[[Mapping[str, Any]], HttpPlan]
@@ -62,6 +64,7 @@ class HttpBackend:
     observed_as: str = ""
     keeper: Keeper | None = None
     files: FileArguments | None = None
+    lent: Lent | None = None
     clock: Callable[[], float] = time.time
     _eraser: Eraser | None = field(init=False, repr=False)
     _overflow: Overflowing | None = field(default=None, init=False, repr=False)
@@ -78,29 +81,27 @@ class HttpBackend:
             HouseFault: one of our own promises broke; nothing was sent to a place it was not meant for.
         """
         request = None
+        signer, eraser = (self.signer, self._eraser) if self.lent is None else self._of_caller(self.lent, call)
         try:
-            request = self._request(call, turn)
+            request = self._request(call, turn, eraser)
             if request.watch is not None:
                 request.watch(-1, None)
-            if self.signer is None:
+            if signer is None:
                 response = await self.sender.send(request)
             else:
-                response = await self._send_signed(self.signer, request)
+                response = await self._send_signed(signer, request)
         except HouseFault:
             raise
         except ApiloomError as error:
             return failures.unanswered(error, request)
-        if self._eraser is not None:
-            response = self._eraser.erased(response)
+        if eraser is not None:
+            response = eraser.erased(response)
         if turn is not None:
             turn.response = response
         headers = dict(response.headers)
         limits = read_limits(headers, self.clock)
         if response.status >= 400:
-            wanted = failures.Wanted(
-                lacking=self.lacking, given=self.signer.schemes if self.signer else (), at_account=self.at_account
-            )
-            outcome = failures.refused(request, response, limits, wanted)
+            outcome = failures.refused(request, response, limits, self._wanted(signer))
         else:
             always = self.structured_always
             if len(response.body) > _LARGE:
@@ -114,6 +115,16 @@ class HttpBackend:
         if request.watch is not None:
             call.progress(3.0, 3.0, "done")
         return outcome
+
+    def _of_caller(self, lent: Lent, call: Call) -> tuple[Signer | None, Eraser | None]:
+        """Who signs a call that its caller may lend a credential for, and what is then removed from its answer."""
+        signer = lent.signer(call)
+        return (self.signer, self._eraser) if signer is None else (signer, Eraser(signer.secrets))
+
+    def _wanted(self, signer: Signer | None) -> failures.Wanted:
+        """What is said of credentials when a request was refused."""
+        lacking = self.lacking if signer is self.signer else ()
+        return failures.Wanted(lacking=lacking, given=signer.schemes if signer else (), at_account=self.at_account)
 
     async def _send_signed(self, signer: Signer, request: Request) -> Response:
         """The signer's turn and the upstream's, until the signer has nothing more to ask."""
@@ -138,9 +149,10 @@ class HttpBackend:
         Raises:
             ApiloomError: what would keep the request from being sent.
         """
-        request = self._request(call, turn)
-        if self.signer is not None:
-            request = self.signer.masked(request)
+        request = self._request(call, turn, self._eraser)
+        signer = self.signer if self.lent is None else self._of_caller(self.lent, call)[0]
+        if signer is not None:
+            request = signer.masked(request)
         if not sent_exactly(request.target):
             raise altered(request.target)
         return {
@@ -150,15 +162,18 @@ class HttpBackend:
             "body": told(request.body),
         }
 
-    def _request(self, call: Call, turn: Turn | None) -> Request:
+    def _request(self, call: Call, turn: Turn | None, eraser: Eraser | None) -> Request:
         arguments: Mapping[str, Any] = call.arguments
         if self.files is not None and self.keeper is not None:
             arguments = self.files.opened(arguments, self.keeper, call.principal)
         overflow = self._overflow
+        if eraser is not self._eraser:
+            overflow = None
         if self.keeper is not None and (overflow is None or overflow.principal is not call.principal):
             expected = self.structured_always
-            overflow = Overflowing(self.keeper, call.principal, self._eraser, json_expected=expected)
-            self._overflow = overflow
+            overflow = Overflowing(self.keeper, call.principal, eraser, json_expected=expected)
+            if eraser is self._eraser:
+                self._overflow = overflow
         plan = self.planner(arguments)
         request = Request(
             method=plan.method,

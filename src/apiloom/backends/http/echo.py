@@ -1,24 +1,27 @@
 """Removes credentials that an upstream sends back: what an agent reads never holds what signed its request.
 
 A secret is looked for as it was sent and as others write it: percent-encoded, escaped for JSON or HTML, and these
-inside each other, as in a log line that quotes a URL. Knows no scheme; which values are secret is the signer's matter.
+inside each other, as in a log line that quotes a URL; and as a dump shows its bytes, in hexadecimal. What base64 makes
+of it, the vault says. Knows no scheme; which values are secret is the signer's matter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.entities import codepoint2name
-from typing import NamedTuple
 
 from apiloom.backends.http.media import decoded, is_binary, media_type
 from apiloom.base.values import replace
 from apiloom.net.request import Response
+from apiloom.vault.marks import Spelling
 
 _HIDDEN = b"***"
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _PARTS = re.compile(r"\\+|[A-Za-z0-9]+|.", re.DOTALL)
+_LETTERLESS = re.compile(r"[0-9: -]+")
 _SHORTEST_RUN = 4
+_SHORTEST_DUMP = 8
 _MOST = 32
 _BACKSLASH = rb"(?:\\|%(?:25){0,3}5[cC]|&#92;)"
 _LIKE_ASCII = re.compile(
@@ -31,16 +34,27 @@ _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
 
-class _Trace(NamedTuple):
-    """One secret: a piece of it that nobody escapes, and all its spellings, where it has more than one."""
+class _Trace:
+    """One secret: a piece of it that every spelling has, and how all of them are written, where there are several.
 
-    piece: bytes
-    spelled: re.Pattern[bytes] | None
+    The expression is made when the piece is first found, which is hardly ever.
+    """
+
+    __slots__ = ("_pattern", "_write", "piece")
+
+    def __init__(self, piece: bytes, write: Callable[[], bytes] | None) -> None:
+        self.piece = piece
+        self._write = write
+        self._pattern: re.Pattern[bytes] | None = None
 
     def gone(self, text: bytes) -> bytes:
         if self.piece not in text:
             return text
-        return text.replace(self.piece, _HIDDEN) if self.spelled is None else self.spelled.sub(_HIDDEN, text)
+        if self._write is None:
+            return text.replace(self.piece, _HIDDEN)
+        if self._pattern is None:
+            self._pattern = re.compile(self._write())
+        return self._pattern.sub(_HIDDEN, text)
 
 
 class Eraser:
@@ -50,14 +64,15 @@ class Eraser:
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         # the longest first, so that a secret inside another one does not break it up before it is found
-        self._traces = tuple(_trace(secret) for secret in sorted(secrets, key=len, reverse=True))
+        self._traces = tuple(trace for one in sorted(secrets, key=len, reverse=True) for trace in _traces(one))
 
     def erased(self, response: Response) -> Response:
         """The response itself where nothing is to be removed, which is nearly always."""
         response = _legible(response)
         body = response.body
         for trace in self._traces:
-            body = trace.gone(body)
+            if trace.piece in body:
+                body = trace.gone(body)
         if b"\0" in body[:4] or body.startswith(_WIDE_MARKS):
             body = self._gone_from_wide(body)
         headers = response.headers
@@ -105,11 +120,29 @@ def _legible(response: Response) -> Response:
     return replace(response, headers=headers, body=decoded(response.body, kind).encode("utf-8", "replace"))
 
 
-def _trace(secret: str) -> _Trace:
+def _traces(secret: str) -> Iterator[_Trace]:
     if secret.isascii() and secret.isalnum():
-        return _Trace(secret.encode(), None)
-    piece = max(_RUN.findall(secret), key=len, default="")
-    return _Trace(piece.encode() if len(piece) >= _SHORTEST_RUN else b"", re.compile(_spelled(secret)))
+        yield _Trace(secret.encode(), None)
+    else:
+        piece = max(_RUN.findall(secret), key=len, default="")
+        found = piece.encode() if len(piece) >= _SHORTEST_RUN else b""
+        yield _Trace(found, lambda: _spelled(secret))
+    if not isinstance(secret, Spelling):
+        yield from _dumped(secret)
+
+
+def _dumped(secret: str) -> Iterator[_Trace]:
+    """The secret as a dump of its bytes, in one run or with a sign between them, in either case."""
+    pairs = [f"{byte:02x}" for byte in secret.encode("utf-8", "surrogatepass")]
+    for sign in ("", ":", " ", "-"):
+        whole = sign.join(pairs)
+        # what has no letter is the same in either case
+        piece = max((one.strip(sign or None) for one in _LETTERLESS.findall(whole)), key=len, default="")
+        if len(piece) >= _SHORTEST_DUMP:
+            yield _Trace(piece.encode(), lambda whole=whole: b"(?i:%b)" % whole.encode())  # type: ignore[misc]
+        else:
+            yield _Trace(whole.encode(), None)
+            yield _Trace(whole.upper().encode(), None)
 
 
 def _spelled(secret: str) -> bytes:

@@ -29,8 +29,10 @@ from apiloom.console.api.fields import (
     Revision,
     Shown,
 )
+from apiloom.console.api.grants import GrantHealth
 from apiloom.console.api.once import Once
 from apiloom.flows import accounts as flows
+from apiloom.flows.grants import grants_of
 
 routes = router("accounts")
 
@@ -60,6 +62,12 @@ class Account(Shown):
     created_by: CreatedBy
     created_at: CreatedAt
     revision: Revision
+
+
+class AccountRead(Account):
+    """An account with what it was granted."""
+
+    grants: list[GrantHealth] = Field(description="Its credentials that end and are renewed, one for each scheme.")
 
 
 class NewAccount(Given):
@@ -128,11 +136,13 @@ async def create_account(asked: Asking, body: NewAccount, once: Once, response: 
 
 
 @routes.get("/accounts/{account}", operation_id="read_account", summary="Read an account")
-async def read_account(asked: Asking, account: str, response: Response) -> Account:
-    """One account, without credentials."""
+async def read_account(asked: Asking, account: str, response: Response) -> AccountRead:
+    """One account, without credentials; how those are that are renewed."""
     found = await flows.read_account(asked.ground, asked.who, account)
+    granted = await grants_of(asked.ground, asked.who, account)
     tag(response, found)
-    return Account.of(found)
+    health = [GrantHealth.of_grant(grant) for grant in granted]
+    return AccountRead(**dict(Account.of(found)), grants=health)
 
 
 @routes.patch("/accounts/{account}", operation_id="update_account", summary="Change an account")

@@ -10,14 +10,11 @@ from fastapi import APIRouter
 from apiloom.base.errors import CallerError
 
 RESOURCES: Final = (
-    "oauth-clients",
-    "connect-sessions",
     "policies",
     "approvals",
     "workflows",
     "runs",
     "forge/jobs",
-    "events",
     "webhooks",
     "usage",
 )

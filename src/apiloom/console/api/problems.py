@@ -28,6 +28,7 @@ _BY_CODE: Final = {
     "api.too_deep": 400,
     "api.too_large": 413,
     "api.unreadable": 400,
+    "connect.code": 404,
     "identity.forbidden": 403,
     "identity.wider": 403,
     "import.busy": 503,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
 from pydantic import Field
@@ -68,6 +68,9 @@ class ServerConfig(Given):
     )
     require_descriptions: bool | None = Field(None, description="Leave out tools whose document says nothing of them.")
     allowed_addresses: list[str] | None = Field(None, description="Networks that callers must come from, as CIDR.")
+    delegation: dict[str, Any] | None = Field(
+        None, description="For which connectors, by slug, callers lend their own upstream credential."
+    )
 
 
 class Server(Shown):

@@ -18,8 +18,6 @@ PLATFORM = (
     "explain",
     "calls",
     "forge",
-    "db",
-    "doctor",
 )
 
 NOW = "serve, inspect, call, diff, export and install work today"

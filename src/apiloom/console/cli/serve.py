@@ -26,7 +26,9 @@ from apiloom.console.house import Gateway, Listen, Opened, Served
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8787
 
-_OF_GATEWAY = frozenset({"http", "public_url", "data", "admin_http", "token_file", "sources"})
+_OF_GATEWAY = frozenset(
+    {"http", "public_url", "data", "admin_http", "token_file", "allow_address", "identity", "sources"}
+)
 """What may be said of the gateway."""
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.%a-z]+\]|[^\[\]:\s]*):)?(?P<port>[0-9]{1,5})")
@@ -58,6 +60,18 @@ def read_address(text: str) -> tuple[str, int]:
 @click.option("--admin-http", metavar="HOST:PORT", help="Serve the gateway's admin API here, and nowhere else.")
 @click.option(
     "--token-file", metavar="FILE", type=click.Path(), help="Where a new gateway puts its first owner's token."
+)
+@click.option(
+    "--allow-address",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Let the gateway reach an address, network or host that is not public; repeatable.",
+)
+@click.option(
+    "--identity",
+    metavar="FILE",
+    type=click.Path(),
+    help="Whose word counts on who a caller is: issuers and sign-in, in JSON.  [env: APILOOM_IDENTITY]",
 )
 @reading
 @answering
@@ -114,6 +128,8 @@ def _serve_gateway(seat: Seat, given: dict[str, Any]) -> int:
         data=given["data"] or "",
         admin=read_address(given["admin_http"]) if given["admin_http"] else None,
         token_file=given["token_file"] or "",
+        allowed=tuple(given["allow_address"]),
+        identity=given["identity"] or "",
     )
     return seat.house.gateway(gateway, _listen(given), announce, partial(_tell_opened, seat))
 
@@ -140,7 +156,8 @@ def _tell_opened(seat: Seat, opened: Opened) -> None:
 
 def _refuse_gateway(given: dict[str, Any]) -> None:
     """What is for the gateway alone must not be lost in silence beside a source."""
-    for name, option in (("data", "--data"), ("admin_http", "--admin-http"), ("token_file", "--token-file")):
+    options = {"data": "--data", "admin_http": "--admin-http", "token_file": "--token-file"}
+    for name, option in {**options, "allow_address": "--allow-address", "identity": "--identity"}.items():
         if given[name]:
             raise CallerError(
                 f"{option} is for the gateway, and with a SOURCE everything lives in memory",

@@ -24,6 +24,7 @@ PLACES: Mapping[str, str] = {
     "tenant": "tenants",
     "connector": "connectors",
     "account": "accounts",
+    "oauth-client": "oauth-clients",
     "toolset": "toolsets",
     "server": "servers",
     "overlay": "overlays",
@@ -109,6 +110,10 @@ async def read_state(gateway: Gateway) -> State:
             state.versions[record["slug"]] = [each async for each in every(gateway, _versions(record["slug"]))]
     async for record in every(gateway, "/accounts"):
         _add_account(state, record)
+    async for record in every(gateway, "/oauth-clients"):
+        if record["tenant"] is not None or state.of_house:
+            key = (record["tenant"] or "", record["connector"], record["scheme"])
+            state.add(_there("oauth-client", key, record, record["id"], ()))
     async for record in every(gateway, "/toolsets"):
         if record["tenant"] is not None or state.of_house:
             state.add(_toolset(record))

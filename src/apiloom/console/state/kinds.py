@@ -139,6 +139,31 @@ KINDS: Mapping[str, Kind] = {
             },
         ),
         Kind(
+            word="oauth-client",
+            description="An OAuth client of a connector. Its secret is a reference, or left out.",
+            names={
+                "tenant": _WHOSE,
+                "connector": _told(_TEXT, "The connector's slug."),
+                "scheme": _told(_TEXT, "The security scheme it serves. Omitted: every OAuth scheme."),
+            },
+            needed=("connector",),
+            spec={
+                "client_id": _TEXT,
+                "provider": _told(_TEXT, "Whose known quirks count."),
+                "method": _told(_TEXT, "How it proves itself."),
+                "secret": _told(
+                    _closed({"ref": _told(_TEXT, "env:NAME or file:PATH.")}, ("ref",)),
+                    "A reference, followed where apply runs. What is kept stays, unless it leads elsewhere.",
+                ),
+                "scopes": _TEXTS,
+                "endpoints": {"type": "object", "additionalProperties": _TEXT},
+                "parameters": {"type": "object", "additionalProperties": _TEXT},
+                "label": _TEXT,
+            },
+            spec_needed=("client_id",),
+            defaults={"provider": "", "method": "", "scopes": [], "endpoints": {}, "parameters": {}, "label": ""},
+        ),
+        Kind(
             word="toolset",
             description="A named group of a connector's tools.",
             names={"tenant": _WHOSE, "connector": _told(_TEXT, "The connector's slug."), "name": _TEXT},

@@ -77,6 +77,10 @@ class Performance:
         elif word == "account":
             body = {"tenant": key[0], "connector": key[1], "external_id": key[2], **_without(spec, "enabled")}
             body |= self._followed(spec)
+        elif word == "oauth-client":
+            named_there = {"tenant": key[0], "connector": key[1], "scheme": key[2]}
+            body = {name: value for name, value in named_there.items() if value}
+            body |= {**_without(spec, "secret"), **self._secret(spec)}
         elif word == "toolset":
             body = {"connector": key[1], "name": key[2], **spec, **({"tenant": key[0]} if key[0] else {})}
         else:
@@ -93,6 +97,9 @@ class Performance:
         patch = _patch(action)
         if "credentials" in patch:
             patch |= self._followed(action.wanted)
+        if "secret" in patch or not {"endpoints", "provider"}.isdisjoint(patch):
+            # a secret that is kept goes to no other endpoints: it is given again
+            patch |= self._secret(action.wanted)
         if action.there.derived:
             patch = {"select": action.wanted["select"], **patch}
         if patch:
@@ -104,6 +111,10 @@ class Performance:
         named_there = spec.get("credentials", {})
         followed = {scheme: {"token": self.follow(each["ref"])} for scheme, each in named_there.items()}
         return {"credentials": followed} if followed else {}
+
+    def _secret(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """``secret`` of a request, where a spec names one."""
+        return {"secret": self.follow(spec["secret"]["ref"])} if "secret" in spec else {}
 
     def _known(self, action: Action, id_: str) -> None:
         """Remember the id of what was made, for those that name it."""

@@ -27,9 +27,9 @@ Verb = Literal["create", "update", "remove"]
 CONTENT = "document"
 """The change that means another version."""
 
-_ORDER = {"tenant": 0, "connector": 1, "account": 3, "toolset": 5, "server": 6}
+_ORDER = {"tenant": 0, "connector": 1, "oauth-client": 2, "account": 3, "toolset": 5, "server": 6}
 _LAYERS = {"connector": 2, "tenant": 2, "account": 4, "server": 7}
-_KEPT = ("credentials", "hash", "history", CONTENT)
+_KEPT = ("credentials", "secret", "hash", "history", CONTENT)
 """Members that are compared in ways of their own."""
 
 
@@ -136,6 +136,8 @@ def _shown(name: str, value: Any) -> Any:
     """What of a member is told: of documents that they are there, of credentials for which schemes."""
     if name == "credentials":
         return sorted(value)
+    if name == "secret":
+        return "a secret"
     if name == CONTENT:
         return value.get("file", "text")
     return value
@@ -197,6 +199,8 @@ def _compared(document: Document, wanted: Mapping[str, Any], there: There) -> li
         held = sorted(there.record["schemes"])
         if not set(wanted["credentials"]) <= set(held):
             changes.append(Change(member="credentials", before=held, after=sorted(wanted["credentials"])))
+    if "secret" in wanted and not there.record["proof"]:
+        changes.append(Change(member="secret", before=None, after=_shown("secret", None)))
     return changes
 
 

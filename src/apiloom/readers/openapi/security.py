@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from apiloom.base.values import replace
 from apiloom.model.api import SecurityNeed, SecurityScheme
-from apiloom.model.security import unsignable
+from apiloom.model.security import AWS_SIGNATURE, unsignable
 from apiloom.model.variables import variable_name
 from apiloom.readers.openapi.reading import Reading
 from apiloom.readers.openapi.spot import Dangling, Spot
@@ -51,14 +51,17 @@ def _note_how(reading: Reading, scheme: SecurityScheme, spot: Spot) -> None:
     name, variable = scheme.id[:80], variable_name(scheme.id[:80])
     if scheme.kind == "oauth2":
         flows = ", ".join(sorted(scheme.details.get("flows", ()))) or "no flow named"
-        message = f'"{name}" is OAuth 2 ({flows[:120]}): obtain an access token yourself and give it in {variable}'
+        message = f'"{name}" is OAuth 2 ({flows[:120]}): give a client in a credentials file, or a token in {variable}'
         reading.note("note", "security.oauth", message, spot)
     elif scheme.kind == "openIdConnect":
-        message = f'"{name}" is OpenID Connect: obtain an access token yourself and give it in {variable}'
+        message = f'"{name}" is OpenID Connect: give a client in a credentials file, or a token in {variable}'
         reading.note("note", "security.open_id_connect", message, spot)
     elif scheme.kind == "mutualTLS":
         message = f'"{name}" is a client certificate: name its PEM file in APILOOM_CLIENT_CERTIFICATE'
         reading.note("note", "security.mutual_tls", message, spot)
+    elif scheme.details.get("signs") == AWS_SIGNATURE:
+        message = f'"{name}" is AWS Signature: give its keys in a credentials file, or at an account'
+        reading.note("note", "security.aws", message, spot)
     elif unsignable(scheme):
         message = f'"{name}" {unsignable(scheme)[:160]}, and is not supported; calls go out without it'
         reading.note("warning", "security.unsupported", message, spot)
@@ -87,7 +90,7 @@ def _scheme(reading: Reading, name: str, raw: dict[str, Any], spot: Spot) -> Sec
             return None
         known = cast('Literal["query", "header", "cookie"]', place)
         signs = raw.get("x-amazon-apigateway-authtype")
-        details = {"signs": "AWS Signature"} if str(signs).lower() == "awssigv4" else {}
+        details = {"signs": AWS_SIGNATURE} if str(signs).lower() == "awssigv4" else {}
         return SecurityScheme(id=name, kind="apiKey", place=known, name=key, description=description, details=details)
     if kind == "oauth2":
         return SecurityScheme(id=name, kind="oauth2", description=description, details=_oauth(raw))

@@ -45,6 +45,41 @@ async def open_store(url: str) -> SqlStore:
     return SqlStore(engine)
 
 
+async def schema_of(url: str) -> int:
+    """The number of the schema of a store, 0 where there is none; nothing is changed.
+
+    Raises:
+        CallerError: ``store.url``.
+        HouseFault: ``store.unreachable``.
+    """
+    engine = build_engine(read_place(url))
+    try:
+        async with translated(errors_of(engine.dialect.name)), engine.connect() as connection:
+            return (await connection.run_sync(_schema))[0]
+    finally:
+        await engine.dispose()
+
+
+async def bring_up(url: str) -> tuple[int, int]:
+    """Bring a store to this release's schema; the number of the one it had, and of the one it has.
+
+    Raises:
+        CallerError, HouseFault: as :func:`open_store`.
+    """
+    place = read_place(url)
+    engine = build_engine(place)
+    try:
+        async with translated(errors_of(engine.dialect.name)):
+            async with engine.connect() as connection:
+                before, _ = await connection.run_sync(_schema)
+            await _bring_up(engine, place)
+            async with engine.connect() as connection:
+                after, _ = await connection.run_sync(_schema)
+        return before, after
+    finally:
+        await engine.dispose()
+
+
 async def _bring_up(engine: AsyncEngine, place: Place) -> None:
     if place.file is not None:
         await _use_log(engine)

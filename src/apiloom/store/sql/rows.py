@@ -11,7 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
 from apiloom.store import refusals, shapes
+from apiloom.store.ending import ended_by, removed
 from apiloom.store.kinds import Kind
+from apiloom.store.ports import Ended
 from apiloom.store.records import Version
 from apiloom.store.sql import contents, reach
 from apiloom.store.sql.failures import Taken
@@ -37,6 +39,8 @@ class Transaction(Protocol):
     def check_writes(self) -> None: ...
 
     def note(self, kind: Kind, id_: str, tenant: str | None) -> None: ...
+
+    def end(self, ended: Ended) -> None: ...
 
 
 class SqlRows(Generic[Record]):
@@ -74,6 +78,17 @@ class SqlRows(Generic[Record]):
     async def every(self, where: Mapping[str, Any] | None = None) -> Sequence[Record]:
         """See the port."""
         return await self._select(reach.matching(self._kind, where, self._work.dialect))
+
+    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Record]:
+        """See the port."""
+        column = self._table.c[member]
+        asked = (
+            select(self._table)
+            .where(self._visible(), column <= at)
+            .order_by(column, self._table.c.id)
+            .limit(max(1, min(limit, shapes.LARGEST_PAGE)))
+        )
+        return [shapes.as_record(self._kind, row) for row in (await self._run(asked)).mappings()]
 
     async def count(self, where: Mapping[str, Any] | None = None) -> int:
         """How many there are."""
@@ -113,6 +128,9 @@ class SqlRows(Generic[Record]):
         if done.rowcount != 1:
             raise refusals.stale(self._kind)
         self._note(row)
+        ended = ended_by(self._kind, row)
+        if ended is not None:
+            self._work.end(ended)
         return self._settled(row)
 
     async def remove(self, id_: str) -> bool:
@@ -120,10 +138,10 @@ class SqlRows(Generic[Record]):
         self._check_writes()
         gone = delete(self._table).where(reach.named(self._table, id_), reach.writable(self._kind, self._tenant))
         tenant = self._table.c.get(self._kind.owner)
-        removed = (await self._run(gone.returning(reach.NONE if tenant is None else tenant))).first()
-        if removed is None:
+        found = (await self._run(gone.returning(reach.NONE if tenant is None else tenant))).first()
+        if found is None:
             return False
-        self._work.note(self._kind, id_, removed[0])
+        self._gone(id_, found[0])
         return True
 
     async def add_all(self, records: Sequence[Record]) -> None:
@@ -147,11 +165,17 @@ class SqlRows(Generic[Record]):
             named = reach.among(self._table, ids[start : start + _TOGETHER])
             gone = delete(self._table).where(named, reach.writable(self._kind, self._tenant))
             told = gone.returning(self._table.c.id, reach.NONE if tenant is None else tenant)
-            removed: Sequence[Any] = (await self._run(told)).all()
-            for row in removed:
-                self._work.note(self._kind, row[0], row[1])
-            count += len(removed)
+            rows: Sequence[Any] = (await self._run(told)).all()
+            for row in rows:
+                self._gone(row[0], row[1])
+            count += len(rows)
         return count
+
+    def _gone(self, id_: str, tenant: str | None) -> None:
+        self._work.note(self._kind, id_, tenant)
+        ended = removed(self._kind, id_)
+        if ended is not None:
+            self._work.end(ended)
 
     def _visible(self) -> reach.Condition:
         return reach.visible(self._kind, self._tenant, self._work.dialect)

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from apiloom.store import shapes
 from apiloom.store.kinds import BY_ROWS
+from apiloom.store.ports import Watch
 from apiloom.store.records import Audited, Change
 from apiloom.store.sql.engine import ASKS, WRITES
 from apiloom.store.sql.failures import as_ours, errors_of, translated
+from apiloom.store.sql.places import identify
 from apiloom.store.sql.tables import CHANGE_SEQ, CHANGES, INSTALLATION, TABLES
 from apiloom.store.sql.work import SqlWork
 
@@ -37,8 +39,9 @@ class SqlStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
-        self._errors = errors_of(self.dialect)
+        self.errors = errors_of(self.dialect)
         self._turn = asyncio.Lock()
+        self._watch: Watch | None = None
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         postgres = self.dialect == "postgresql"
         self._reads = engine.execution_options(**snapshot) if postgres else engine
@@ -54,7 +57,7 @@ class SqlStore:
             try:
                 yield work
             finally:
-                work.end()
+                work.close()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SqlWork]:
@@ -67,13 +70,14 @@ class SqlStore:
             try:
                 yield work
                 await work.tell()
+                await work.warn(self._watch)
             finally:
-                work.end()
+                work.close()
             await self._commit(work.connection)
 
     async def change_seq(self) -> int:
         """See the port."""
-        async with translated(self._errors), self._asks.connect() as connection:
+        async with translated(self.errors), self._asks.connect() as connection:
             return int((await connection.execute(_SEQ)).scalar_one())
 
     async def changes(self, after: int, limit: int = 1000) -> Sequence[Change] | None:
@@ -110,16 +114,37 @@ class SqlStore:
             for start in range(0, len(entries), _AT_ONCE):
                 await work.run(None, statement, [shapes.as_row(entry) for entry in entries[start : start + _AT_ONCE]])
 
+    def watch(self, watch: Watch) -> None:
+        """See the port."""
+        self._watch = watch
+
     async def installation(self) -> Mapping[str, str]:
         """See the port."""
-        wanted = INSTALLATION.c.name.in_(("id", "key_fingerprint"))
+        others = INSTALLATION.c.name.not_in(("schema", "schema_least"))
         async with self.reading() as work:
-            found = (await work.run(None, select(INSTALLATION).where(wanted))).mappings()
+            found = (await work.run(None, select(INSTALLATION).where(others))).mappings()
             return {row["name"]: row["value"] for row in found}
 
-    async def bind_key(self, fingerprint: str) -> bool:
+    async def set_installation(self, was: Mapping[str, str], becomes: Mapping[str, str]) -> bool:
+        """See the port. It takes its turn: of two who set the same, one is told that it is too late."""
+        insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        async with self._noting(in_turn=True) as work:
+            rows = (await work.run(None, select(INSTALLATION))).mappings()
+            there = {row["name"]: row["value"] for row in rows}
+            if any(there.get(name, "") != value for name, value in was.items()):
+                return False
+            for name, value in becomes.items():
+                put = insert(INSTALLATION).values(name=name, value=value)
+                await work.run(None, put.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+        return True
+
+    async def place(self) -> str:
         """See the port."""
-        unbound = INSTALLATION.c.name == "key_fingerprint", INSTALLATION.c.value == ""
+        return await identify(self.engine, self.errors)
+
+    async def bind_key(self, fingerprint: str, was: str = "") -> bool:
+        """See the port."""
+        unbound = INSTALLATION.c.name == "key_fingerprint", INSTALLATION.c.value == was
         async with self._noting() as work:
             bound = await work.run(None, update(INSTALLATION).where(*unbound).values(value=fingerprint))
             return bool(bound.rowcount)
@@ -138,13 +163,13 @@ class SqlStore:
             try:
                 yield work
             finally:
-                work.end()
+                work.close()
             await self._commit(work.connection)
 
     async def _commit(self, connection: AsyncConnection) -> None:
         try:
             await connection.commit()
-        except self._errors as error:
+        except self.errors as error:
             # SQLite keeps a transaction open that it could not commit: nobody else may find it in the pool
             await connection.invalidate()
             raise as_ours(error) from None
@@ -152,11 +177,11 @@ class SqlStore:
     async def _begun(
         self, stack: AsyncExitStack, engine: AsyncEngine, *, writes: bool, in_turn: bool = True
     ) -> SqlWork:
-        async with translated(self._errors):
+        async with translated(self.errors):
             connection: AsyncConnection = await engine.connect()
             stack.push_async_callback(self._let_go, connection)
             await connection.begin()
-            work = SqlWork(connection, self._errors, writes=writes)
+            work = SqlWork(connection, self.errors, writes=writes)
             if writes and in_turn:
                 await work.take_turn()
             return work
@@ -166,7 +191,7 @@ class SqlStore:
         try:
             # as leaving ``async with`` does: not cut short when its task is cancelled
             await connection.__aexit__(None, None, None)
-        except self._errors:
-            with contextlib.suppress(*self._errors):
+        except self.errors:
+            with contextlib.suppress(*self.errors):
                 await connection.invalidate()
                 await connection.close()

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from apiloom.base.errors import HouseFault
 from apiloom.store import refusals
 from apiloom.store.kinds import BY_ROWS, Kind
+from apiloom.store.ports import Ended, Watch
 from apiloom.store.records import (
     Account,
     ApiToken,
@@ -67,6 +68,7 @@ class SqlWork:
         self._ended = False
         self._setting = ""
         self._notes: list[dict[str, Any]] = []
+        self._ends: list[Ended] = []
         self._alone = asyncio.Lock()
 
     def tenant(self, id_: str) -> SqlScope:
@@ -138,7 +140,18 @@ class SqlWork:
         if last // _PRUNED_EVERY != (first - 1) // _PRUNED_EVERY:
             await self.run(None, delete(CHANGES).where(CHANGES.c.seq <= last - KEPT_CHANGES))
 
-    def end(self) -> None:
+    def end(self, ended: Ended) -> None:
+        """Remember what ends with this transaction, for whoever watches."""
+        self._ends.append(ended)
+
+    async def warn(self, watch: Watch | None) -> None:
+        """Tell whoever watches what ends, now that the numbers of its changes are known."""
+        if watch is None or not self._ends:
+            return
+        last = int((await self.run(None, select(CHANGE_SEQ.c.seq))).scalar_one())
+        await watch(tuple(self._ends), last - len(self._notes), last)
+
+    def close(self) -> None:
         """Let nobody go on with it."""
         self._ended = True
 

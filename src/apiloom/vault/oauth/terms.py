@@ -20,7 +20,11 @@ Method = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where a provider is asked. Empty where it has none, or none is known. ``iss_told``: RFC 9207."""
+    """Where a provider is asked. Empty where it has none, or none is known.
+
+    ``refresh_url`` is where tokens are renewed, empty: at the token URL. ``methods`` are the ways of a client to prove
+    itself that the provider says it takes (RFC 8414). ``iss_told``: RFC 9207.
+    """
 
     token_url: str = ""
     authorization_url: str = ""
@@ -29,6 +33,8 @@ class Endpoints:
     identity_url: str = ""
     issuer: str = ""
     jwks_url: str = ""
+    refresh_url: str = ""
+    methods: tuple[str, ...] = ()
     iss_told: bool = False
 
 
@@ -48,10 +54,20 @@ class OAuthKeys:
 class Provider:
     """What one provider does differently, as plain values. The plain one keeps to the standard.
 
-    ``separator`` joins scopes; ``parameters`` are added to the authorization request, ``token_parameters`` to requests
-    of tokens; ``access_token`` and its like are the members (or pointers into the answer) where the value stands;
-    ``seconds`` is how long a token lives that says nothing of it (None: until it is refused); ``one_use`` says that a
-    refresh token works once; ``pkce`` that a verifier is taken; ``json_body`` that the token endpoint reads JSON.
+    ``hosts`` are where it is asked, with ``*.`` before a suffix for all below it. ``separator`` joins scopes, those
+    of answers are split at ``answer_separator`` (and at it) too; ``parameters`` are added to the authorization
+    request, ``token_parameters`` to requests of tokens, ``headers`` to all requests. ``access_token`` and its like
+    are the members, or JSON pointers into the answer, where the value stands, several with ``|`` between them;
+    ``expires_at`` where a moment stands instead of a length (epoch seconds or ISO 8601). ``seconds`` is how long a
+    token lives that says nothing of it (None: until it is refused); ``one_use`` says that a refresh token works
+    once; ``pkce`` that a verifier is taken; ``json_body`` that the token endpoint reads JSON; ``always`` are scopes
+    asked whatever the tools need. ``errors`` are members where an error's code stands, ``ended`` further codes that
+    mean ``invalid_grant``, ``refused`` codes that do not although the standard says so. ``extra`` are members of
+    the answer that are kept, ``callback`` parameters of the way back that are. ``server`` names the parameter of
+    the way back that says which of ``hosts`` gives the tokens. ``identity`` are the members that name a person: a
+    stable id, an e-mail address, a name; they stand in the token answer itself where ``told_at_once``.
+    ``variables`` are the parts of endpoints that differ for each customer, with what they are when nothing is said.
+    ``source`` is the documentation that says so.
     """
 
     id: str = ""
@@ -59,21 +75,35 @@ class Provider:
     hosts: tuple[str, ...] = ()
     method: Method = ""
     separator: str = " "
+    answer_separator: str = ""
     scope_parameter: str = "scope"
+    client_parameter: str = "client_id"
     parameters: Mapping[str, str] = field(default_factory=dict)
     token_parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     access_token: str = "access_token"  # noqa: S105 - the name of a member
     refresh_token: str = "refresh_token"  # noqa: S105
     expires_in: str = "expires_in"
+    expires_at: str = ""
+    scope: str = "scope"
     token_type: str = ""
     seconds: float | None = None
     one_use: bool = False
     pkce: bool = True
     json_body: bool = False
     scopes_on_refresh: bool = False
+    always: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ("error",)
+    ended: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    callback: tuple[str, ...] = ()
+    server: str = ""
     endpoints: Endpoints = field(default_factory=Endpoints)
     identity: tuple[str, ...] = ("sub", "email", "name")
+    told_at_once: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +126,7 @@ class Tokens:
 
     ``scopes`` None: as asked (RFC 6749 section 5.1). ``identity`` is what an ID token or the identity endpoint said.
     ``extra`` is what else the answer had and a provider needs later, such as the address of an instance.
+    ``id_token`` is not checked yet and not kept.
     """
 
     access: Secret
@@ -105,6 +136,7 @@ class Tokens:
     type: str = "Bearer"
     identity: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
+    id_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

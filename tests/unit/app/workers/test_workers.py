@@ -19,6 +19,7 @@ from apiloom.base import json
 from apiloom.base.errors import ApiloomError, CallerError, DesignError, HouseFault
 from apiloom.compile.artefact import unpack
 from apiloom.flows.ground import Imported, ImportJob
+from support.servers import HERE
 from support.sockets import Peer, peer, silence
 
 OK = {"200": {"description": "done"}}
@@ -37,7 +38,7 @@ def silently(_: str) -> None:
 
 @contextlib.asynccontextmanager
 async def workers(size: int = 1, bounds: Bounds | None = None) -> AsyncIterator[Workers]:
-    pool = Workers(size, bounds or Bounds())
+    pool = Workers(size, bounds or Bounds(), {**os.environ, "APILOOM_ALLOW_ADDRESSES": HERE})
     try:
         yield pool
     finally:

@@ -176,7 +176,7 @@ async def test_a_store_that_does_not_answer_is_said_and_health_still_answers() -
 
 async def test_resources_of_later_releases_say_so_in_one_sentence() -> None:
     house = AdminHouse()
-    for path in ("/policies", "/workflows/w1", "/runs/r1/cancel", "/forge/jobs", "/oauth-clients", "/usage"):
+    for path in ("/policies", "/workflows/w1", "/runs/r1/cancel", "/forge/jobs", "/webhooks", "/usage"):
         for method in ("GET", "POST", "DELETE"):
             answer = await house.ask(method, path, {} if method == "POST" else None)
             assert (answer.status, answer.value["code"]) == (501, "api.not_yet")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from apiloom.base import json
 from apiloom.console.api.build import build_document
-from apiloom.store.records import Overlay, Toolset
+from apiloom.flows.connecting import new_code
+from apiloom.store.records import Grant, OAuthClient, Overlay, Toolset
 from support.admin import PETS, AdminHouse
 from support.grounds import NOON
 
@@ -64,7 +65,26 @@ MAY = {
     "update_account": ("PATCH", "/accounts/{account}", {"label": "New"}, "OPpt"),
     "delete_account": ("DELETE", "/accounts/{account}?cascade=true", None, "OPpt"),
     "test_account": ("POST", "/accounts/{account}/test", {}, "OPpt"),
+    "refresh_account": ("POST", "/accounts/{account}/refresh", None, "OPpt"),
+    "revoke_account": ("POST", "/accounts/{account}/revoke", None, "OPpt"),
+    "list_credential_health": ("GET", "/health/credentials", None, "OPApatfo"),
     "create_account_server": ("POST", "/accounts/{account}/servers", SERVER, "OPpt"),
+    "list_oauth_clients": ("GET", "/oauth-clients", None, "OPApatfo"),
+    "create_oauth_client": (
+        "POST",
+        "/oauth-clients",
+        {"tenant": "acme", "connector": "pets", "scheme": "new", "client_id": "c", "secret": "s"},
+        "OPpt",
+    ),
+    "read_oauth_client": ("GET", "/oauth-clients/ocl_acme", None, "OPApat"),
+    "update_oauth_client": ("PATCH", "/oauth-clients/ocl_acme", {"label": "New"}, "OPpt"),
+    "delete_oauth_client": ("DELETE", "/oauth-clients/ocl_acme", None, "OPpt"),
+    "list_connect_sessions": ("GET", "/connect-sessions", None, "OPApatfo"),
+    "create_connect_session": ("POST", "/connect-sessions", {"tenant": "acme", "connector": "pets"}, "OPpt"),
+    "read_connect_session": ("GET", "/connect-sessions/{session}", None, "OPApat"),
+    "delete_connect_session": ("DELETE", "/connect-sessions/{session}", None, "OPpt"),
+    "redeem_connect_code": ("POST", "/connect-sessions/redeem", {"code": "{code}"}, "OPpt"),
+    "list_events": ("GET", "/events", None, "OPApatfo"),
     "list_servers": ("GET", "/servers", None, EVERYONE),
     "create_server": ("POST", "/servers", {**SERVER, "tenant": "acme", "connectors": ["pets"]}, "OPpt"),
     "read_server": ("GET", "/servers/{server}", None, "OPApatgl"),
@@ -138,6 +158,8 @@ class Prepared:
         self.house.store._memory = self.memory.copied()  # type: ignore[attr-defined]
         if isinstance(body, dict) and body.get("target") == "{server}":
             body = {**body, "target": known["server"]}
+        if isinstance(body, dict) and body.get("code") == "{code}":
+            body = {"code": known["code"]}
         if isinstance(body, dict) and "source" in body:
             body = {**body, "source": {"text": json.dumps(PETS).decode()}}
         return await self.house.ask(method, path.format(**known), body, token=who)
@@ -173,6 +195,7 @@ async def _prepare() -> Prepared:
         await acme.toolsets.add(
             Toolset(id="pets/acmes@acme", connector="pets", name="acmes", tenant="acme", select={"tags": ["pets"]})
         )
+        await acme.oauth_clients.add(OAuthClient(id="ocl_acme", connector="pets", tenant="acme", client_id="c"))
         await acme.overlays.add(
             Overlay(
                 id="ovl_acme",
@@ -184,6 +207,9 @@ async def _prepare() -> Prepared:
             )
         )
     account = (await house.ask("POST", "/accounts", {"tenant": "acme", "connector": "pets"})).value
+    async with house.store.writing() as work:
+        granted = Grant(id=f"{account['id']}/login", tenant="acme", account=account["id"], scheme="login")
+        await work.tenant("acme").grants.add(granted)
     server = (await house.ask("POST", f"/accounts/{account['id']}/servers", SERVER | {"name": "old"})).value
     token = (await house.ask("POST", "/api-tokens", {"name": "n", "role": "agent", "tenant": "acme"})).value
     for who, principal in WHO.items():
@@ -194,8 +220,21 @@ async def _prepare() -> Prepared:
         "server": server["id"],
         "server_token": server["token_id"],
         "api_token": token["id"],
+        **await _connecting(house),
     }
     return Prepared(house, ids)
+
+
+async def _connecting(house: AdminHouse) -> dict[str, str]:
+    """A connect session that is done, with a code that nobody has redeemed."""
+    made = (await house.ask("POST", "/connect-sessions", {"tenant": "acme", "connector": "pets"})).value
+    async with house.store.writing() as work:
+        rows = work.tenant("acme").connect_sessions
+        session = await rows.load(made["id"])
+        assert session is not None
+        code, done = new_code(house.ground, replace(session, state="done"))
+        await rows.save(done, session.revision)
+    return {"session": made["id"], "code": code}
 
 
 def test_the_table_asks_for_every_operation_of_the_description() -> None:

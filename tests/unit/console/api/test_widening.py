@@ -59,6 +59,11 @@ def attempts(kind: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
             "/accounts",
             {"tenant": tenant, "connector": "pets", "credentials": {"ApiKeyAuth": {"ref": "env:HOME"}}},
         ),
+        "an OAuth secret of the host": (
+            "POST",
+            "/oauth-clients",
+            {"tenant": tenant, "connector": "pets", "client_id": "c", "secret": {"ref": "env:HOME"}},
+        ),
         "a file of the host": ("POST", "/connectors", {"slug": "x", "source": {"url": "file:///etc/passwd"}}),
     }
     if not house:
@@ -72,6 +77,12 @@ def attempts(kind: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
                 "POST",
                 "/api-tokens",
                 {"name": "n", "role": "agent", "tenant": "other", "expires_at": SOON},
+            ),
+            "an OAuth client of the house": ("PATCH", "/oauth-clients/{house_client}", {"client_id": "mine"}),
+            "an OAuth client of another tenant": (
+                "POST",
+                "/oauth-clients",
+                {"tenant": "other", "connector": "pets", "client_id": "c"},
             ),
             "an account of another tenant": ("POST", "/accounts", {"tenant": "other", "connector": "pets"}),
             "a server of another tenant": (
@@ -130,6 +141,7 @@ async def prepared() -> tuple[AdminHouse, dict[str, str], Any]:
             "server": ("/servers", {"tenant": "acme", "connectors": ["pets"], "expires_at": SOON}),
             "second": ("/servers", {"tenant": "acme", "connectors": ["pets"], "expires_at": SOON}),
             "foreign": ("/accounts", {"tenant": "other", "connector": "pets"}),
+            "house_client": ("/oauth-clients", {"connector": "pets", "client_id": "c"}),
             "owner_token": ("/api-tokens", {"name": "o", "role": "owner"}),
         }
         ids = {name: (await house.ask("POST", *asked)).value["id"] for name, asked in made.items()}

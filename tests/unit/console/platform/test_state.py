@@ -214,6 +214,8 @@ def test_pulled_documents_are_valid_by_their_schemas_and_hold_no_secret_and_no_i
     files.put("keys.json", '{"ApiKeyAuth": {"key": "s3cret"}}', 0o600)
     applied(files)
     files.ask("account", "set", "ada", "--credentials", "keys.json")
+    files.put("secret", "s3cret", 0o600)
+    files.ask("oauth-client", "add", "pets", "c", "--secret-file", "secret")
     documents = files.ask("pull")["documents"]
     assert {each["kind"] for each in documents} == set(WORDS)
     for document in documents:

@@ -16,12 +16,16 @@ from apiloom.console.cli.platform.records import (
     if_match,
     list_command,
     naming,
+    page_query,
+    pages,
+    paging,
     path,
     remove_command,
     show_command,
+    show_page,
 )
 from apiloom.console.cli.platform.session import asked, asking
-from apiloom.console.cli.platform.showing import column, show_record
+from apiloom.console.cli.platform.showing import column, show_record, show_table
 from apiloom.console.cli.platform.values import checked_patch, read_json, read_pairs, said, unsetting, with_unset
 from apiloom.console.cli.seat import NO, OK, Seat, one_line
 
@@ -80,7 +84,17 @@ def _members(seat: Seat, given: dict[str, Any], slug: str) -> dict[str, Any]:
 
 def commands() -> list[click.Command]:
     """All of them."""
-    return [_add, list_command(KIND), show_command(KIND), _set, remove_command(KIND), _test]
+    return [
+        _add,
+        list_command(KIND),
+        show_command(KIND, _show),
+        _set,
+        remove_command(KIND),
+        _test,
+        _refresh,
+        _revoke,
+        _health,
+    ]
 
 
 @click.command("add")
@@ -137,3 +151,64 @@ def _test(seat: Seat, /, id_: str, **given: Any) -> int:
     told = asked(seat, given, work)
     answer(seat, told, lambda: show_record(seat, told))
     return OK if told.get("ok", True) else NO
+
+
+@click.command("refresh")
+@naming(KIND)
+@asking
+@click.pass_obj
+def _refresh(seat: Seat, /, id_: str, **given: Any) -> int:
+    """Renew what an account was granted by OAuth now."""
+    told = _posted(seat, given, id_, "refresh")
+    return answer(seat, told, lambda: show_table(_HEALTH, told["grants"], "nothing was granted"))
+
+
+@click.command("revoke")
+@naming(KIND)
+@asking
+@click.pass_obj
+def _revoke(seat: Seat, /, id_: str, **given: Any) -> int:
+    """Give up what an account was granted by OAuth, here and at the provider."""
+    told = _posted(seat, given, id_, "revoke")
+    return answer(seat, told, lambda: show_record(seat, told))
+
+
+def _posted(seat: Seat, given: dict[str, Any], id_: str, word: str) -> Any:
+    async def work(gateway: Gateway) -> Any:
+        place = path("accounts", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), word)
+        return await gateway.ask("POST", place, None, {})
+
+    return asked(seat, given, work)
+
+
+_HEALTH = (
+    column("account"),
+    column("scheme"),
+    column("state"),
+    column("expires", "expires_at"),
+    column("next refresh", "next_refresh_at"),
+    column("last error", "last_error"),
+)
+
+
+def _show(seat: Seat, record: Mapping[str, Any]) -> None:
+    grants = record.get("grants") or []
+    show_record(seat, {name: value for name, value in record.items() if name != "grants"})
+    if grants:
+        show_table(_HEALTH, grants, "")
+
+
+@click.command("health")
+@click.option("--tenant", metavar="VALUE", help="Only of this tenant.")
+@click.option("--account", metavar="VALUE", help="Only of this account.")
+@click.option("--state", metavar="VALUE", help="Only active, failing or needs_reconnect.")
+@paging
+@asking
+@click.pass_obj
+def _health(seat: Seat, /, **given: Any) -> int:
+    """List the credentials that end and are renewed, and how they are."""
+    query = {**page_query(given), **said(given, "tenant", "account", "state")}
+    place = path("health", "credentials")
+    page = asked(seat, given, lambda gateway: pages(gateway, place, query, every=given["all_"]))
+    show_page(seat, _HEALTH, page, "there is no credential that is renewed")
+    return OK

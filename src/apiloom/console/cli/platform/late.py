@@ -18,15 +18,26 @@ _GROUPS: Mapping[str, str] = {
     "token": "Make and revoke tokens of the gateway.",
     "toolset": "Group tools, to switch them as one.",
     "overlay": "Edit what tools say and take.",
+    "oauth-client": "Keep your OAuth apps at providers.",
+    "event": "Read what happened.",
+    "db": "Back up, restore, claim and upgrade a gateway's data.",
+    "key": "Make, show and rotate the keys of a gateway.",
     "audit": "Read what was done, by whom.",
     "catalogue": "Find well-known APIs and import them.",
 }
 
 _COMMANDS: Mapping[str, str] = {
+    "doctor": "Look whether all is well, and whether a backup opens.",
+    "connect": "Make a link where somebody connects an account.",
+    "login": "Sign in at a gateway, instead of carrying a token.",
     "apply": "Bring a gateway to a state kept in files.",
     "pull": "Write a gateway's state into files.",
     "schema": "Print the JSON Schema of a kind of file.",
 }
+
+
+def _module(word: str | None) -> str:
+    return str(word).replace("-", "_")
 
 
 class LateGroup(click.Group):
@@ -42,7 +53,7 @@ class LateGroup(click.Group):
 
     def _loaded(self) -> Mapping[str, click.Command]:
         if not self.commands:
-            loaded: list[click.Command] = plugins.load(f"{_PLACE}.{self.name}:commands")()
+            loaded: list[click.Command] = plugins.load(f"{_PLACE}.{_module(self.name)}:commands")()
             self.commands.update({str(command.name): command for command in loaded})
         return self.commands
 

@@ -16,6 +16,7 @@ import click
 from apiloom.base.errors import CallerError
 from apiloom.console.cli.options import answering, http_url
 from apiloom.console.cli.platform.private import read_private
+from apiloom.console.cli.platform.signed_in import saved_token
 from apiloom.console.cli.seat import Seat
 from apiloom.console.house import Reach, Say
 
@@ -90,10 +91,12 @@ def _reach(seat: Seat, given: dict[str, Any]) -> Reach:
     url = given.get("gateway") or ("" if given.get("data") else around.get("APILOOM_GATEWAY", ""))
     if not url:
         return Reach(data=given.get("data") or "", public_url=public_url)
-    token = _token(seat, given.get("token_file") or "")
+    token = _token(seat, given.get("token_file") or "") or saved_token(seat.house.surroundings, url)
     if not token:
         raise CallerError(
-            "no token for the gateway", code="cli.no_token", hint="set APILOOM_TOKEN, or give a file with --token-file"
+            "no token for the gateway",
+            code="cli.no_token",
+            hint="set APILOOM_TOKEN, give a file with --token-file, or run apiloom login",
         )
     return Reach(gateway=url, token=token)
 

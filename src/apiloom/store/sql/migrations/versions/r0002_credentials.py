@@ -17,8 +17,8 @@ depends_on = None
 
 _TABLES = {
     "house_keys": "id purpose version:whole wrapped:bytes created_at:number revision:whole",
-    "oauth_clients": "id connector tenant? scheme provider client_id method sealed:bytes scopes:json endpoints:json "
-    "parameters:json label created_by created_at:number revision:whole",
+    "oauth_clients": "id connector tenant? scheme provider client_id method proof sealed:bytes scopes:json "
+    "endpoints:json parameters:json label created_by created_at:number revision:whole",
     "grants": "id tenant account scheme kind client state sealed:bytes scopes:json identity:json generation:whole "
     "expires_at?:number refresh_at?:number refreshed_at?:number failures:whole last_error last_error_at?:number "
     "lease_holder lease_until:number created_by created_at:number revision:whole",

@@ -1,0 +1,203 @@
+"""The tokens of an account while it is called: brought to life when it is opened, renewed beside its calls.
+
+Joins what is kept of grants to the keeper of tokens. What could not be had is remembered with its reason, so that a
+call that needs it is told at once, and nobody asks again before that makes sense.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from apiloom.app.gateway.artefacts import Artefacts
+from apiloom.app.gateway.grants import KeptGrants, Made, monotonic_with
+from apiloom.app.gateway.terms import Renewing, Resolve
+from apiloom.base.errors import ApiloomError
+from apiloom.base.secret import Secret
+from apiloom.flows.ground import Sealing
+from apiloom.net.request import Sender
+from apiloom.store.ports import Scope, Store
+from apiloom.store.records import Account, GrantKind
+from apiloom.vault.credentials import Credential, Credentials
+from apiloom.vault.keeping import ENDED, IN_DOUBT, MARGIN, Keeper, Ports, Timing, over
+from apiloom.vault.oauth.discovery import discover
+from apiloom.vault.oauth.fetching import fetch_tokens
+from apiloom.vault.oauth.terms import Ask, Endpoints, Terms, Tokens
+from apiloom.vault.ports import Held
+
+SOONEST = 1.0
+"""Seconds after a failure within which nobody asks again."""
+
+PUBLISHED = 3600.0
+"""Seconds for which what an issuer publishes of its endpoints is taken to be so still."""
+
+_MOST_ISSUERS = 1000
+
+_MOST_PREVIOUS = 4
+"""Secrets of pairs that were replaced and may still come back in an answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Alive:
+    """The pairs of one account, by security scheme, and why some of them cannot be used (``troubles``).
+
+    ``fresh_until`` and ``over_at`` as at a connection; ``previous`` are secrets of the pairs before.
+    """
+
+    held: dict[str, Held] = field(default_factory=dict)
+    troubles: dict[str, ApiloomError] = field(default_factory=dict)
+    previous: dict[str, tuple[Secret, ...]] = field(default_factory=dict, repr=False)
+    fresh_until: float = math.inf
+    over_at: float = math.inf
+
+    def __bool__(self) -> bool:
+        return bool(self.held)
+
+    def signing(self, given: Credentials, own: Mapping[str, tuple[str, ...]], before: Alive) -> Credentials:
+        """Credentials to sign with: those that were given, and the living tokens. ``own`` are the secrets that an
+        account gets tokens with, by scheme, which must not come back either.
+        """
+        found: dict[str, Credential] = dict(given.by_scheme)
+        for scheme in self.held.keys() | self.troubles.keys():
+            hidden = tuple(Secret(text) for text in own.get(scheme, ()))
+            held = self.held.get(scheme)
+            found.pop(scheme, None)
+            if held is None or held.tokens is None:
+                continue
+            self.previous[scheme] = _previous(before, scheme, held)
+            if scheme in self.troubles:
+                continue
+            refresh = () if held.tokens.refresh is None else (held.tokens.refresh,)
+            found[scheme] = Credential(token=held.tokens.access, hidden=(*hidden, *refresh, *self.previous[scheme]))
+        return Credentials(found)
+
+
+def _previous(before: Alive, scheme: str, held: Held) -> tuple[Secret, ...]:
+    """Secrets of the pairs before this one: an API may still tell of them for a while."""
+    known = before.previous.get(scheme, ())
+    old = before.held.get(scheme)
+    if old is None or old.tokens is None or old.generation == held.generation:
+        return known
+    replaced = [old.tokens.access] if old.tokens.refresh is None else [old.tokens.access, old.tokens.refresh]
+    return (*known, *replaced)[-_MOST_PREVIOUS:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """Keeps the tokens of accounts alive for a node."""
+
+    keeper: Keeper
+    grants: KeptGrants
+    refused: dict[str, int] = field(default_factory=dict)
+    """Generations that were refused when their grant had ended: they are not used although they seem to live."""
+
+    async def load(self, scope: Scope, account: Account) -> Alive:
+        """What an account was granted, as it is kept."""
+        return Alive(held=await self.grants.of_account(scope, account))
+
+    async def bring(self, account: Account, machines: Mapping[str, GrantKind], alive: Alive) -> Alive:
+        """The same with tokens that live; ``machines`` are the schemes for which the account gets them by itself. What
+        fails is told of in ``troubles``; the others are used.
+
+        Raises:
+            HouseFault: ``store.unreachable``, ``vault.sealed``.
+        """
+        alive = replace(alive, held=await self._with_own(account, machines, alive.held))
+        now = self.keeper.timing.now()
+        for scheme, held in alive.held.items():
+            if held.ended and self.refused.get(held.id) == held.generation:
+                alive.troubles[scheme] = over(held.code)
+                continue
+            try:
+                found = await self.keeper.fresh(held.id, held)
+            except ApiloomError as error:
+                alive.troubles[scheme] = error
+                if error.code not in (ENDED, IN_DOUBT):
+                    again = now + max(SOONEST, self.keeper.rest(held.id))
+                    alive.over_at = min(alive.over_at, again)
+                continue
+            alive.held[scheme] = found
+            tokens = found.tokens
+            if tokens is not None and tokens.expires_at is not None:
+                alive.over_at = min(alive.over_at, tokens.expires_at - MARGIN)
+            if found.refresh_at is not None:
+                alive.fresh_until = min(alive.fresh_until, found.refresh_at)
+        alive.fresh_until = min(alive.fresh_until, alive.over_at)
+        return alive
+
+    def begin(self, alive: Alive) -> None:
+        """Renew beside what is due."""
+        for held in alive.held.values():
+            if self.keeper.is_due(held):
+                self.keeper.begin(held)
+
+    async def renewed(self, alive: Alive) -> bool:
+        """Renew what was refused; whether anything is different now, be it that a grant has ended.
+
+        Raises:
+            ApiloomError: why it could not be renewed, where that may pass.
+        """
+        different = False
+        for scheme, held in alive.held.items():
+            if scheme in alive.troubles:
+                continue
+            try:
+                found = await self.keeper.renewed(held)
+            except ApiloomError as error:
+                if error.code not in (ENDED, IN_DOUBT):
+                    raise
+                self.refused[held.id] = held.generation
+                different = True
+            else:
+                different = different or found.generation != held.generation
+        return different
+
+    async def _with_own(
+        self, account: Account, machines: Mapping[str, GrantKind], held: Mapping[str, Held]
+    ) -> dict[str, Held]:
+        """The pairs, with one for each machine's credential of the account that was never used before."""
+        new = [scheme for scheme in machines if scheme not in held]
+        if not new:
+            return dict(held)
+        async with self.grants.store.writing() as work:
+            scope = work.tenant(account.tenant)
+            there = await self.grants.of_account(scope, account)
+            for scheme in new:
+                if scheme not in there:
+                    grant = await self.grants.keep_new(scope, account, scheme, Made(kind=machines[scheme]))
+                    there[scheme] = await self.grants.held(scope, grant)
+        self.grants.committed()
+        return {**held, **there}
+
+
+def build_living(
+    store: Store,
+    sealing: Sealing,
+    artefacts: Artefacts,
+    sender: Sender,
+    now: Callable[[], float],
+    resolve: Resolve | None = None,
+) -> Living:
+    """What keeps the tokens of a store's accounts alive."""
+    timing = Timing(now=now, clock=monotonic_with(now))
+
+    async def fetch(terms: Terms, ask: Ask) -> Tokens:
+        return await fetch_tokens(sender, terms, ask, now())
+
+    known: OrderedDict[str, tuple[float, Endpoints]] = OrderedDict()
+
+    async def endpoints(issuer: str) -> Endpoints:
+        at, found = known.get(issuer, (-math.inf, None))
+        if found is None or timing.clock() - at > PUBLISHED:
+            found = await discover(sender, issuer)
+            known[issuer] = (timing.clock(), found)
+            known.move_to_end(issuer)
+            if len(known) > _MOST_ISSUERS:
+                known.popitem(last=False)
+        return found
+
+    renewing = Renewing(sealing=sealing, artefacts=artefacts, discover=endpoints, resolve=resolve)
+    grants = KeptGrants(store=store, sealing=sealing, renewing=renewing, timing=timing)
+    return Living(keeper=Keeper(Ports(store=grants, lease=grants, renewals=grants, fetch=fetch), timing), grants=grants)

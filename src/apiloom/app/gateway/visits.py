@@ -1,0 +1,141 @@
+"""Where people are sent who have to do something before a call can succeed: one link for one need, however many ask.
+
+Who makes links is handed in; without it a sentence has to do. A link is remembered for a while, at most until shortly
+before it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from apiloom.base.errors import ApiloomError
+from apiloom.calls.call import Call, Outcome, Text, Visit, refusal
+from apiloom.store.records import Account
+
+_MOST = 10_000
+REMEMBERED = 900.0
+"""Seconds for which the same link is handed out."""
+
+_SLACK = 60.0
+"""Seconds before the end of a link from which it is not handed out any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """A page to visit, and until when it is there, in seconds since the epoch."""
+
+    url: str
+    expires_at: float
+
+
+Make = Callable[[Account, Sequence[str]], Awaitable[Linked | None]]
+"""Makes a link to connect an account anew, with these scopes besides those that it asks for anyway; None: it cannot."""
+
+MakeFirst = Callable[[str, str, str], Awaitable[Linked | None]]
+"""Makes a link for an end user of a tenant who has no account at a connector yet; None: it cannot."""
+
+Need = tuple[str, str]
+"""The key of a need, and the URL to go to, empty where there is none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Links:
+    """Links by need. Asking never fails: the call that asks does anyway."""
+
+    make: Make | None = None
+    make_first: MakeFirst | None = None
+    now: Callable[[], float] = lambda: 0.0
+    _known: OrderedDict[str, Linked] = field(default_factory=OrderedDict, repr=False)
+    _making: dict[str, asyncio.Task[Linked | None]] = field(default_factory=dict, repr=False)
+
+    async def get(self, account: Account, scopes: Sequence[str] = ()) -> Need:
+        """Where an account is connected anew."""
+        key = f"reconnect/{account.id}/{account.revision}/{' '.join(sorted(scopes))}"
+        return await self._linked(key, None if self.make is None else partial(self.make, account, scopes))
+
+    async def first(self, tenant: str, connector: str, end_user: str) -> Need:
+        """Where somebody connects their first account."""
+        key = f"connect/{tenant}/{connector}/{end_user}"
+        return await self._linked(
+            key, None if self.make_first is None else partial(self.make_first, tenant, connector, end_user)
+        )
+
+    async def _linked(self, key: str, make: Callable[[], Awaitable[Linked | None]] | None) -> Need:
+        if make is None:
+            return key, ""
+        known = self._known.get(key)
+        if known is not None and self.now() < known.expires_at - _SLACK:
+            return key, known.url
+        task = self._making.get(key)
+        if task is None:
+            task = self._making[key] = asyncio.create_task(self._made(make, key))
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        linked = await asyncio.shield(task)
+        return key, "" if linked is None else linked.url
+
+    async def _made(self, make: Callable[[], Awaitable[Linked | None]], key: str) -> Linked | None:
+        try:
+            linked = await make()
+        except ApiloomError:
+            return None
+        if linked is not None:
+            # one that somebody opened and left is of no use to the next
+            self._known[key] = replace(linked, expires_at=min(linked.expires_at, self.now() + REMEMBERED))
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return linked
+
+
+async def sent_to_first(links: Links, place: tuple[str, str, str], error: ApiloomError) -> Outcome:
+    """An error as an outcome that says where somebody connects their first account.
+
+    Args:
+        links: makes the link.
+        place: tenant, connector, and who it is for.
+        error: what is told.
+    """
+    return _told(error, await links.first(*place))
+
+
+async def sent_to(links: Links, account: Account, error: ApiloomError, scopes: Sequence[str] = ()) -> Outcome:
+    """An error as an outcome that says where to go."""
+    return _told(error, await links.get(account, scopes))
+
+
+def _told(error: ApiloomError, need: Need) -> Outcome:
+    key, url = need
+    outcome = refusal(error, retryable=False)
+    if not url:
+        return outcome
+    error.hint = f"open {url} and connect it, then try again"
+    outcome.content = (Text(error.sentence()),)
+    outcome.visit = Visit(key=key, url=url, message=f"{error.message[:1].upper()}{error.message[1:]}.")
+    return outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusing:
+    """A :class:`~apiloom.calls.ports.Backend` of a tool that cannot be called with an account as it is now."""
+
+    links: Links
+    account: Account
+    build: Callable[[], ApiloomError]
+    scopes: tuple[str, ...] = ()
+    visit: bool = True
+
+    async def answer(self, call: Call) -> Outcome:  # noqa: ARG002 - whatever was asked
+        """Why it cannot, and where to go."""
+        error = self.build()
+        if self.visit:
+            return await sent_to(self.links, self.account, error, self.scopes)
+        return refusal(error, retryable=True)
+
+    def preview(self, call: Call) -> dict[str, Any]:  # noqa: ARG002
+        """Nothing would be sent."""
+        raise self.build()

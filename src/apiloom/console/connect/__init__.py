@@ -1,0 +1,1 @@
+"""The hosted page where a person connects an account."""

@@ -1,0 +1,1 @@
+"""Signing in at the gateway: its pages for people and its endpoints for MCP clients. Loaded only where it is used."""

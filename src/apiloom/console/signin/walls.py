@@ -1,0 +1,107 @@
+"""What stands before every request of a sign-in: its size, its parameters once each, and how often one may ask."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from apiloom.base import json
+from apiloom.identity.facade_clients import refused
+
+LARGEST = 64 * 1024
+_MOST_FIELDS = 40
+_MOST_ADDRESSES = 10_000
+
+
+class Turns:
+    """So many a minute for each address, and so many for all of them together.
+
+    Args:
+        each: of one address.
+        every: of all.
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, each: int, every: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each = each
+        self._every = every
+        self._clock = clock
+        self._minute = float("-inf")
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._all = 0
+
+    def take(self, address: str) -> None:
+        """Take one.
+
+        Raises:
+            CallerError: ``sign_in.slow_down``.
+        """
+        minute = self._clock() // 60
+        if minute != self._minute:
+            self._minute, self._all = minute, 0
+            self._counts.clear()
+        count = self._counts.get(address, 0) + 1
+        if count > self._each or self._all >= self._every or len(self._counts) > _MOST_ADDRESSES:
+            raise refused("sign_in.slow_down", "that was asked too often", "try again in a minute")
+        self._counts[address] = count
+        self._all += 1
+
+
+def asked(form: bytes) -> dict[str, str]:
+    """Parameters, each of which stands once (RFC 6749 section 3.1); empty ones count as left out.
+
+    Raises:
+        CallerError: ``sign_in.invalid_request``.
+    """
+    try:
+        pairs = parse_qsl(form.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise refused("sign_in.invalid_request", "the parameters cannot be read") from None
+    if any(sign < " " or sign == "\x7f" for pair in pairs for text in pair for sign in text):
+        raise refused("sign_in.invalid_request", "a parameter holds a control character")
+    if len(dict(pairs)) != len(pairs):
+        raise refused("sign_in.invalid_request", "a parameter stands twice")
+    return {name: value for name, value in pairs if value}
+
+
+async def read_body(request: Request) -> bytes:
+    """The body.
+
+    Raises:
+        CallerError: ``sign_in.invalid_request`` where it is too large.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            raise refused("sign_in.invalid_request", f"the body is larger than {LARGEST:,} bytes")
+    return body
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """The parameters of a form.
+
+    Raises:
+        CallerError: ``sign_in.invalid_request``.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise refused("sign_in.invalid_request", "the body must be a form", "send application/x-www-form-urlencoded")
+    return asked(await read_body(request))
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON.
+
+    Raises:
+        CallerError: ``sign_in.invalid_client_metadata``.
+    """
+    try:
+        return json.loads(await read_body(request))
+    except ValueError:
+        raise refused("sign_in.invalid_client_metadata", "the body is no JSON") from None

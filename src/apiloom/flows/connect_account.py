@@ -1,0 +1,204 @@
+"""An account connected: with what was typed and granted, in one transaction with the word of it.
+
+Where the vendor wants it, one tool that only reads is called before a new account counts as connected; what does not
+work is taken away again. :mod:`apiloom.flows.connect_visit` stands above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from apiloom.base import json
+from apiloom.base.errors import CallerError
+from apiloom.base.ids import fresh
+from apiloom.flows import events, fields
+from apiloom.flows.accounts import open_credentials
+from apiloom.flows.audit import note
+from apiloom.flows.changing import changing
+from apiloom.flows.connect_page import Asked, gone, load_again, open_kept, with_kept
+from apiloom.flows.connect_ports import Consent, Granted
+from apiloom.flows.connect_ways import Way
+from apiloom.flows.connecting import connecting_of
+from apiloom.flows.ground import Ground
+from apiloom.identity.principal import Principal
+from apiloom.store.ports import Scope, Work
+from apiloom.store.records import Account, ConnectSession
+
+_WHO = ("sub", "id", "user_id", "login", "email")
+"""Members of an identity that say who somebody is, the surest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """All that an account is connected with."""
+
+    way: Way
+    variables: Mapping[str, str]
+    credentials: Mapping[str, Mapping[str, str]] = field(repr=False)
+    consent: Consent | None = None
+    granted: Granted | None = field(default=None, repr=False)
+
+
+async def connect_account(ground: Ground, asked: Asked, given: Given) -> ConnectSession:
+    """Keep the account, with its tokens where there are any, and say so: the session is done.
+
+    Raises:
+        CallerError: ``connect.identity``, ``connect.gone``, ``connect.untried`` when the safe read failed,
+            ``store.exists`` for an external id that was taken meanwhile.
+    """
+    _check_same_person(asked, given)
+    id_ = fresh("acc") if asked.account is None else asked.account.id
+    first = asked.account is None and ground.test_call is not None and bool(asked.session.wanted.get("check"))
+
+    async def change(work: Work) -> ConnectSession:
+        scope = work.tenant(asked.session.tenant)
+        now = await load_again(ground, work, asked.session)
+        if now.state == "done":
+            return now
+        account = await _kept_account(ground, scope, asked, given, id_)
+        if first:
+            account = await scope.accounts.save(replace(account, enabled=False), account.revision)
+        if given.consent is not None and given.granted is not None:
+            await connecting_of(ground).keep(scope, account, given.consent, given.granted, now.id)
+        return now if first else await _done(ground, scope, now, account.id, asked, given)
+
+    session = await changing(ground, change)
+    if not first or session.state == "done":
+        return session
+    await _check_works(ground, asked, id_)
+
+    async def finish(work: Work) -> ConnectSession:
+        scope = work.tenant(asked.session.tenant)
+        now = await load_again(ground, work, asked.session)
+        account = await scope.accounts.load(id_)
+        if account is None:
+            raise gone()
+        await scope.accounts.save(replace(account, enabled=True), account.revision)
+        return await _done(ground, scope, now, id_, asked, given)
+
+    return await changing(ground, finish)
+
+
+async def _done(
+    ground: Ground, scope: Scope, session: ConnectSession, id_: str, asked: Asked, given: Given
+) -> ConnectSession:
+    account = await scope.accounts.load(id_)
+    if account is None:
+        raise gone()
+    again = asked.account is not None
+    who = Principal(id=session.id, tenant=session.tenant)
+    await note(ground, scope, who, "connect", account, session=session.id, schemes=list(given.way.schemes))
+    await _told(ground, scope, session, account, again=again)
+    kept = await open_kept(ground, scope, session)
+    identity = dict(given.granted.identity) if given.granted else {}
+    done = replace(
+        await with_kept(ground, scope, session, kept.forgotten()),
+        state="done",
+        result={"account": id_, "identity": identity, "reconnected": again},
+    )
+    return await scope.connect_sessions.save(done, session.revision)
+
+
+def _check_same_person(asked: Asked, given: Given) -> None:
+    """That an account which is connected anew is still the same person's, unless the session says that it may change.
+
+    Raises:
+        CallerError: ``connect.identity``.
+    """
+    if given.granted is None or not asked.identity or asked.session.wanted.get("allow_other_identity"):
+        return
+    name = next((one for one in _WHO if asked.identity.get(one) is not None), "")
+    if name and given.granted.identity.get(name) == asked.identity[name]:
+        return
+    raise CallerError(
+        "you signed in as somebody else than this account is connected as",
+        code="connect.identity",
+        hint="sign in there as the same person, or ask for a link that allows another",
+    )
+
+
+async def _kept_account(ground: Ground, scope: Scope, asked: Asked, given: Given, id_: str) -> Account:
+    session = asked.session
+    if asked.account is None:
+        account = Account(
+            id=id_,
+            tenant=session.tenant,
+            connector=session.connector,
+            label=session.wanted.get("label", ""),
+            variables=dict(given.variables),
+            metadata=session.wanted.get("metadata", {}),
+            end_user=session.end_user,
+            external_id=session.external_id,
+            created_by=session.created_by,
+            created_at=ground.now(),
+        )
+        account = await _with_credentials(ground, scope, account, given.credentials)
+        return await scope.accounts.add(account)
+    before = await scope.accounts.load(id_)
+    if before is None:
+        raise gone()
+    kept: dict[str, Mapping[str, str]] = {**await open_credentials(ground, scope, before)}
+    if given.way.consent:
+        kept.pop(given.way.consent, None)  # what was granted now counts, and nothing that was typed once
+    for grant in await scope.grants.every({"account": before.id}):
+        if grant.scheme in given.way.typed:
+            await scope.grants.remove(grant.id)
+    account = await _with_credentials(ground, scope, before, {**kept, **given.credentials})
+    return await scope.accounts.save(account, before.revision)
+
+
+async def _with_credentials(
+    ground: Ground, scope: Scope, account: Account, credentials: Mapping[str, Mapping[str, str]]
+) -> Account:
+    try:
+        plain = json.canonical(credentials)
+    except (ValueError, TypeError):
+        raise fields.refused("credentials", "hold what is no text in UTF-8", code="credentials.value") from None
+    sealed = await ground.sealing.seal(scope, account.tenant, account.id, plain) if credentials else b""
+    return replace(account, schemes=tuple(sorted(credentials)), sealed=sealed)
+
+
+async def _told(ground: Ground, scope: Scope, session: ConnectSession, account: Account, *, again: bool) -> None:
+    detail: dict[str, Any] = {
+        "session": session.id,
+        "connector": account.connector,
+        "end_user": account.end_user,
+        "external_id": account.external_id,
+        "reconnected": again,
+    }
+    await events.record(
+        scope, at=ground.now(), kind=events.CONNECTED, tenant=account.tenant, target=account.id, detail=detail
+    )
+
+
+async def _check_works(ground: Ground, asked: Asked, id_: str) -> None:
+    """Call one tool that only reads; an account it fails with is taken away.
+
+    Raises:
+        CallerError: ``connect.untried``.
+    """
+    if ground.test_call is None or await _works(ground, id_):
+        return
+
+    async def undo(work: Work) -> None:
+        scope = work.tenant(asked.session.tenant)
+        for grant in await scope.grants.every({"account": id_}):
+            await scope.grants.remove(grant.id)
+        await scope.accounts.remove(id_)
+
+    await changing(ground, undo)
+    raise CallerError(
+        "it was tried, and did not work", code="connect.untried", hint="check what was typed, and try again"
+    )
+
+
+async def _works(ground: Ground, id_: str) -> bool:
+    assert ground.test_call is not None  # noqa: S101 - asked just before
+    try:
+        return bool((await ground.test_call(id_, ""))["ok"])
+    except CallerError as error:
+        if error.code != "account.untestable":
+            raise
+        return True  # no tool can be tried without an argument

@@ -1,0 +1,265 @@
+"""What the connect page of one session asks for and names, and what is kept of a visit between its steps.
+
+Reads; changes nothing. :mod:`apiloom.flows.connect_visit` stands above and the page beside it shows what is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from apiloom.base import json
+from apiloom.base.errors import CallerError, HouseFault
+from apiloom.flows.access import well_formed
+from apiloom.flows.connect_ports import Consent, Needs
+from apiloom.flows.connect_ways import Way, form_of, needed_by, ways_of
+from apiloom.flows.connecting import connecting_of, knows
+from apiloom.flows.ground import Ground
+from apiloom.flows.oauth_clients import load_client
+from apiloom.flows.parts import compiled, connector_named, version_of
+from apiloom.model.api import SecurityNeed, SecurityScheme, ServerVariable
+from apiloom.store.ports import Scope, Work
+from apiloom.store.records import Account, Connector, ConnectSession, OAuthClient, Tenant, Version
+
+_OF_TOKEN = "key_"  # noqa: S105 - the prefix of the ids of API tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One thing to type. ``name`` is its name in the form; ``choices`` are all that it may be, empty: anything."""
+
+    name: str
+    kind: str
+    """``variable``, ``token``, ``username`` or ``password``."""
+    title: str
+    scheme: SecurityScheme | None = None
+    description: str = ""
+    choices: tuple[str, ...] = ()
+    value: str = ""
+    required: bool = True
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """All that a page of one session knows. ``consents`` are the OAuth clients by scheme."""
+
+    session: ConnectSession
+    tenant: Tenant
+    connector: Connector
+    version: Version
+    needs: Needs = field(repr=False)
+    ways: tuple[Way, ...]
+    consents: Mapping[str, OAuthClient] = field(repr=False)
+    providers: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    def way(self, number: int) -> Way:
+        """One of the ways, the first where there is no such."""
+        return next((way for way in self.ways if way.number == number), self.ways[0])
+
+    def variables(self) -> tuple[str, ...]:
+        """The variables that are asked for."""
+        if self.account is not None:
+            return ()
+        known = self.session.wanted.get("variables", {})
+        lacking = [name for name in self.needs.variables if name not in known]
+        return tuple(dict.fromkeys([*lacking, *self.session.wanted.get("ask", ())]))
+
+    def fields(self, way: Way) -> tuple[Field, ...]:
+        """What is typed for a way, in order."""
+        typed = (
+            Field(
+                name=f"c:{name}:{member}",
+                kind=member,
+                title=self.needs.schemes[name].name or name,
+                scheme=self.needs.schemes[name],
+                description=self.needs.schemes[name].description,
+                required=member != "password",
+                secret=member != "username",
+            )
+            for name in way.typed
+            for member in form_of(self.needs.schemes[name])
+        )
+        return (*(_variable(name, self.needs.known.get(name)) for name in self.variables()), *typed)
+
+    def consent(self, way: Way) -> Consent:
+        """What is asked of the provider: the least that the tools need, and what the client and the vendor add."""
+        client = self.consents[way.consent]
+        needed = least_scopes(needed_by(self.needs, way), way.consent)
+        more = (*client.scopes, *self.session.wanted.get("scopes", ()))
+        return Consent(
+            tenant=self.session.tenant,
+            client=client,
+            scheme=self.needs.schemes[way.consent],
+            scopes=tuple(dict.fromkeys((*needed, *more))),
+        )
+
+
+def least_scopes(tools: Any, scheme: str) -> tuple[str, ...]:
+    """The scopes of a scheme that tools need."""
+    found: dict[str, None] = {}
+    for alternatives in tools:
+        need: SecurityNeed = next((one for one in alternatives if scheme in dict(one)), ())
+        found.update(dict.fromkeys(dict(need).get(scheme, ())))
+    return tuple(sorted(found))
+
+
+def _variable(name: str, known: ServerVariable | None) -> Field:
+    if known is None:
+        return Field(name=f"v:{name}", kind="variable", title=name)
+    default = known.default or ""
+    return Field(
+        name=f"v:{name}",
+        kind="variable",
+        title=name,
+        description=known.description,
+        choices=known.enum,
+        # any other default may only stand for what is to be typed
+        value=default if default in known.enum else "",
+    )
+
+
+def gone() -> CallerError:
+    """What is said of every link that opens nothing: whether it never did, has ended or was taken back."""
+    return CallerError(
+        "this link is not valid, or not any more",
+        code="connect.gone",
+        hint="go back to where you got it and ask for a new one",
+    )
+
+
+async def find_visit(ground: Ground, text: str) -> ConnectSession:
+    """The session of a link.
+
+    Raises:
+        CallerError: ``connect.gone``.
+    """
+    id_, _, secret = text.partition(".")
+    if not secret or not well_formed(id_) or not text.isascii() or len(text) > 200:
+        raise gone()
+    async with ground.store.reading() as work:
+        session = await work.house().connect_sessions.load(id_)
+        if session is None or not knows(ground, session.digest, "link", text):
+            raise gone()
+        return await checked_live(ground, work.house(), session)
+
+
+async def checked_live(ground: Ground, house: Scope, session: ConnectSession) -> ConnectSession:
+    """The session, unless it has ended, or whoever made it may make nothing any more.
+
+    Raises:
+        CallerError: ``connect.gone``.
+    """
+    if session.expires_at <= ground.now():
+        raise gone()
+    if session.created_by.startswith(_OF_TOKEN) and session.state != "done":
+        maker = await house.api_tokens.load(session.created_by)
+        if maker is None or (maker.expires_at is not None and maker.expires_at <= ground.now()):
+            raise gone()
+    return session
+
+
+async def load_again(ground: Ground, work: Work, session: ConnectSession) -> ConnectSession:
+    """The session as it is now, in the transaction that changes it.
+
+    Raises:
+        CallerError: ``connect.gone``.
+    """
+    now = await work.tenant(session.tenant).connect_sessions.load(session.id)
+    if now is None:
+        raise gone()
+    return await checked_live(ground, work.house(), now)
+
+
+async def load_asked(ground: Ground, session: ConnectSession) -> Asked:
+    """What the page of a session asks for, as the connector is now.
+
+    Raises:
+        CallerError: ``connect.gone`` when the account, the tenant or the connector is not there any more.
+    """
+    port = connecting_of(ground)
+    async with ground.store.reading() as work:
+        scope = work.tenant(session.tenant)
+        tenant = await scope.tenants.load(session.tenant)
+        account = None if session.account is None else await scope.accounts.load(session.account)
+        try:
+            connector = await connector_named(scope, session.connector)
+            version = await version_of(scope, connector)
+        except CallerError:
+            raise gone() from None
+        if tenant is None or not connector.enabled or (session.account is not None and account is None):
+            raise gone()
+        made = compiled(scope, version)
+        needs = await port.needs(version, made.artefact, connector.options)
+        consents = await _consents(scope, session, needs)
+        grants = [] if account is None else list(await scope.grants.every({"account": account.id}))
+    before = () if account is None else (*account.schemes, *(grant.scheme for grant in grants))
+    return Asked(
+        session=session,
+        tenant=tenant,
+        connector=connector,
+        version=version,
+        needs=needs,
+        ways=ways_of(needs, frozenset(consents), before),
+        consents=consents,
+        providers={name: await port.provider(client, needs.schemes[name]) for name, client in consents.items()},
+        account=account,
+        identity=next((grant.identity for grant in grants if grant.identity), {}),
+    )
+
+
+async def _consents(scope: Scope, session: ConnectSession, needs: Needs) -> Mapping[str, OAuthClient]:
+    """The OAuth client of each scheme that has one."""
+    found = {}
+    for name, scheme in needs.schemes.items():
+        if scheme.kind in ("oauth2", "openIdConnect"):
+            client = await load_client(scope, session.connector, name, session.tenant)
+            if client is not None:
+                found[name] = client
+    return found
+
+
+# what is kept between the steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What of a visit only this house may read. ``attempt`` names the consent under way, empty for none."""
+
+    channel: str = ""
+    tries: int = 0
+    way: int = 0
+    attempt: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    begun: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def forgotten(self) -> Kept:
+        """Without what was typed and what was under way."""
+        return Kept(channel=self.channel, tries=self.tries)
+
+
+_KEPT = ("channel", "tries", "way", "attempt", "variables", "credentials", "begun")
+
+
+async def open_kept(ground: Ground, scope: Scope, session: ConnectSession) -> Kept:
+    """What is kept of a visit.
+
+    Raises:
+        HouseFault: ``vault.sealed``.
+    """
+    if not session.sealed:
+        return Kept()
+    values = json.loads(await ground.sealing.open(scope, session.tenant, session.id, session.sealed))
+    if not isinstance(values, dict) or set(values) != set(_KEPT):
+        raise HouseFault("what was kept of a connect session is damaged", code="vault.sealed", hint="make a new one")
+    return Kept(**values)
+
+
+async def with_kept(ground: Ground, scope: Scope, session: ConnectSession, kept: Kept) -> ConnectSession:
+    """The session with something else kept."""
+    plain = json.canonical({name: getattr(kept, name) for name in _KEPT})
+    return replace(session, sealed=await ground.sealing.seal(scope, session.tenant, session.id, plain))

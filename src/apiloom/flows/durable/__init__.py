@@ -1,0 +1,1 @@
+"""Work that must happen though nobody asks for it, whatever dies in between."""

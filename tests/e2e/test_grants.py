@@ -1,0 +1,344 @@
+"""Access that was granted by a real authorization server is kept alive while it is called, and its end is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from apiloom.app.gateway.grants import KeptGrants
+from apiloom.app.gateway.visits import Linked
+from apiloom.flows import events
+from apiloom.flows.access import HOST
+from apiloom.flows.grants import revoke_account
+from apiloom.flows.ground import dormant_refusal
+from apiloom.flows.oauth_clients import patch_oauth_client
+from apiloom.store.sql.counting import counting
+from apiloom.vault.keeping import LEASE
+from support.gateway import ask, call, gateway, http
+from support.granted import Granted, Office, granted, office
+from support.oidc import SECRET, AuthorizationServer, authorization_server
+
+HOUR = 3600.0
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[AuthorizationServer]:
+    with authorization_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: AuthorizationServer) -> AuthorizationServer:
+    running.up()
+    running.skew(0)
+    running.ttl(HOUR)
+    running.reset()
+    return running
+
+
+@asynccontextmanager
+async def connected(
+    folder: Path, server: AuthorizationServer, **more: Any
+) -> AsyncIterator[tuple[Granted, Office, httpx.AsyncClient]]:
+    with office(server) as api:
+        async with gateway(folder) as house, http() as client:
+            there = await granted(house, server, api, **more)
+            server.reset()
+            yield there, api, client
+
+
+def later(there: Granted, seconds: float) -> None:
+    """Let time pass, here and at the provider."""
+    there.gateway.clock.now += seconds
+    there.server.skew(there.gateway.clock.now - 1_800_000_000.0)
+
+
+async def result(client: httpx.AsyncClient, there: Granted, tool: str = "list_notes") -> Any:
+    return (await ask(client, there.url, "tools/call", {"name": tool, "arguments": {}})).json()["result"]
+
+
+async def renewed(there: Granted, generation: int = 2) -> None:
+    """Wait for what is renewed beside the calls."""
+    async with asyncio.timeout(20):
+        while (await there.grant()).generation < generation:
+            await asyncio.sleep(0.01)
+    await there.gateway.settle()
+
+
+async def test_fifty_callers_at_the_instant_of_expiry_cause_one_renewal_and_none_fails(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        await call(client, there.url, "list_notes")
+        later(there, HOUR)
+        answers = await asyncio.gather(*(result(client, there) for _ in range(50)))
+
+        assert not any(answer["isError"] for answer in answers)
+        assert {name: n for name, n in server.stats().items() if name.startswith("refresh")} == {"refresh_token ok": 1}
+        assert (await there.grant()).generation == 2
+        assert len(set(api.shown)) == 2
+
+
+async def test_a_warm_call_with_living_tokens_asks_no_store(tmp_path: Path, server: AuthorizationServer) -> None:
+    async with connected(tmp_path, server) as (there, _, client):
+        await call(client, there.url, "list_notes")
+        with counting() as counted:
+            await call(client, there.url, "list_notes")
+        assert counted.trips == 0
+
+
+async def test_a_token_is_renewed_ahead_of_its_end_while_calls_go_on_with_it(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        later(there, 0.81 * HOUR)
+        assert not (await result(client, there))["isError"]
+        await renewed(there)
+        assert not (await result(client, there))["isError"]
+
+        assert len(set(api.shown)) == 2
+        assert server.count("refresh_token") == 1
+        grant = await there.grant()
+        assert grant.refresh_at is not None
+        assert grant.expires_at == pytest.approx(there.gateway.clock() + HOUR)
+        assert 0.75 * HOUR < grant.refresh_at - there.gateway.clock() <= 0.8 * HOUR
+
+
+async def test_a_provider_that_is_down_costs_no_call_while_the_token_lives_and_is_found_again(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        later(there, 0.81 * HOUR)
+        server.down()
+        api.asks = False
+        for _ in range(10):
+            assert not (await result(client, there))["isError"]
+            later(there, 6)
+        assert (await there.grant()).state == "failing"
+        assert 1 <= server.count("refresh_token", "down") <= 5
+
+        later(there, 0.2 * HOUR)
+        before = server.count("refresh_token", "down")
+        told = [await result(client, there) for _ in range(20)]
+        assert {one["_meta"]["dev.apiloom/error"]["code"] for one in told} == {"account.unrenewed"}
+        assert "try again in a minute" in told[0]["content"][0]["text"]
+        assert server.count("refresh_token", "down") <= before + 1
+
+        server.up()
+        later(there, 61)
+        assert not (await result(client, there))["isError"]
+        assert (await there.grant()).state == "active"
+        assert not await there.events()
+
+
+async def test_a_revoked_grant_is_told_once_with_one_link_and_is_not_asked_for_again(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        made: list[str] = []
+
+        async def link(account: Any, scopes: Any) -> Linked:
+            made.append(account.id)
+            return Linked(url=f"https://gateway.example/connect/cs_{len(made)}", expires_at=there.gateway.clock() + 900)
+
+        there.gateway.grounds.connections.links.make = link
+        server.revoke("alice")
+        told = [await result(client, there) for _ in range(10)]
+        told += await asyncio.gather(*(result(client, there) for _ in range(20)))
+
+        assert {one["_meta"]["dev.apiloom/error"]["code"] for one in told} == {"account.needs_reconnect"}
+        assert all("https://gateway.example/connect/cs_1 " in one["content"][0]["text"] for one in told)
+        assert made == [there.account.id]
+        assert server.count("refresh_token", "invalid_grant") == 1
+        assert len(api.shown) == 1
+        assert [(event.kind, event.target) for event in await there.events()] == [
+            (events.NEEDS_RECONNECT, there.account.id)
+        ]
+
+        await there.connect("alice")
+        assert not (await result(client, there))["isError"]
+        assert (await there.grant()).state == "active"
+
+
+async def test_a_token_that_is_refused_is_renewed_once_and_the_call_made_again(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        await call(client, there.url, "list_notes")
+        api.refused.add(api.shown[-1])
+        answers = await asyncio.gather(*(result(client, there) for _ in range(10)))
+        assert not any(answer["isError"] for answer in answers)
+        assert server.count("refresh_token") == 1
+
+
+async def test_an_api_that_refuses_every_token_causes_no_storm_at_the_provider(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        api.asks = False
+        await call(client, there.url, "list_notes")
+        api.refused.update(api.shown)
+        api.asks = True
+        server.revoke("nobody")
+        told = []
+        for _ in range(10):
+            told.append(await result(client, there))
+            api.refused.update(api.shown)
+        assert {one["_meta"]["dev.apiloom/error"]["status"] for one in told[1:]} == {401}
+        assert server.count("refresh_token") == 1
+
+
+@pytest.mark.parametrize("off", [300.0, -300.0])
+async def test_a_clock_that_is_five_minutes_off_costs_no_call(
+    tmp_path: Path, server: AuthorizationServer, off: float
+) -> None:
+    server.ttl(600)
+    async with connected(tmp_path, server) as (there, _, client):
+        # the provider counts on its own clock; ours jumps by five minutes as clocks do that are set right
+        there.gateway.clock.now += off
+        for passed in (200, 200, 300, 300):
+            assert not (await result(client, there))["isError"]
+            there.gateway.clock.now += passed
+            server.skew(there.gateway.clock.now - off - 1_800_000_000.0)
+        assert not (await result(client, there))["isError"]
+        assert server.count("refresh_token", "invalid_grant") == 0
+        assert 1 <= server.count("refresh_token") <= 5
+
+
+async def test_a_tool_that_needs_more_than_was_granted_says_so_and_sends_nothing(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        told = await result(client, there, "add_note")
+        assert told["_meta"]["dev.apiloom/error"]["code"] == "account.scope"
+        assert "write" in told["content"][0]["text"]
+        assert not api.shown
+
+        await there.connect("alice", ("openid", "offline_access", "read", "write"))
+        assert not (await result(client, there, "add_note"))["isError"]
+
+
+async def test_no_answer_shows_a_token_that_the_account_has_or_had(tmp_path: Path, server: AuthorizationServer) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        await call(client, there.url, "list_notes")
+        later(there, HOUR)
+        await call(client, there.url, "list_notes")
+        grounds = there.gateway.grounds
+        async with grounds.store.reading() as work:
+            held = await grounds.living.grants.of_account(work.tenant("default"), there.account)
+        tokens = held["login"].tokens
+        assert tokens is not None
+        assert tokens.refresh is not None
+        known = [*api.shown, tokens.refresh.reveal()]
+        connection = grounds.connections.get(there.account)
+        assert connection is not None
+        hidden = connection.credentials.by_scheme["login"].hidden
+        assert {secret.reveal() for secret in hidden} >= {known[0], known[-1]}
+
+
+async def test_an_account_gets_tokens_by_itself_where_it_is_a_machine(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    with office(server) as api:
+        async with gateway(tmp_path) as house, http() as client:
+            there = await granted(house, server, api)
+            own = {"login": {"client_id": "machine", "client_secret": SECRET, "scopes": "read"}}
+            account = await house.account("notes", credentials=own)
+            opened = await house.server(name="machine", accounts=[account.id])
+            server.reset()
+            url = house.at(opened)
+            answers = await asyncio.gather(*(call(client, url, "list_notes") for _ in range(20)))
+            assert all(isinstance(answer, dict) for answer in answers), answers
+            assert server.count("client_credentials") == 1
+            later(there, HOUR)
+            assert isinstance(await call(client, url, "list_notes"), dict)
+            assert server.count("client_credentials") == 2
+
+
+async def test_who_has_no_account_yet_is_sent_to_where_one_is_connected(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        house = there.gateway
+        opened = await house.server(name="own", connectors=["notes"])
+        token = await house.api_token(tenant="default", end_user="ada", servers=[opened.server.id])
+        url = f"{house.url}/mcp/s/own"
+        told = [
+            (await ask(client, url, "tools/call", {"name": "list_notes", "arguments": {}}, token)).json()["result"]
+            for _ in range(3)
+        ]
+        texts = {one["content"][0]["text"] for one in told}
+        assert len(texts) == 1
+        assert f"open {house.url}/connect/" in texts.pop()
+        assert {one["_meta"]["dev.apiloom/error"]["code"] for one in told} == {"account.missing"}
+        assert not api.shown
+
+
+async def test_a_grant_that_is_revoked_here_is_over_at_the_provider_too(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client):
+        await call(client, there.url, "list_notes")
+        await patch_oauth_client(
+            there.gateway.ground,
+            HOST,
+            there.client.id,
+            {"endpoints": {"revocation_url": f"{server.url}/token/revocation"}, "secret": SECRET},
+        )
+        answer = await revoke_account(there.gateway.ground, HOST, there.account.id)
+        await there.gateway.settle()
+        assert answer["told_provider"] == 1
+        told = await result(client, there)
+        assert told["_meta"]["dev.apiloom/error"]["code"] == "account.needs_reconnect"
+        assert server.introspect(api.shown[0])["active"] is False
+        assert len(api.shown) == 1
+
+
+async def test_a_copy_that_nobody_has_claimed_renews_nothing_and_says_so(
+    tmp_path: Path, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(tmp_path, server) as (there, _, client):
+        assert not (await result(client, there))["isError"]
+
+        def asleep() -> None:
+            raise dormant_refusal()
+
+        monkeypatch.setattr(there.gateway.grounds.living.grants, "check_awake", asleep)
+        later(there, 0.81 * HOUR)
+        assert not (await result(client, there))["isError"]
+        later(there, 0.2 * HOUR)
+        told = await result(client, there)
+        assert told["_meta"]["dev.apiloom/error"]["code"] == "store.dormant"
+        assert server.count("refresh_token") == 0
+
+
+async def test_a_node_that_was_succeeded_does_not_give_up_the_lease_of_its_successor(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, _, _client):
+        first = there.gateway.grounds.living.grants
+        second = KeptGrants(
+            store=first.store, sealing=first.sealing, renewing=first.renewing, timing=first.timing, node="second"
+        )
+        id_ = f"{there.account.id}/login"
+        assert (await first.take(id_, 1, LEASE)).mine  # type: ignore[union-attr]
+        assert not (await second.take(id_, 1, LEASE)).mine  # type: ignore[union-attr]
+        there.gateway.clock.now += LEASE
+        taken = await second.take(id_, 1, LEASE)
+        assert taken is not None
+        assert (taken.mine, taken.doubt) == (True, True)
+        await first.failed(id_, 1, "oauth.ended", ended=True)
+        grant = await there.grant()
+        assert (grant.state, grant.lease_holder.startswith("second/")) == ("active", True)
+        # a pair that came late counts, as long as nobody wrote another
+        held = await first.load(id_)
+        assert held is not None
+        assert held.tokens is not None
+        assert await first.keep(id_, 1, held.tokens, None) is not None
+        assert await second.keep(id_, 1, held.tokens, None) is None

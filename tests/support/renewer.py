@@ -1,0 +1,31 @@
+"""The vault's side of grants for tests of flows: it notes what it is asked, and asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apiloom.base.errors import UpstreamError
+from apiloom.store.ports import Work
+from apiloom.store.records import Account, Grant
+
+
+class Renewer:
+    """A :class:`~apiloom.flows.grant_ports.Grants`. With a ``code`` every renewal fails with it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.told: list[str] = []
+        self.code = ""
+
+    async def renew(self, id_: str, generation: int) -> None:
+        self.asked.append((id_, generation))
+        if self.code:
+            raise UpstreamError("it went wrong", code=self.code)
+
+    async def parting(self, _work: Work, account: Account) -> str:
+        return account.id
+
+    async def give_back(self, _parting: Any, grants: Sequence[Grant]) -> int:
+        self.told += [grant.id for grant in grants]
+        return len(grants)

@@ -1,0 +1,122 @@
+"""The identity file: what it may say, and one sentence for everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apiloom.base.errors import DesignError
+from apiloom.identity.settings import is_safe_url, read_identity
+
+RULES = [{"when": {"groups": ["a", "b"]}, "tenant": "acme"}]
+ISSUER = {"issuer": "https://id.example", "principals": RULES}
+FACADE = {"issuer": "https://id.example", "client_id": "us", "client_secret": "env:X", "principals": RULES}
+
+
+def read(**members: Any) -> Any:
+    return read_identity(json.dumps(members).encode())
+
+
+def test_what_is_left_out_is_as_careful_as_can_be() -> None:
+    issuer = read(issuers=[ISSUER]).issuers[0]
+    assert issuer.algorithms == ("RS256", "ES256")
+    assert issuer.audiences == ()
+    assert issuer.unverified_email is False
+    assert issuer.rules[0].role == "agent"
+    assert issuer.rules[0].when == {"groups": ("a", "b")}
+    facade = read(facade={}).facade
+    assert (facade.issuer, facade.access_seconds, facade.grace_seconds) == ("", 600.0, 60.0)
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"issuer": []}, "/issuer"),
+    ({"issuers": {}}, "/issuers"),
+    ({"issuers": [{}]}, "/issuers/0/issuer"),
+    ({"issuers": [{**ISSUER, "issuer": "http://id.example"}]}, "/issuers/0/issuer"),
+    ({"issuers": [{**ISSUER, "issuer": "https://u:p@id.example"}]}, "/issuers/0/issuer"),
+    ({"issuers": [{**ISSUER, "jwks": "https://id.example/k#f"}]}, "/issuers/0/jwks"),
+    ({"issuers": [{**ISSUER, "principals": []}]}, "/issuers/0/principals"),
+    ({"issuers": [{**ISSUER, "algorithms": ["HS256"]}]}, "/issuers/0/algorithms"),
+    ({"issuers": [{**ISSUER, "algorithms": ["none"]}]}, "/issuers/0/algorithms"),
+    ({"issuers": [{**ISSUER, "algorithms": []}]}, "/issuers/0/algorithms"),
+    ({"issuers": [{**ISSUER, "types": ["id_token"]}]}, "/issuers/0/types"),
+    ({"issuers": [{**ISSUER, "scopes": ["a b"]}]}, "/issuers/0/scopes"),
+    ({"issuers": [{**ISSUER, "scopes": ['"']}]}, "/issuers/0/scopes"),
+    ({"issuers": [{**ISSUER, "colour": 1}]}, "/issuers/0/colour"),
+    ({"issuers": [ISSUER, ISSUER]}, "/issuers"),
+    ({"issuers": [{**ISSUER, "principals": [{"tenant": "{a}-{b}"}]}]}, "/issuers/0/principals/0/tenant"),
+    ({"issuers": [{**ISSUER, "principals": [{"tenant": "{a"}]}]}, "/issuers/0/principals/0/tenant"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "root"}]}]}, "/issuers/0/principals/0/role"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "{r}"}]}]}, "/issuers/0/principals/0/role"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "agent"}]}]}, "/issuers/0/principals/0/role"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "owner", "tenant": "a"}]}]}, "/issuers/0/principals/0/role"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "owner"}]}]}, "/issuers/0/principals/0/when"),
+    ({"issuers": [{**ISSUER, "principals": [{"tenant": "a", "when": {"x": []}}]}]}, "/principals/0/when/x"),
+    ({"facade": {**FACADE, "client_secret": "s3cret"}}, "/facade/client_secret"),
+    ({"facade": {**FACADE, "scopes": ["email"]}}, "/facade/scopes"),
+    ({"facade": {**FACADE, "access_seconds": 1e9}}, "/facade/access_seconds"),
+    ({"facade": {**FACADE, "access_seconds": True}}, "/facade/access_seconds"),
+    ({"facade": {"client_id": "us"}}, "/facade/client_id"),
+    ({"issuers": [{**ISSUER, "audiences": ["us"]}], "facade": FACADE}, "/issuers/0/audiences"),
+]
+
+
+@pytest.mark.parametrize(("members", "at"), WRONG)
+def test_each_mistake_is_one_sentence_that_says_where(members: dict[str, Any], at: str) -> None:
+    with pytest.raises(DesignError) as told:
+        read(**members)
+    assert told.value.code == "identity.file"
+    assert at in told.value.message
+    assert "s3cret" not in told.value.sentence()
+
+
+def test_tokens_that_cannot_be_read_are_shown_to_one_issuer_at_most() -> None:
+    asked = {"introspection": {"url": "https://id.example/i", "client_id": "us", "client_secret": "env:X"}}
+    second = {**ISSUER, "issuer": "https://other.example"}
+    assert read(issuers=[{**ISSUER, **asked}, second])
+    with pytest.raises(DesignError, match="only one issuer"):
+        read(issuers=[{**ISSUER, **asked}, {**second, **asked}])
+
+
+@given(
+    st.binary(max_size=300)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["issuers", "facade", "issuer", "principals", "when", "scopes"]), inner)
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_file_does_more_than_be_refused(text: bytes) -> None:
+    with contextlib.suppress(DesignError):
+        read_identity(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://id.example", True),
+        ("https://id.example:8443/realms/a", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost", True),
+        ("http://id.example", False),
+        ("http://localhost.evil.example", False),
+        ("ftp://id.example", False),
+        ("https://", False),
+        ("https://id.example:x", False),
+        ("https://id.example/?a=1", False),
+        ("https://id.example\\@evil.example", False),
+        ("https://ïd.example", False),
+        ("", False),
+    ],
+)
+def test_tokens_and_keys_go_over_https_or_nowhere(url: str, safe: bool) -> None:
+    assert is_safe_url(url) is safe
