@@ -15,7 +15,8 @@ from apiloom.flows.access import HOST
 from apiloom.flows.api_tokens import create_api_token, revoke_api_token
 from apiloom.flows.asking import Removal
 from apiloom.flows.connect_links import link_for
-from apiloom.flows.connecting import create_session, delete_session, read_session, redeem
+from apiloom.flows.connecting import delete_session, read_session, redeem
+from apiloom.flows.oauth_clients import create_oauth_client, redirect_uri
 from apiloom.identity.principal import Principal
 from support.connecting import (
     EITHER,
@@ -31,6 +32,7 @@ from support.connecting import (
 )
 from support.oidc import authorization_server
 from support.refusals import refusal
+from support.upstream import Answer, upstream
 
 GONE = "This does not work This link is not valid, or not any more. Go back to where you got it and ask for a new one."
 HEADERS = {
@@ -172,15 +174,58 @@ async def test_an_ended_an_unknown_and_a_removed_link_look_alike(tmp_path: Path)
 
 async def test_a_link_ends_with_the_token_that_made_it(tmp_path: Path) -> None:
     async with connect_house(tmp_path, notes(KEYS)) as house, visitor(house) as ann:
-        ground = house.gateway.ground
-        issued = await create_api_token(ground, HOST, {"name": "t", "role": "tenant-admin", "tenant": "acme"})
-        who = Principal(id=issued.token.id, token=issued.token.id, tenant="acme", role="tenant-admin")
-        started = await create_session(ground, who, {"connector": "notes"})
-        form = await ann.open(started.url)
+        served = house.gateway
+        issued = await create_api_token(served.ground, HOST, {"name": "t", "role": "tenant-admin", "tenant": "acme"})
+        await served.settle()
+        made = await ann.client.post(
+            f"{served.url}/api/v1/connect-sessions",
+            json={"connector": "notes"},
+            headers={"authorization": f"Bearer {issued.text}"},
+        )
+        assert made.status_code == 201, made.text
+        form = await ann.open(made.json()["url"])
         assert form.status == 200
-        await revoke_api_token(ground, HOST, issued.token.id, Removal())
+        await revoke_api_token(served.ground, HOST, issued.token.id, Removal())
+        assert (await ann.open(made.json()["url"])).status == 404
         assert (await ann.send(form, Key="k")).status == 404
         await nothing_kept(house)
+
+
+async def test_a_tenants_client_is_not_given_what_a_provider_gave_to_the_houses(tmp_path: Path) -> None:
+    with upstream(lambda _: Answer({"access_token": "x", "token_type": "Bearer"})) as evil:
+        async with connect_house(tmp_path) as house, visitor(house) as ann:
+            ground = house.gateway.ground
+            wanted = {
+                "connector": "notes",
+                "scheme": "Account",
+                "client_id": "evil",
+                "endpoints": {"authorization_url": f"{evil.url}/authorize", "token_url": f"{evil.url}/token"},
+            }
+            client = await create_oauth_client(ground, HOST, {**wanted, "tenant": "acme"})
+            other = await create_oauth_client(ground, HOST, {**wanted, "tenant": "default"})
+            await house.gateway.settle()
+            started = await house.start(connector="notes")
+            asked = query_of((await ann.send(await ann.open(started.url))).onward)
+            assert asked["redirect_uri"] == f"{house.gateway.url}/connect/callback/{client.id}"
+            answer = f"?code=HONEST&state={asked['state']}"
+            for path in ("/connect/callback", f"/connect/callback/{other.id}"):
+                page = await ann.open(f"{house.gateway.url}{path}{answer}")
+                assert (page.status, "belongs to no question" in page.text) == (400, True), path
+            assert (await ann.open(f"{asked['redirect_uri']}/x{answer}")).status == 404
+            page = await ann.open(f"{asked['redirect_uri']}{answer}&iss=https://honest.example.com")
+            assert "The answer did not come from where you were sent." in page.text
+            assert evil.seen == []
+            await nothing_kept(house)
+
+
+async def test_a_tenants_own_client_comes_back_to_its_own_place(tmp_path: Path) -> None:
+    with authorization_server() as server:
+        async with connect_house(tmp_path) as house, visitor(house) as ann:
+            client = await house.client(server, tenant="acme")
+            server.allow(redirect_uri(house.gateway.ground, client))
+            started = await house.start(connector="notes")
+            leaving = await ann.send(await ann.open(started.url))
+            assert "Connected" in (await ann.open(server.authorize(leaving.onward))).text
 
 
 async def test_the_way_back_counts_once_in_the_same_browser_and_untouched(tmp_path: Path) -> None:

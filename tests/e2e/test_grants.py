@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,20 +138,38 @@ async def test_a_provider_that_is_down_costs_no_call_while_the_token_lives_and_i
         assert not await there.events()
 
 
+@asynccontextmanager
+async def owned(there: Granted, **more: Any) -> AsyncIterator[tuple[str, str, list[str]]]:
+    """The account is ada's: her agent's token, another person's, and the accounts that a link was made for."""
+    async with there.gateway.ground.store.writing() as work:
+        rows = work.tenant("default").accounts
+        account = await rows.load(there.account.id)
+        assert account is not None
+        there.account = await rows.save(replace(account, end_user="ada", **more), account.revision)
+    await there.gateway.settle()
+    made: list[str] = []
+
+    async def link(account: Any, scopes: Any) -> Linked:
+        made.append(account.id)
+        return Linked(url=f"https://gateway.example/connect/cs_{len(made)}", expires_at=there.gateway.clock() + 900)
+
+    there.gateway.grounds.connections.links.make = link
+    ada = await there.gateway.api_token(tenant="default", end_user="ada")
+    yield ada, await there.gateway.api_token(tenant="default", end_user="eve"), made
+
+
+async def asking(client: httpx.AsyncClient, there: Granted, token: str, tool: str = "list_notes") -> Any:
+    url = f"{there.gateway.url}/mcp/s/notes"
+    return (await ask(client, url, "tools/call", {"name": tool, "arguments": {}}, token)).json()["result"]
+
+
 async def test_a_revoked_grant_is_told_once_with_one_link_and_is_not_asked_for_again(
     tmp_path: Path, server: AuthorizationServer
 ) -> None:
-    async with connected(tmp_path, server) as (there, api, client):
-        made: list[str] = []
-
-        async def link(account: Any, scopes: Any) -> Linked:
-            made.append(account.id)
-            return Linked(url=f"https://gateway.example/connect/cs_{len(made)}", expires_at=there.gateway.clock() + 900)
-
-        there.gateway.grounds.connections.links.make = link
+    async with connected(tmp_path, server) as (there, api, client), owned(there) as (ada, _, made):
         server.revoke("alice")
-        told = [await result(client, there) for _ in range(10)]
-        told += await asyncio.gather(*(result(client, there) for _ in range(20)))
+        told = [await asking(client, there, ada) for _ in range(10)]
+        told += await asyncio.gather(*(asking(client, there, ada) for _ in range(20)))
 
         assert {one["_meta"]["dev.apiloom/error"]["code"] for one in told} == {"account.needs_reconnect"}
         assert all("https://gateway.example/connect/cs_1 " in one["content"][0]["text"] for one in told)
@@ -162,8 +181,37 @@ async def test_a_revoked_grant_is_told_once_with_one_link_and_is_not_asked_for_a
         ]
 
         await there.connect("alice")
-        assert not (await result(client, there))["isError"]
+        assert not (await asking(client, there, ada))["isError"]
         assert (await there.grant()).state == "active"
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "named by the server"])
+async def test_only_the_person_whose_account_it_is_is_given_a_link_to_connect_it_anew(
+    tmp_path: Path, server: AuthorizationServer, shared: bool
+) -> None:
+    async with connected(tmp_path, server) as (there, api, client), owned(there, shared=shared) as (ada, eve, made):
+        if shared:
+            await there.gateway.server(name="ours", connectors=["notes"], config={"methods": ["read", "write"]})
+        url = f"{there.gateway.url}/mcp/s/{'ours' if shared else 'notes'}"
+
+        async def told(token: str, tool: str = "list_notes") -> str:
+            reply = await ask(client, url, "tools/call", {"name": tool, "arguments": {}}, token)
+            return str(reply.json()["result"])
+
+        lacking = await told(eve, "add_note")
+        assert "account.scope" in lacking
+        assert "ask whoever runs this server" in lacking
+        api.asks = False
+        assert "account.scope" not in await told(eve)
+        api.asks = True
+        server.revoke("alice")
+        for _ in range(2):  # refused by the API, and then known to be over
+            over = await told(eve)
+            assert "ask whoever runs this server to connect the notes account" in over
+        assert made == []
+        assert "gateway.example" not in lacking + over
+        assert "https://gateway.example/connect/cs_1" in await told(ada)
+        assert made == [there.account.id]
 
 
 async def test_a_token_that_is_refused_is_renewed_once_and_the_call_made_again(
@@ -306,7 +354,7 @@ async def test_a_copy_that_nobody_has_claimed_renews_nothing_and_says_so(
     async with connected(tmp_path, server) as (there, _, client):
         assert not (await result(client, there))["isError"]
 
-        def asleep() -> None:
+        async def asleep() -> None:
             raise dormant_refusal()
 
         monkeypatch.setattr(there.gateway.grounds.living.grants, "check_awake", asleep)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,40 +18,10 @@ from apiloom.flows.access import HOST
 from apiloom.flows.api_tokens import revoke_api_token
 from apiloom.flows.asking import Removal
 from apiloom.flows.sign_ins import sweep_sign_ins
-from support.gateway import READS, Desk, Gateway, arrival, ask, desk, gateway, http, names
+from support.fronts import front
+from support.gateway import READS, Gateway, arrival, ask, gateway, http, names
 from support.issuer import received, signing_issuer
-from support.signing_in import CALLBACK, WEB, App, Person
-
-
-@dataclass
-class Front:
-    """A gateway whose people show an API token on its page, a client and a person with a token."""
-
-    house: Gateway
-    http: httpx.AsyncClient
-    app: App
-    person: Person
-    desk: Desk
-    reception: Reception
-    seconds: list[float]
-
-    async def status(self, token: str, path: str = "/mcp") -> int:
-        return (await ask(self.http, self.house.url + path, "tools/list", token=token)).status_code
-
-
-@asynccontextmanager
-async def front(folder: Path, **facade: Any) -> AsyncIterator[Front]:
-    seconds = [1000.0]
-    with desk() as upstream:
-        async with gateway(folder) as house, http() as client, httpx.AsyncClient(timeout=20) as browser:
-            await house.connector("desk", upstream.api.url)
-            account = await house.account("desk", "ada-secret", shared=True)
-            await house.server(accounts=[account.id], name="notes")
-            reception = received(house, folder, {"facade": facade}, clock=lambda: seconds[0])
-            app = App(house, client)
-            await app.register()
-            person = Person(token=await house.api_token(tenant="default"), client=browser)
-            yield Front(house, client, app, person, upstream, reception, seconds)
+from support.signing_in import CALLBACK, WEB, App
 
 
 async def test_a_person_without_an_issuer_signs_in_with_an_api_token(tmp_path: Path) -> None:

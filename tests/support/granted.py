@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from apiloom.app.gateway.grants import Made
+from apiloom.app.gateway.pinning import places_at
 from apiloom.base.secret import Secret
 from apiloom.compile.artefact import pack
 from apiloom.flows.access import HOST
@@ -121,7 +122,8 @@ class Granted:
             self.gateway.grounds.sender, terms, ByCode(code=code, verifier=verifier), self.gateway.clock()
         )
         async with ground.store.writing() as work:
-            made = Made(kind="code", client=self.client.id, tokens=tokens)
+            at = places_at(self.client.endpoints, [scheme])
+            made = Made(kind="code", client=self.client.id, tokens=tokens, at=at)
             await living.grants.keep_new(work.tenant(self.account.tenant), self.account, "login", made)
         await self.gateway.settle()
 

@@ -150,6 +150,9 @@ class MemoryWork:
     def house(self) -> MemoryScope:
         return MemoryScope(self, None)
 
+    async def is_dormant(self) -> bool:
+        return bool(self.memory.installation.get("dormant"))
+
     def note(self, kind: Kind, record: Any) -> None:
         if kind.noted:
             tenant = record.id if kind.name == "tenant" else getattr(record, "tenant", None)

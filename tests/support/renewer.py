@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from apiloom.base.errors import UpstreamError
 from apiloom.store.ports import Work
-from apiloom.store.records import Account, Grant
+from apiloom.store.records import Account, Grant, OAuthClient
 
 
 class Renewer:
@@ -17,15 +16,16 @@ class Renewer:
         self.asked: list[tuple[str, int]] = []
         self.told: list[str] = []
         self.code = ""
+        self.at: tuple[str, ...] = ()
 
     async def renew(self, id_: str, generation: int) -> None:
         self.asked.append((id_, generation))
         if self.code:
             raise UpstreamError("it went wrong", code=self.code)
 
-    async def parting(self, _work: Work, account: Account) -> str:
-        return account.id
+    async def places(self, _work: Work, client: OAuthClient) -> tuple[str, ...]:
+        return (*self.at, *sorted(client.endpoints.values()))
 
-    async def give_back(self, _parting: Any, grants: Sequence[Grant]) -> int:
+    async def give_back(self, _account: Account, grants: Sequence[Grant]) -> int:
         self.told += [grant.id for grant in grants]
         return len(grants)

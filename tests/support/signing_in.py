@@ -18,7 +18,7 @@ from support.gateway import Gateway
 CALLBACK = "http://127.0.0.1:9/callback"
 WEB = "https://client.example/callback"
 
-_FORM = re.compile(r"<form[^>]*?action=\"([^\"]*)\"[^>]*>(.*?)</form>", re.DOTALL)
+FORM = re.compile(r"<form[^>]*?action=\"([^\"]*)\"[^>]*>(.*?)</form>", re.DOTALL)
 _TAG = re.compile(r"<(?:input|button)[^>]*>")
 _ATTRIBUTE = re.compile(r"(\w+)=\"([^\"]*)\"")
 
@@ -49,7 +49,7 @@ class Person:
                 reply = await self.client.get(target)
                 continue
             self.seen.append(reply.text)
-            found = _FORM.search(reply.text)
+            found = FORM.search(reply.text)
             if found is None or (reply.status_code >= 400 and "<form" not in reply.text):
                 return ""
             reply = await self.send(reply, found)

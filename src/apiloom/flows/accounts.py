@@ -46,8 +46,20 @@ _MEMBERS = ("tenant", "connector", *_PATCHED)
 
 _MOST_SCHEMES = 20
 _LONGEST_SECRET = 16 * 1024
-_ADDRESSES = frozenset({"token_url", "issuer", "identity_url", "revocation_url", "provider"})
-"""Members of OAuth forms that say where their secrets go."""
+_ADDRESSES = frozenset(
+    {
+        "token_url",
+        "revocation_url",
+        "identity_url",
+        "issuer",
+        "provider",
+        "service_account",
+        "audience",
+        "resource",
+        "subject",
+    }
+)
+"""Members of OAuth forms that say where their secrets go, or for whom and to whom something is signed with them."""
 
 
 async def create_account(ground: Ground, who: Principal, wanted: Mapping[str, Any]) -> Account:
@@ -137,7 +149,7 @@ def merged_credentials(kept: Credentials, patch: Any, who: Principal) -> Credent
             raise fields.refused(member, "must be an object such as {token: …}", code="credentials.form")
         before = result.get(scheme, {})
         # whoever may name another address must not have a secret sent there that they were never shown
-        is_moved = any(before.get(name) != given[name] for name in _ADDRESSES & given.keys())
+        is_moved = any(before.get(name) != _as_text(name, given[name]) for name in _ADDRESSES & given.keys())
         after = merged(before, given) if set(given) <= set(before) and not is_moved else dict(given)
         result[scheme] = _texts(after, member)
         if "ref" in given:
@@ -310,6 +322,7 @@ async def delete_account(ground: Ground, who: Principal, id_: str, how: Removal)
     Raises:
         CallerError: ``account.not_found``, ``account.depended_on``, ``store.stale``.
     """
+    parted: list[tuple[Account, Sequence[Grant]]] = []
 
     async def change(work: Work) -> Removed:
         account = await find_account(work, who, "delete", id_)
@@ -317,6 +330,7 @@ async def delete_account(ground: Ground, who: Principal, id_: str, how: Removal)
         _check_whose(who, account)
         scope = work.tenant(account.tenant)
         if not how.plan:
+            parted[:] = [(account, await scope.grants.every({"account": account.id}))]
             await remove_account(scope, account.id)
         servers = [each for each in await scope.servers.every() if account.id in each.accounts]
         overlays = await scope.overlays.every({"layer": "account", "target": account.id})
@@ -333,21 +347,10 @@ async def delete_account(ground: Ground, who: Principal, id_: str, how: Removal)
         affected = (*depending, *(Affected(kind="overlay", id=each.id) for each in overlays))
         return removed("account", account.id, affected, how)
 
-    parting = await _parting(ground, who, id_, how)
     done = await removing(ground, change, how)
-    if parting is not None:
-        await told_back(ground, *parting)
+    for account, grants in parted:
+        await told_back(ground, account, grants)
     return done
-
-
-async def _parting(ground: Ground, who: Principal, id_: str, how: Removal) -> tuple[Any, Sequence[Grant]] | None:
-    """What is needed to tell providers that an account's grants are over, once they are."""
-    if how.plan or ground.grants is None:
-        return None
-    async with ground.store.reading() as work:
-        account = await find_account(work, who, "delete", id_)
-        grants = await work.tenant(account.tenant).grants.every({"account": account.id})
-        return (await ground.grants.parting(work, account), grants) if grants else None
 
 
 def _shows_only(server: Server, account: str) -> bool:

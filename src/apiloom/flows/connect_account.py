@@ -50,12 +50,15 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
     """
     _check_same_person(asked, given)
     id_ = fresh("acc") if asked.account is None else asked.account.id
+    lost: list[Granted] = []
     first = asked.account is None and ground.test_call is not None and bool(asked.session.wanted.get("check"))
 
     async def change(work: Work) -> ConnectSession:
         scope = work.tenant(asked.session.tenant)
         now = await load_again(ground, work, asked.session)
+        lost.clear()
         if now.state == "done":
+            lost.extend(_granted(given))
             return now
         account = await _kept_account(ground, scope, asked, given, id_)
         if first:
@@ -66,7 +69,7 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
 
     session = await changing(ground, change)
     if not first or session.state == "done":
-        return session
+        return await _without(ground, session, given, lost)
     await _check_works(ground, asked, id_)
 
     async def finish(work: Work) -> ConnectSession:
@@ -75,10 +78,33 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
         account = await scope.accounts.load(id_)
         if account is None:
             raise gone()
+        lost.clear()
+        if now.state == "done":  # another form of the same page was quicker: one session makes one account
+            lost.extend(_granted(given))
+            await _remove(scope, id_)
+            return now
         await scope.accounts.save(replace(account, enabled=True), account.revision)
         return await _done(ground, scope, now, id_, asked, given)
 
-    return await changing(ground, finish)
+    return await _without(ground, await changing(ground, finish), given, lost)
+
+
+def _granted(given: Given) -> tuple[Granted, ...]:
+    return () if given.granted is None else (given.granted,)
+
+
+async def _without(ground: Ground, session: ConnectSession, given: Given, lost: list[Granted]) -> ConnectSession:
+    """The session, once what was granted for nothing is given back."""
+    for granted in lost:
+        if given.consent is not None:
+            await connecting_of(ground).give_back(given.consent, granted)
+    return session
+
+
+async def _remove(scope: Scope, id_: str) -> None:
+    for grant in await scope.grants.every({"account": id_}):
+        await scope.grants.remove(grant.id)
+    await scope.accounts.remove(id_)
 
 
 async def _done(
@@ -107,8 +133,14 @@ def _check_same_person(asked: Asked, given: Given) -> None:
     Raises:
         CallerError: ``connect.identity``.
     """
-    if given.granted is None or not asked.identity or asked.session.wanted.get("allow_other_identity"):
+    if not asked.held_to_identity:
         return
+    if given.granted is None:
+        raise CallerError(
+            "what was typed does not say whose it is, and this account is connected as somebody",
+            code="connect.identity",
+            hint="sign in as the same person, or ask for a link that allows another",
+        )
     name = next((one for one in _WHO if asked.identity.get(one) is not None), "")
     if name and given.granted.identity.get(name) == asked.identity[name]:
         return
@@ -183,10 +215,7 @@ async def _check_works(ground: Ground, asked: Asked, id_: str) -> None:
         return
 
     async def undo(work: Work) -> None:
-        scope = work.tenant(asked.session.tenant)
-        for grant in await scope.grants.every({"account": id_}):
-            await scope.grants.remove(grant.id)
-        await scope.accounts.remove(id_)
+        await _remove(work.tenant(asked.session.tenant), id_)
 
     await changing(ground, undo)
     raise CallerError(

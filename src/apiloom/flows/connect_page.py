@@ -13,16 +13,17 @@ from apiloom.base import json
 from apiloom.base.errors import CallerError, HouseFault
 from apiloom.flows.access import well_formed
 from apiloom.flows.connect_ports import Consent, Needs
-from apiloom.flows.connect_ways import Way, form_of, needed_by, ways_of
-from apiloom.flows.connecting import connecting_of, knows
+from apiloom.flows.connect_ways import Way, beyond, form_of, least_scopes, needed_by, ways_of
+from apiloom.flows.connecting import MADE_WITH, WITHIN_CLIENT, connecting_of, knows
 from apiloom.flows.ground import Ground
-from apiloom.flows.oauth_clients import load_client
+from apiloom.flows.oauth_clients import load_clients
 from apiloom.flows.parts import compiled, connector_named, version_of
-from apiloom.model.api import SecurityNeed, SecurityScheme, ServerVariable
+from apiloom.model.api import SecurityScheme, ServerVariable
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Account, Connector, ConnectSession, OAuthClient, Tenant, Version
 
 _OF_TOKEN = "key_"  # noqa: S105 - the prefix of the ids of API tokens
+_OF_SIGN_IN = "fam_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,11 @@ class Asked:
     providers: Mapping[str, str] = field(default_factory=dict)
     account: Account | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def held_to_identity(self) -> bool:
+        """Whether only the person as whom the account is connected may connect it anew."""
+        return bool(self.identity) and not self.session.wanted.get("allow_other_identity")
 
     def way(self, number: int) -> Way:
         """One of the ways, the first where there is no such."""
@@ -89,22 +95,17 @@ class Asked:
         """What is asked of the provider: the least that the tools need, and what the client and the vendor add."""
         client = self.consents[way.consent]
         needed = least_scopes(needed_by(self.needs, way), way.consent)
-        more = (*client.scopes, *self.session.wanted.get("scopes", ()))
+        asked = tuple(self.session.wanted.get("scopes", ()))
+        if client.tenant is None and self.session.wanted.get(WITHIN_CLIENT):
+            wider = beyond(self.needs, way.consent, client.scopes, asked)
+            asked = tuple(one for one in asked if one not in wider)
+        more = (*client.scopes, *asked)
         return Consent(
             tenant=self.session.tenant,
             client=client,
             scheme=self.needs.schemes[way.consent],
             scopes=tuple(dict.fromkeys((*needed, *more))),
         )
-
-
-def least_scopes(tools: Any, scheme: str) -> tuple[str, ...]:
-    """The scopes of a scheme that tools need."""
-    found: dict[str, None] = {}
-    for alternatives in tools:
-        need: SecurityNeed = next((one for one in alternatives if scheme in dict(one)), ())
-        found.update(dict.fromkeys(dict(need).get(scheme, ())))
-    return tuple(sorted(found))
 
 
 def _variable(name: str, known: ServerVariable | None) -> Field:
@@ -155,11 +156,24 @@ async def checked_live(ground: Ground, house: Scope, session: ConnectSession) ->
     """
     if session.expires_at <= ground.now():
         raise gone()
-    if session.created_by.startswith(_OF_TOKEN) and session.state != "done":
-        maker = await house.api_tokens.load(session.created_by)
-        if maker is None or (maker.expires_at is not None and maker.expires_at <= ground.now()):
-            raise gone()
+    if session.state != "done" and not await _still_vouched(house, session, ground.now()):
+        raise gone()
     return session
+
+
+async def _still_vouched(house: Scope, session: ConnectSession, now: float) -> bool:
+    """Whether the token and the sign-in that a session was made with still count."""
+    told = (session.created_by.removeprefix("token:"), *session.wanted.get(MADE_WITH, "").split())
+    for id_ in dict.fromkeys(told):
+        if id_.startswith(_OF_TOKEN):
+            token = await house.api_tokens.load(id_)
+            if token is None or (token.expires_at is not None and token.expires_at <= now):
+                return False
+        elif id_.startswith(_OF_SIGN_IN):
+            family = await house.token_families.load(id_)
+            if family is None or family.ended or family.expires_at <= now:
+                return False
+    return True
 
 
 async def load_again(ground: Ground, work: Work, session: ConnectSession) -> ConnectSession:
@@ -194,10 +208,10 @@ async def load_asked(ground: Ground, session: ConnectSession) -> Asked:
             raise gone()
         made = compiled(scope, version)
         needs = await port.needs(version, made.artefact, connector.options)
-        consents = await _consents(scope, session, needs)
+        consents = await load_clients(scope, session.connector, needs.schemes, session.tenant)
         grants = [] if account is None else list(await scope.grants.every({"account": account.id}))
     before = () if account is None else (*account.schemes, *(grant.scheme for grant in grants))
-    return Asked(
+    asked = Asked(
         session=session,
         tenant=tenant,
         connector=connector,
@@ -209,17 +223,9 @@ async def load_asked(ground: Ground, session: ConnectSession) -> Asked:
         account=account,
         identity=next((grant.identity for grant in grants if grant.identity), {}),
     )
-
-
-async def _consents(scope: Scope, session: ConnectSession, needs: Needs) -> Mapping[str, OAuthClient]:
-    """The OAuth client of each scheme that has one."""
-    found = {}
-    for name, scheme in needs.schemes.items():
-        if scheme.kind in ("oauth2", "openIdConnect"):
-            client = await load_client(scope, session.connector, name, session.tenant)
-            if client is not None:
-                found[name] = client
-    return found
+    # what is typed says of nobody whose it is; where nothing else is left, sending it is refused
+    signing_in = tuple(way for way in asked.ways if way.consent)
+    return replace(asked, ways=signing_in) if asked.held_to_identity and signing_in else asked
 
 
 # what is kept between the steps

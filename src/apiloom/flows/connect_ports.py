@@ -52,11 +52,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """What a provider granted. ``tokens`` is a value of whoever asked for it; ``identity`` is as whom, in its words."""
+    """What a provider granted. ``tokens`` is a value of whoever asked for it; ``identity`` is as whom, in its words;
+    ``places`` (origins) are where it may be sent.
+    """
 
     tokens: Any = field(repr=False)
     identity: Mapping[str, Any] = field(default_factory=dict)
     scopes: tuple[str, ...] = ()
+    places: frozenset[str] = frozenset()
 
 
 class Connecting(Protocol):

@@ -29,14 +29,13 @@ from apiloom.flows.connect_page import (
 from apiloom.flows.connect_ways import Way, form_of
 from apiloom.flows.connecting import connecting_of, digest_of, knows, new_code
 from apiloom.flows.ground import Ground, check_awake
+from apiloom.flows.oauth_clients import redirect_uri, way_back
 from apiloom.flows.parts import compiled
 from apiloom.store.ports import Work
 from apiloom.store.records import ConnectSession
 
 MOST_TRIES = 20
 """How often one session's form may be sent: it is no place to guess at credentials."""
-
-CALLBACK = "/connect/callback"
 
 _STATE = "connect.state"
 _ATTEMPT = 16
@@ -58,7 +57,8 @@ class Step:
 async def bind(ground: Ground, text: str, browser: str, channel: str = "") -> ConnectSession:
     """The session of a link for the browser that opens it: the first one, or that one again.
 
-    ``channel`` is a hash of what another page of the same visitor can show, to be told what came of it.
+    ``channel`` is a hash of what another page of the same visitor can show, to be told what came of it. The first one
+    stays: a later one, from whoever else holds the link, takes nothing from it.
 
     Raises:
         CallerError: ``connect.gone``; ``connect.browser`` for any other browser.
@@ -77,7 +77,7 @@ async def bind(ground: Ground, text: str, browser: str, channel: str = "") -> Co
             check_browser(ground, now, browser)
         else:
             now = replace(now, browser=digest_of(ground, f"browser {now.id}", browser), state="bound")
-        if channel:
+        if channel and not kept.channel:
             now = await with_kept(ground, scope, now, replace(kept, channel=channel))
         return await scope.connect_sessions.save(now, now.revision)
 
@@ -178,7 +178,8 @@ async def _begin(ground: Ground, asked: Asked, given: Given, link: str) -> Step:
     port = connecting_of(ground)
     attempt = secrets.token_urlsafe(_ATTEMPT)
     state = port.sealers[0].seal(_STATE, f"{asked.session.id} {attempt}".encode())
-    begun = await port.begin(asked.consent(way), state, f"{ground.public_url}{CALLBACK}")
+    consent = asked.consent(way)
+    begun = await port.begin(consent, state, redirect_uri(ground, consent.client))
 
     async def change(work: Work) -> ConnectSession:
         scope = work.tenant(asked.session.tenant)
@@ -192,7 +193,13 @@ async def _begin(ground: Ground, asked: Asked, given: Given, link: str) -> Step:
             attempt=attempt,
             variables=dict(given.variables),
             credentials={name: dict(each) for name, each in given.credentials.items()},
-            begun={**begun.kept, "scheme": way.consent, "client": asked.consents[way.consent].id, "link": link},
+            begun={
+                **begun.kept,
+                "scheme": way.consent,
+                "client": consent.client.id,
+                "back": way_back(consent.client),
+                "link": link,
+            },
         )
         now = replace(await with_kept(ground, scope, now, kept), state="authorizing")
         return await scope.connect_sessions.save(now, now.revision)
@@ -223,8 +230,9 @@ def _unasked() -> CallerError:
     )
 
 
-async def returned(ground: Ground, browser: str, state: str, query: str) -> Step:
-    """What the provider sent the browser back with; ``query`` is all of it as it came.
+async def returned(ground: Ground, browser: str, state: str, query: str, back: str = "") -> Step:
+    """What the provider sent the browser back with; ``query`` is all of it as it came, ``back`` what stood in its path
+    (:func:`~apiloom.flows.oauth_clients.way_back`).
 
     Raises:
         CallerError: ``connect.state``, ``connect.gone``, ``connect.browser``: nothing was asked of anybody then.
@@ -243,6 +251,8 @@ async def returned(ground: Ground, browser: str, state: str, query: str) -> Step
         kept = await open_kept(ground, scope, now)
         if now.state != "authorizing" or not secrets.compare_digest(kept.attempt, attempt):
             raise _unasked()
+        if kept.begun.get("back", "") != back:
+            raise _unasked()  # it was given to another client than the one that asked
         taken.append(kept)
         # used up before anything is asked for it: whoever comes with the same answer again finds nothing
         now = replace(await with_kept(ground, scope, now, kept.forgotten()), state="bound")
@@ -267,7 +277,7 @@ async def _exchanged(ground: Ground, session: ConnectSession, kept: Kept, query:
     if way is None or asked.consents[way.consent].id != kept.begun.get("client"):
         raise _unasked()  # the connector or its client became another meanwhile
     consent = asked.consent(way)
-    granted = await port.finish(consent, f"{ground.public_url}{CALLBACK}", kept.begun, query)
+    granted = await port.finish(consent, redirect_uri(ground, consent.client), kept.begun, query)
     given = Given(way=way, variables=kept.variables, credentials=kept.credentials, consent=consent, granted=granted)
     try:
         return await connect_account(ground, asked, given)

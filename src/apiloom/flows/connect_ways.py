@@ -103,5 +103,20 @@ def needed_by(needs: Needs, way: Way) -> Sequence[tuple[SecurityNeed, ...]]:
     return [kept for each in needs.tools if (kept := _within(each, schemes))]
 
 
+def least_scopes(tools: Iterable[Sequence[SecurityNeed]], scheme: str) -> tuple[str, ...]:
+    """The scopes of a scheme that tools need."""
+    found: dict[str, None] = {}
+    for alternatives in tools:
+        need: SecurityNeed = next((one for one in alternatives if scheme in dict(one)), ())
+        found.update(dict.fromkeys(dict(need).get(scheme, ())))
+    return tuple(sorted(found))
+
+
+def beyond(needs: Needs, scheme: str, known: Iterable[str], asked: Iterable[str]) -> tuple[str, ...]:
+    """The scopes of those asked that neither a tool needs nor the client of a scheme asks for by itself."""
+    fine = {*known, *(one for each in needs.tools for need in each for one in dict(need).get(scheme, ()))}
+    return tuple(one for one in asked if one not in fine)
+
+
 def _within(alternatives: Iterable[SecurityNeed], schemes: frozenset[str]) -> tuple[SecurityNeed, ...]:
     return tuple(need for need in alternatives if need and {name for name, _ in need} <= schemes)

@@ -20,7 +20,7 @@ from apiloom.flows.access import find, find_account, scope_of, tenant_for, well_
 from apiloom.flows.asking import Page, Query, Removal, Removed, listed
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
-from apiloom.flows.connect_ports import Connecting
+from apiloom.flows.connect_ports import Connecting, Needs
 from apiloom.flows.connect_wanted import (
     read_look,
     read_origins,
@@ -29,7 +29,9 @@ from apiloom.flows.connect_wanted import (
     read_variables,
     tenant_origins,
 )
+from apiloom.flows.connect_ways import beyond
 from apiloom.flows.ground import Ground, check_awake
+from apiloom.flows.oauth_clients import load_clients
 from apiloom.flows.parts import compiled, connector_named, version_of
 from apiloom.identity.principal import Principal
 from apiloom.identity.roles import Verb, check_end_user, check_lasts, check_may, check_reaches
@@ -45,6 +47,13 @@ KEPT_FOR = 86400.0
 
 SPENT = b"spent"
 """Stands in a session for a code that was redeemed."""
+
+MADE_WITH = "made_with"
+"""Member of what is wanted: the ids of the token and the sign-in that a session was made with, by blanks."""
+
+WITHIN_CLIENT = "within_client"
+"""Member of what is wanted: that a tenant asks, who may have nothing asked with the house's OAuth client that neither
+the tools need nor the client asks for by itself."""
 
 _PREFIX = "cs"
 _ENTROPY = 32
@@ -98,7 +107,10 @@ async def create_session(ground: Ground, who: Principal, wanted: Mapping[str, An
     async with ground.store.reading() as work:
         session, scope = await _placed(work, who, wanted, blank)
         session = await _shaped(scope, session, wanted)
-        await _check_variables(port, scope, session)
+        session = _signed(who, session)
+        needs = await _needs(port, scope, session)
+        _check_variables(needs, session)
+        await _check_scopes(scope, who, session, needs)
         await _check_free(scope, session)
     check_lasts(who, session.expires_at)
     text = f"{session.id}.{secrets.token_urlsafe(_ENTROPY)}"
@@ -201,13 +213,44 @@ async def _shaped(scope: Scope, session: ConnectSession, wanted: Mapping[str, An
     )
 
 
-async def _check_variables(port: Connecting, scope: Scope, session: ConnectSession) -> None:
+def _signed(who: Principal, session: ConnectSession) -> ConnectSession:
+    """The session with what its link ends with, and whether a tenant asks."""
+    ids = " ".join(one for one in who.token.split() if one.startswith(("key_", "fam_")))
+    more = {MADE_WITH: ids, WITHIN_CLIENT: bool(who.tenant)}
+    return replace(session, wanted={**session.wanted, **{name: value for name, value in more.items() if value}})
+
+
+async def _needs(port: Connecting, scope: Scope, session: ConnectSession) -> Needs:
     connector = await connector_named(scope, session.connector)
     made = compiled(scope, await version_of(scope, connector))
-    named = (*session.wanted.get("variables", {}), *session.wanted.get("ask", ()))
-    if not named:
+    if not any(session.wanted.get(name) for name in ("variables", "ask", "scopes")):
+        return Needs()  # nothing is compared with it
+    return await port.needs(made.version, made.artefact, connector.options)
+
+
+async def _check_scopes(scope: Scope, who: Principal, session: ConnectSession, needs: Needs) -> None:
+    """That a tenant has nothing asked in the name of the house's client that this would not ask for by itself.
+
+    Raises:
+        CallerError: ``identity.wider``.
+    """
+    asked = session.wanted.get("scopes", ())
+    if not who.tenant or not asked:
         return
-    needs = await port.needs(made.version, made.artefact, connector.options)
+    clients = await load_clients(scope, session.connector, needs.schemes, session.tenant)
+    for name, client in clients.items():
+        wider = beyond(needs, name, client.scopes, asked) if client.tenant is None else ()
+        if wider:
+            raise CallerError(
+                f"the house's OAuth client is not to ask for {' '.join(wider)[:200]}: no tool needs it",
+                code="identity.wider",
+                hint="leave it out, keep an OAuth client of your own, or ask whoever runs the gateway",
+                pointer="/scopes",
+            )
+
+
+def _check_variables(needs: Needs, session: ConnectSession) -> None:
+    named = (*session.wanted.get("variables", {}), *session.wanted.get("ask", ()))
     stray = next((name for name in named if name not in needs.known), None)
     if stray is not None:
         raise DesignError(

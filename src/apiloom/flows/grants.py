@@ -6,6 +6,7 @@ due; here people do, and the durable work of :mod:`apiloom.flows.durable`.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,11 @@ from apiloom.store.records import Account, Grant
 
 REVOKED = "oauth.revoked"
 """The ``last_error`` of a grant that was given up here."""
+
+_MOST_OTHERS = 50
+"""Further tenants whose due grants are looked for where those of some fill the answer; others the next time."""
+
+_FROM_OTHERS = 20
 
 _FILTERS = {"tenant": str, "account": str, "state": str, "scheme": str, "client": str}
 
@@ -95,38 +101,41 @@ async def refresh_account(ground: Ground, who: Principal, id_: str) -> Sequence[
 async def revoke_account(ground: Ground, who: Principal, id_: str) -> Mapping[str, Any]:
     """Give up what an account was granted: from now on nothing is called with it, and the provider is told.
 
-    That the provider could not be told undoes nothing; the answer says how many of the grants it took back.
+    That the provider could not be told undoes nothing; the answer says how many of the grants it took back. What was
+    given up before is not again.
 
     Raises:
         CallerError: ``account.not_found``, ``account.ungranted``, ``identity.forbidden``, ``store.dormant``.
     """
-    async with ground.store.reading() as work:
-        account = await find_account(work, who, "update", id_)
-        check_awake(ground)
-        parting = await _port(ground).parting(work, account)
 
     async def change(work: Work) -> tuple[Account, Sequence[Grant]]:
         account = await find_account(work, who, "update", id_)
         check_reaches(who, role="", tenant=account.tenant)
+        check_awake(ground)
+        _port(ground)
         scope = work.tenant(account.tenant)
         grants = await scope.grants.every({"account": account.id})
         _check_granted(account, grants)
-        for grant in grants:
+        left = [grant for grant in grants if grant.sealed or grant.last_error != REVOKED]
+        for grant in left:
             await _give_up(ground, scope, grant)
-        await note(ground, scope, who, "revoke", account, grants=len(grants))
-        return account, grants
+        if left:
+            await note(ground, scope, who, "revoke", account, grants=len(left))
+        return account, left
 
     account, grants = await changing(ground, change)
-    told = await told_back(ground, parting, grants)
+    told = await told_back(ground, account, grants)
     return {"account": account.id, "revoked": len(grants), "told_provider": told}
 
 
-async def told_back(ground: Ground, parting: Any, grants: Sequence[Grant]) -> int:
-    """Tell providers that grants are over, now that they are here no more; never fails, a copy tells nobody."""
+async def told_back(ground: Ground, account: Account, grants: Sequence[Grant]) -> int:
+    """Tell providers that grants are over, now that they are here no more; never fails, a copy tells nobody. The
+    records are those from before.
+    """
     if ground.grants is None or ground.dormant() or not grants:
         return 0
     try:
-        return await ground.grants.give_back(parting, grants)
+        return await ground.grants.give_back(account, grants)
     except ApiloomError:
         return 0
 
@@ -157,10 +166,18 @@ async def _give_up(ground: Ground, scope: Scope, grant: Grant) -> None:
 
 
 async def due_grants(ground: Ground, most: int = 500) -> Sequence[Grant]:
-    """Grants of every tenant whose time to be renewed has come, those that wait longest first."""
+    """Grants of every tenant whose time to be renewed has come, those that wait longest first. Where more are due than
+    are asked for, some of other tenants come with them: nobody's crowd hides all others.
+    """
     now = ground.now()
     async with ground.store.reading() as work:
-        return await work.house().grants.due("refresh_at", now, most)
+        due = list(await work.house().grants.due("refresh_at", now, most))
+        if len(due) >= most:
+            crowd = {grant.tenant for grant in due}
+            others = [tenant.id for tenant in await work.house().tenants.every() if tenant.id not in crowd]
+            for id_ in random.sample(others, min(len(others), _MOST_OTHERS)):
+                due += await work.tenant(id_).grants.due("refresh_at", now, _FROM_OTHERS)
+        return due
 
 
 def _port(ground: Ground) -> Grants:

@@ -1,7 +1,8 @@
 """Whether a server's delegations can be: that they name what it shows, and let nobody reach further than they may.
 
-The house's own OAuth clients may be used by every tenant, for what the house registered them for: what else is asked
-for with one, only somebody of the house says.
+Callers' tokens are exchanged with the house's own OAuth clients alone, for whoever registers a client says to which
+endpoint they are sent. Every tenant may use those for what the house registered them for: what else is asked for with
+one, only somebody of the house says.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from collections.abc import Iterable
 from apiloom.base.errors import CallerError
 from apiloom.catalog.lending import Lending
 from apiloom.catalog.server_config import read_config
-from apiloom.flows.oauth_clients import load_client
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Scope
-from apiloom.store.records import Server
+from apiloom.store.records import OAuthClient, Server
 
 _AT = "/config/delegation"
 
@@ -32,24 +32,28 @@ async def check_lendings(scope: Scope, who: Principal, server: Server, slugs: It
         if slug not in shown:
             raise _wrong(f"{at[:200]}", "names a connector that the server does not show")
         if lending.mode == "exchange":
-            await _check_exchange(scope, who, server, slug, lending)
+            await _check_exchange(scope, who, slug, lending)
 
 
-async def _check_exchange(scope: Scope, who: Principal, server: Server, slug: str, lending: Lending) -> None:
+async def exchanging_client(scope: Scope, slug: str, lending: Lending) -> OAuthClient | None:
+    """The house's OAuth client that exchanges callers' tokens for a connector, None where there is none."""
     if lending.client:
         client = await scope.oauth_clients.load(lending.client)
-        if client is None or client.connector != slug or client.tenant not in (None, server.tenant):
-            raise _wrong(f"{_AT}/{slug}/client", "names no OAuth client of this connector")
-    else:
-        client = await load_client(scope, slug, "", server.tenant)
-        if client is None:
-            raise _wrong(f"{_AT}/{slug}", "needs an OAuth client of this connector, and there is none")
-    beyond = lending.audience or lending.resource or lending.scopes
-    if beyond and client.tenant is None and not who.of_house:
+        return client if client is not None and client.tenant is None and client.connector == slug else None
+    found = await scope.oauth_clients.every({"connector": slug, "tenant": None})
+    return next((client for client in found if not client.scheme), None)
+
+
+async def _check_exchange(scope: Scope, who: Principal, slug: str, lending: Lending) -> None:
+    if await exchanging_client(scope, slug, lending) is None:
+        if lending.client:
+            raise _wrong(f"{_AT}/{slug}/client", "names no OAuth client of the house's own for this connector")
+        raise _wrong(f"{_AT}/{slug}", "needs an OAuth client of the house's own for this connector, and there is none")
+    if (lending.audience or lending.resource or lending.scopes) and not who.of_house:
         raise CallerError(
-            "audience, resource and scopes of an exchange with the house's own OAuth client are the house's to set",
+            "audience, resource and scopes of an exchange are the house's to set",
             code="identity.wider",
-            hint="register an OAuth client of your own, or ask whoever runs this gateway",
+            hint="ask whoever runs this gateway",
             pointer=f"{_AT}/{slug}",
         )
 

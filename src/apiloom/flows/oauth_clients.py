@@ -27,11 +27,12 @@ from apiloom.flows.parts import connector_named
 from apiloom.flows.removing import check_free, removed, removing
 from apiloom.identity.principal import Principal
 from apiloom.identity.roles import Verb, check_commands, check_may, check_reaches
+from apiloom.model.api import SecurityScheme
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Grant, OAuthClient
 
 CALLBACK = "/connect/callback"
-"""The path of the one redirect URI, to be registered with every provider."""
+"""The path that providers send people back to: as it is for the house's clients, with its id for a tenant's."""
 
 METHODS = (
     "client_secret_basic",
@@ -54,9 +55,19 @@ _LONGEST_SECRET = 16 * 1024
 _LONGEST_URL = 2048
 
 
-def redirect_uri(ground: Ground) -> str:
-    """What is registered with a provider as this gateway's redirect URI."""
-    return f"{ground.public_url}{CALLBACK}"
+def way_back(client: OAuthClient) -> str:
+    """What stands below :data:`CALLBACK` for a client: the id of a tenant's, nothing for the house's.
+
+    Whoever answers for a tenant's endpoints can so never pass off what a provider gave to another client: each comes
+    back elsewhere (RFC 9700 section 4.4.2.2).
+    """
+    return "" if client.tenant is None else client.id
+
+
+def redirect_uri(ground: Ground, client: OAuthClient) -> str:
+    """What is registered with a provider as the redirect URI of a client."""
+    below = way_back(client)
+    return f"{ground.public_url}{CALLBACK}{f'/{below}' if below else ''}"
 
 
 async def create_oauth_client(ground: Ground, who: Principal, wanted: Mapping[str, Any]) -> OAuthClient:
@@ -73,7 +84,7 @@ async def create_oauth_client(ground: Ground, who: Principal, wanted: Mapping[st
     scheme = fields.text(wanted.get("scheme") or "", "scheme")
     blank = OAuthClient(id=fresh("ocl"), connector=slug, scheme=scheme, created_by=who.id, created_at=ground.now())
     asked = _patched(ground, blank, {"client_id": None, **wanted})
-    proof = _proof(wanted.get("secret"), who)
+    proof = await _placed(ground, asked, _proof(wanted.get("secret"), who))
 
     async def change(work: Work) -> OAuthClient:
         tenant = named or who.tenant or None
@@ -197,7 +208,19 @@ def _is_proof(names: frozenset[str]) -> bool:
     return names in ({"client_secret"}, {"ref"}) or ("private_key" in names and names <= _BESIDE_KEY)
 
 
-async def _sealed(ground: Ground, scope: Scope, client: OAuthClient, proof: Mapping[str, str] | None) -> OAuthClient:
+async def _placed(ground: Ground, client: OAuthClient, proof: Mapping[str, str] | None) -> Mapping[str, Any] | None:
+    """What a client proves itself with, and the places where that belongs: a document that names others later is not
+    followed there.
+    """
+    if not proof:
+        return None
+    if ground.grants is None:
+        return {**proof, "at": []}
+    async with ground.store.reading() as work:
+        return {**proof, "at": list(await ground.grants.places(work, client))}
+
+
+async def _sealed(ground: Ground, scope: Scope, client: OAuthClient, proof: Mapping[str, Any] | None) -> OAuthClient:
     if not proof:
         return replace(client, sealed=b"", proof="")
     try:
@@ -222,10 +245,8 @@ async def open_proof(ground: Ground, scope: Scope, client: OAuthClient) -> Mappi
     """
     if not client.sealed:
         return {}
-    opened: Mapping[str, str] = json.loads(
-        await ground.sealing.open(scope, client.tenant or "", client.id, client.sealed)
-    )
-    return opened
+    opened = json.loads(await ground.sealing.open(scope, client.tenant or "", client.id, client.sealed))
+    return {name: value for name, value in opened.items() if name != "at"}
 
 
 async def load_client(scope: Scope, connector: str, scheme: str, tenant: str) -> OAuthClient | None:
@@ -241,6 +262,19 @@ async def load_client(scope: Scope, connector: str, scheme: str, tenant: str) ->
         if found is not None:
             return found
     return None
+
+
+async def load_clients(
+    scope: Scope, connector: str, schemes: Mapping[str, SecurityScheme], tenant: str
+) -> Mapping[str, OAuthClient]:
+    """The OAuth client of each of a connector's schemes that has one: :func:`load_client`."""
+    found = {}
+    for name, scheme in schemes.items():
+        if scheme.kind in ("oauth2", "openIdConnect"):
+            client = await load_client(scope, connector, name, tenant)
+            if client is not None:
+                found[name] = client
+    return found
 
 
 async def list_oauth_clients(ground: Ground, who: Principal, query: Query) -> Page[OAuthClient]:
@@ -277,7 +311,10 @@ async def patch_oauth_client(
             endpoints; ``field.…``, ``store.stale``, and as :func:`create_oauth_client`.
     """
     patch = fields.members(patch, _PATCHED)
-    proof = _proof(patch.get("secret"), who)
+    proof: Mapping[str, Any] | None = _proof(patch.get("secret"), who)
+    if proof:
+        before = await read_oauth_client(ground, who, id_)
+        proof = await _placed(ground, _patched(ground, before, patch), proof)
 
     async def change(work: Work) -> OAuthClient:
         client, scope = await _find(work, who, "update", id_)

@@ -49,7 +49,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Who signed in. ``subject`` tells people apart, ``id`` is fit for logs; ``token`` is the id of the API token that
-    was shown, and the sign-in ends with it. ``shown`` is what the person is told they are.
+    was shown, and the sign-in ends with it. ``shown`` is what the person is told they are; ``admitted`` names the
+    settings that let them in, beyond which it does not last.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Person:
     end_user: str = ""
     token: str = ""
     shown: str = ""
+    admitted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,31 +117,43 @@ async def begin(ground: Ground, wanted: Wanted) -> Begun:
     return Begun(sign_in=made, browser=browser, state=state, verifier=verifier, nonce=nonce)
 
 
-def cookie_of(sign_in: str) -> str:
-    """The name of the cookie that binds a sign-in (by its id) to its browser: several may be under way in one."""
-    return f"sign-in-{sign_in.removeprefix('sgn_')}"
+def cookie_of(ground: Ground, sign_in: str) -> str:
+    """The name of the cookie that binds a sign-in (by its id) to its browser: several may be under way in one.
+
+    Over https it has the prefix by which browsers take it from this very host alone (RFC 6265bis section 4.1.3.2).
+    """
+    return f"{'__Host-' if is_secure(ground) else ''}sign-in-{sign_in.removeprefix('sgn_')}"
+
+
+def is_secure(ground: Ground) -> bool:
+    """Whether people reach this gateway over https."""
+    return ground.public_url.startswith("https://")
 
 
 async def returned(ground: Ground, state: str, cookies: Mapping[str, str]) -> Begun:
-    """The sign-in that somebody comes back to from the issuer, in the browser it began in.
+    """The sign-in that somebody comes back to from the issuer, in the browser it began in. Once: it is taken before
+    the issuer's answer is looked at, and whoever comes with the same state again finds nothing.
 
     Raises:
         CallerError: ``sign_in.lost``.
     """
-    async with ground.store.reading() as work:
+
+    async def change(work: Work) -> Begun:
         house = work.house()
-        found = await _by_digest(ground, house.sign_ins, state)
-        browser = "" if found is None else cookies.get(cookie_of(found.id), "")
-        if found is None or found.state != "issuer" or not _is_browsers(ground, found, browser):
+        known = await _by_digest(ground, house.sign_ins, state)
+        browser = "" if known is None else cookies.get(cookie_of(ground, known.id), "")
+        if known is None or known.state != "issuer" or not _is_browsers(ground, known, browser):
             raise _lost()
-        told = json.loads(await ground.sealing.open(house, "", found.id, found.sealed))
-    return Begun(
-        sign_in=found,
-        browser=Secret(browser),
-        state=Secret(state),
-        verifier=Secret(told["verifier"]),
-        nonce=told["nonce"],
-    )
+        told = json.loads(await ground.sealing.open(house, "", known.id, known.sealed))
+        return Begun(
+            sign_in=await house.sign_ins.save(replace(known, state="redeeming"), known.revision),
+            browser=Secret(browser),
+            state=Secret(state),
+            verifier=Secret(told["verifier"]),
+            nonce=told["nonce"],
+        )
+
+    return await changing(ground, change)
 
 
 async def found(ground: Ground, id_: str, browser: str, state: str) -> SignIn:
@@ -155,31 +169,36 @@ async def found(ground: Ground, id_: str, browser: str, state: str) -> SignIn:
     return sign_in
 
 
-async def identified(ground: Ground, id_: str, person: Person) -> SignIn:
+async def identified(ground: Ground, sign_in: SignIn, person: Person) -> tuple[SignIn, Secret]:
     """Somebody turned out to be who they are: they are asked for consent next. What led here leads nowhere now.
+
+    Gives the sign-in as it is, and the new secret of the browser it goes on in. Whoever knew the one before, be it that
+    they planted it in somebody else's browser, has no part in what follows.
 
     Raises:
         CallerError: ``sign_in.lost``; ``sign_in.access_denied`` where their tenant is not there.
     """
+    browser = Secret(secrets.token_urlsafe(32))
 
     async def change(work: Work) -> SignIn:
         house = work.house()
-        known = await house.sign_ins.load(id_)
-        if known is None or known.state != "issuer" or not ground.now() < known.expires_at:
+        known = await house.sign_ins.load(sign_in.id)
+        if known is None or not ground.now() < known.expires_at or not _is_same(known, sign_in):
             raise _lost()
         if person.tenant and await house.tenants.load(person.tenant) is None:
             raise refused("sign_in.access_denied", "your tenant is not there", "ask whoever runs this gateway")
-        sealed = await ground.sealing.seal(house, "", id_, json.dumps(_plain(person)))
+        sealed = await ground.sealing.seal(house, "", known.id, json.dumps(_plain(person)))
         fresh = replace(
             known,
             state="consent",
             digest=ground.digests(secrets.token_urlsafe(32))[0],
+            browser=ground.digests(browser.reveal())[0],
             sealed=sealed,
             expires_at=ground.now() + MINUTES,
         )
         return await house.sign_ins.save(fresh, known.revision)
 
-    return await changing(ground, change)
+    return await changing(ground, change), browser
 
 
 async def person_of(ground: Ground, sign_in: SignIn) -> Person:
@@ -251,10 +270,15 @@ async def consented(ground: Ground, sign_in: SignIn) -> Secret:
 
 
 async def declined(ground: Ground, sign_in: SignIn) -> None:
-    """The person does not want it: the sign-in is over."""
+    """The person does not want it: the sign-in is over, unless it has gone on meanwhile."""
 
-    async def change(work: Work) -> bool:
-        return await work.house().sign_ins.remove(sign_in.id)
+    async def change(work: Work) -> None:
+        rows = work.house().sign_ins
+        known = await rows.load(sign_in.id)
+        if known is not None and _is_same(known, sign_in):
+            # the turn is taken by a change, so that nobody else's comes between
+            await rows.save(known, known.revision)
+            await rows.remove(known.id)
 
     await changing(ground, change)
 
@@ -271,7 +295,7 @@ async def sweep_sign_ins(ground: Ground, most: int = 1000) -> int:
     for kind in ("sign_ins", "registrations", "token_families"):
         async with ground.store.reading() as work:
             rows = getattr(work.house(), kind)
-            over = [each.id for each in await rows.every() if _is_over(each, ground.now())][:most]
+            over = [each.id for each in await rows.due("expires_at", ground.now(), most)]
         if over:
             count += await changing(ground, _forgetting(ground, kind, over))
     return count
@@ -306,6 +330,11 @@ def _is_browsers(ground: Ground, sign_in: SignIn, browser: str) -> bool:
     return bool(browser) and len(browser) <= 200 and any(fit) and ground.now() < sign_in.expires_at
 
 
+def _is_same(known: SignIn, seen: SignIn) -> bool:
+    """Whether a sign-in is where it was when it was looked at."""
+    return (known.state, known.revision) == (seen.state, seen.revision)
+
+
 def _form(sign_in: SignIn, browser: str) -> str:
     return f"form:{sign_in.id}:{sign_in.state}:{browser}"
 
@@ -320,17 +349,20 @@ def _plain(person: Person) -> Mapping[str, Any]:
         "end_user": person.end_user,
         "token": person.token,
         "shown": person.shown,
+        "admitted": person.admitted,
     }
 
 
 def _rights(person: Person) -> Mapping[str, Any]:
     servers = None if person.servers is None else list(person.servers)
     rights = {"id": person.id, "role": person.role, "servers": servers, "end_user": person.end_user}
-    return {**rights, "token": person.token}
+    return {**rights, "token": person.token, "admitted": person.admitted}
 
 
 def _rights_of(principal: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: principal.get(name) for name in ("id", "role", "servers", "end_user", "token", "redirect")}
+    return {
+        name: principal.get(name) for name in ("id", "role", "servers", "end_user", "token", "admitted", "redirect")
+    }
 
 
 def family_members(person: Person, redirect_uri: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from apiloom.flows.ground import Ground
 from apiloom.flows.removing import remove_server
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Rows, Scope, Work
-from apiloom.store.records import ConnectSession, Server
+from apiloom.store.records import ConnectSession, Event, Server
 
 SWEEPER = Principal(id="sweeper", role="owner")
 """Who signs for what has ended by itself."""
@@ -22,6 +22,9 @@ _BATCH = 100
 """Records of one transaction, so that nobody waits long for their turn to write."""
 
 _PAGE = 200
+
+TOLD_FOR = 90 * 86400.0
+"""Seconds for which it can be asked what happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +36,17 @@ class Swept:
     api_tokens: int = 0
     remembered: int = 0
     connect_sessions: int = 0
+    events: int = 0
     more: bool = False
 
 
 async def sweep(ground: Ground, most: int = 1000) -> Swept:
-    """Remove servers, tokens, remembered answers and connect sessions that have ended, at most so many of each kind, in
-    small steps.
+    """Remove servers, tokens, remembered answers and connect sessions that have ended, and events that are long past,
+    at most so many of each kind, in small steps.
     """
     counts: dict[str, int] = {}
     more = False
-    for kind in ("servers", "server_tokens", "api_tokens", "remembered", "connect_sessions"):
+    for kind in ("servers", "server_tokens", "api_tokens", "remembered", "connect_sessions", "events"):
         ended = await _ended(ground, kind, most + 1)
         more = more or len(ended) > most
         ended = ended[:most]
@@ -54,6 +58,9 @@ async def sweep(ground: Ground, most: int = 1000) -> Swept:
 
 async def _ended(ground: Ground, kind: str, most: int) -> list[str]:
     """Ids of records that have ended, page by page, so that no transaction stands open for long."""
+    if kind == "events":
+        async with ground.store.reading() as work:
+            return [event.id for event in await work.house().events.due("at", ground.now() - TOLD_FOR, most)]
     found: list[str] = []
     after = ""
     while True:
@@ -76,7 +83,7 @@ def _sweeping(ground: Ground, kind: str, ids: Sequence[str]) -> Callable[[Work],
                 await remove_server(house, record)
             else:
                 await _rows(house, kind).remove(id_)
-            if kind not in ("remembered", "connect_sessions"):
+            if kind not in ("remembered", "connect_sessions", "events"):
                 await note(ground, house, SWEEPER, "expire", record)
             gone += 1
         return gone
@@ -90,6 +97,8 @@ def _rows(scope: Scope, kind: str) -> Rows[Any]:
 
 
 def _is_over(record: Any, now: float) -> bool:
+    if isinstance(record, Event):
+        return record.at + TOLD_FOR <= now
     # what came of a connect session is asked for after its link has ended
     kept = KEPT_FOR if isinstance(record, ConnectSession) else 0.0
     return record.expires_at is not None and record.expires_at + kept <= now

@@ -36,6 +36,9 @@ from apiloom.identity.settings import Facade
 from apiloom.store.ports import Work
 from apiloom.store.records import SignIn, TokenFamily
 
+MOST_EACH: Final = 20
+"""Sign-ins of one person with one client at one resource that live at the same time."""
+
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 
 
@@ -74,6 +77,8 @@ async def redeem_code(ground: Ground, facade: Facade, form: Mapping[str, str], r
         if resource is not None and resource != sign_in.asked["resource"]:
             raise refused("sign_in.invalid_target", "the token was not asked for that resource")
         person = await person_in(ground, work, sign_in)
+        if person.admitted != facade.admits:
+            raise _bad_grant("the sign-in is over")
         family = await _begin(ground, work, facade, sign_in, person)
         used = replace(sign_in, state="used", asked={**sign_in.asked, "family": family.id}, sealed=b"")
         await house.sign_ins.save(replace(used, expires_at=ground.now() + 600), sign_in.revision)
@@ -105,6 +110,10 @@ async def refresh_tokens(ground: Ground, facade: Facade, form: Mapping[str, str]
             raise _bad_grant("the refresh token is not known")
         if family.ended or not now < family.expires_at:
             raise _bad_grant("the sign-in is over")
+        if family.principal.get("admitted") != facade.admits:
+            # that the operator's settings once let them in is worth nothing
+            await _end(ground, work, family.id, "revoke")
+            return None
         if resource is not None and resource != family.resource:
             raise refused("sign_in.invalid_target", "the token was not given for that resource")
         if shown.generation == family.generation:
@@ -117,7 +126,7 @@ async def refresh_tokens(ground: Ground, facade: Facade, form: Mapping[str, str]
 
     issued = await changing(ground, change)
     if issued is None:
-        raise _bad_grant("the refresh token was used before")
+        raise _bad_grant("the refresh token was used before, or the sign-in is over")
     return issued
 
 
@@ -141,6 +150,7 @@ async def revoke(ground: Ground, token: str, client: str) -> None:
 
 async def _begin(ground: Ground, work: Work, facade: Facade, sign_in: SignIn, person: Person) -> TokenFamily:
     now = ground.now()
+    await _make_room(ground, work, sign_in, person)
     family = TokenFamily(
         id=ids.fresh("fam"),
         tenant=person.tenant or None,
@@ -156,6 +166,15 @@ async def _begin(ground: Ground, work: Work, facade: Facade, sign_in: SignIn, pe
     made = await work.house().token_families.add(family)
     await note(ground, work.house(), _who(made), "create", made, client=made.client)
     return made
+
+
+async def _make_room(ground: Ground, work: Work, sign_in: SignIn, person: Person) -> None:
+    """End the oldest sign-ins of a person with a client at a resource, where there would be too many."""
+    same = {"client": sign_in.client, "subject": person.subject, "resource": str(sign_in.asked["resource"])}
+    page, _ = await work.house().token_families.page(limit=MOST_EACH * 2, where={**same, "ended": False})
+    living = sorted(page, key=lambda each: (each.created_at, each.id))
+    for family in living[: max(0, len(living) - MOST_EACH + 1)]:
+        await _end(ground, work, family.id, "revoke")
 
 
 async def _end(ground: Ground, work: Work, id_: str, why: str) -> None:

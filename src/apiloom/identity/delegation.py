@@ -15,8 +15,10 @@ from apiloom.base.secret import Secret
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:
     """``headers`` are the values of ``X-Upstream-Authorization-{slug}`` by slug; ``subject`` is the verified token that
-    the caller was let in with, where it may be exchanged.
+    the caller was let in with, where it may be exchanged. ``caller`` is the id by which that token alone tells whose
+    files are meant; empty where more was lent than that.
     """
 
     headers: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     subject: Secret | None = field(default=None, repr=False)
+    caller: str = ""

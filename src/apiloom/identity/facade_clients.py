@@ -5,6 +5,7 @@ Sources: RFC 7591 section 2, RFC 8252 sections 7 and 8, OAuth Client ID Metadata
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,26 +20,19 @@ LONGEST: Final = 2000
 MOST_URIS: Final = 20
 LONGEST_NAME: Final = 100
 
-_NEVER = frozenset(
+_APPLICATIONS: Final = frozenset(
     {
-        *(
-            "about",
-            "blob",
-            "chrome",
-            "content",
-            "data",
-            "file",
-            "filesystem",
-            "ftp",
-            "ftps",
-            "gopher",
-            "http",
-            "intent",
-        ),
-        *("javascript", "ldap", "mailto", "resource", "sms", "ssh", "tel", "vbscript", "view-source", "ws", "wss"),
+        *("claude", "cursor", "goose", "raycast", "vscode", "vscode-insiders", "vscodium", "warp", "windsurf", "zed"),
     }
 )
-"""Schemes that no application of a person's own stands behind."""
+"""Schemes of known MCP clients. All others are a domain of their maker's, turned round (RFC 8252 section 7.1): what
+has no dot may be the system's own, such as ``search-ms`` or ``itms-services``, and does things when it is opened.
+"""
+
+_REVERSED = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+", re.ASCII)
+_SYSTEMS = ("ms-", "x-")
+_AUTHORITY = re.compile(r"[A-Za-z0-9.:\[\]-]*", re.ASCII)
+"""What may stand between ``//`` and the path: it is shown to people, and stands in a policy for browsers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +64,7 @@ def read_client(value: object) -> ClientTerms:
             raise refused(
                 "sign_in.invalid_redirect_uri",
                 "a redirect URI is https, http on this machine alone, or of an application's own scheme",
-                "leave out fragments, users and control characters",
+                "an own scheme is a domain turned round, such as com.example.app; leave out fragments and users",
             )
     for member, known in (("grant_types", _GRANTS), ("response_types", frozenset({"code"}))):
         wanted = value.get(member)
@@ -102,7 +96,7 @@ def is_document_url(text: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if not parts.hostname or parts.username is not None or parts.path in {"", "/"}:
+    if not parts.hostname or _AUTHORITY.fullmatch(parts.netloc) is None or parts.path in {"", "/"}:
         return False
     return not {".", ".."} & set(parts.path.split("/"))
 
@@ -116,13 +110,15 @@ def is_redirect(uri: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if parts.username is not None:
+    if _AUTHORITY.fullmatch(parts.netloc) is None:
         return False
     if parts.scheme == "https":
         return bool(parts.hostname)
     if parts.scheme == "http":
         return is_loopback(parts.hostname or "")
-    return bool(parts.scheme) and uri[: len(parts.scheme)].isascii() and parts.scheme not in _NEVER
+    return parts.scheme in _APPLICATIONS or (
+        _REVERSED.fullmatch(parts.scheme) is not None and not parts.scheme.startswith(_SYSTEMS)
+    )
 
 
 def allows(registered: Iterable[str], asked: str) -> bool:
@@ -149,6 +145,12 @@ def redirect_host(uri: str) -> str:
 def is_web(uri: str) -> bool:
     """Whether a URI belongs to whoever has its host: no other program can take what is sent there."""
     return uri.startswith("https://")
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI is that of a program which listens on this computer."""
+    parts = urlsplit(uri)
+    return parts.scheme == "http" and is_loopback(parts.hostname or "")
 
 
 _GRANTS = frozenset({"authorization_code", "refresh_token"})

@@ -24,6 +24,9 @@ MCP = "/mcp"
 NAMED = "/mcp/s/"
 API = "/api/v1"
 
+_SPARE = 1000
+"""Ends that may be kept besides those of who is known, before they are looked through."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
@@ -62,6 +65,7 @@ class Guests:
         self._known: OrderedDict[bytes, Guest] = OrderedDict()
         self._views: dict[str, tuple[int, Principal]] = {}
         self._ends: list[tuple[float, str]] = []
+        self._over: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -84,15 +88,23 @@ class Guests:
         name = f"gst_{digest.hex()}"
         token = f"{name} {guest.principal.token}".strip()
         guest = replace(guest, principal=replace(guest.principal, token=token))
+        ends = guest.principal.expires_at
+        before = self._known.get(digest)
         self._forget(digest)
         self._known[digest] = guest
         count, _ = self._views.get(guest.key, (0, guest.principal))
         self._views[guest.key] = (count + 1, guest.principal)
-        if guest.principal.expires_at != float("inf"):
-            heapq.heappush(self._ends, (guest.principal.expires_at, name))
         while len(self._known) > self._most:
             self._forget(next(iter(self._known)))
+        if ends != float("inf") and (before is None or before.principal.expires_at != ends):
+            heapq.heappush(self._ends, (ends, name))
+            if len(self._ends) > 4 * len(self._known) + _SPARE:
+                self._thin()
         return guest
+
+    def knows(self, text: str) -> bool:
+        """Whether a bearer was recognised and not forgotten, be it that its word has to be asked for once more."""
+        return self._digest(text) in self._known
 
     def view(self, key: str) -> Principal | None:
         """Somebody who sees what a key stands for; None when nobody is known who does."""
@@ -101,11 +113,15 @@ class Guests:
 
     def due(self, now: float) -> set[str]:
         """The names of those who have ended since this was last asked: what they have open is to be cut."""
-        over: set[str] = set()
+        over, self._over = self._over, set()
         while self._ends and self._ends[0][0] <= now:
-            over.add(heapq.heappop(self._ends)[1])
+            name = heapq.heappop(self._ends)[1]
+            known = self._known.get(_digest_of(name))
+            # whoever was recognised anew until later has not ended
+            if known is None or known.principal.expires_at <= now:
+                over.add(name)
         for name in over:
-            self._forget(bytes.fromhex(name.removeprefix("gst_")))
+            self._forget(_digest_of(name))
         return over
 
     def to_ask_again(self, now: float) -> list[Guest]:
@@ -118,6 +134,13 @@ class Guests:
         for digest, _ in found:
             self._forget(digest)
         return {guest.principal.token.partition(" ")[0] for _, guest in found}
+
+    def _thin(self) -> None:
+        """Keep one end of each who is known. The others gave way to them, and what they have open ends early."""
+        ends = {f"gst_{digest.hex()}": guest.principal.expires_at for digest, guest in self._known.items()}
+        self._over.update(name for _, name in self._ends if name not in ends)
+        self._ends = [(end, name) for name, end in ends.items() if end != float("inf")]
+        heapq.heapify(self._ends)
 
     def _forget(self, digest: bytes) -> None:
         guest = self._known.pop(digest, None)
@@ -133,3 +156,7 @@ class Guests:
         taking = self._primed.copy()
         taking.update(text.encode("utf-8", "surrogatepass"))
         return taking.digest()
+
+
+def _digest_of(name: str) -> bytes:
+    return bytes.fromhex(name.removeprefix("gst_"))

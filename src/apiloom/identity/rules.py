@@ -91,6 +91,18 @@ def view_of(principal: Principal) -> str:
     return f"view:{json.digest(rights)}"
 
 
+def may_be_same(first: str, second: str) -> bool:
+    """Whether two templates can become the same text, whatever the claims are."""
+    (start, end, open_), (other_start, other_end, other_open) = _ends(first), _ends(second)
+    if not open_ and not other_open:
+        return first == second
+    if not open_ or not other_open:
+        text, start, end = (first, other_start, other_end) if not open_ else (second, start, end)
+        return len(text) > len(start) + len(end) and text.startswith(start) and text.endswith(end)
+    starts = start.startswith(other_start) or other_start.startswith(start)
+    return starts and (end.endswith(other_end) or other_end.endswith(end))
+
+
 def claim(claims: Mapping[str, Any], name: str) -> Any:
     """A claim by its whole name, else by the names of members joined by dots; None where there is none."""
     if name in claims:
@@ -113,6 +125,12 @@ def _has(value: Any, wanted: tuple[str, ...]) -> bool:
     if isinstance(value, bool):
         return ("true" if value else "false") in wanted
     return isinstance(value, str) and value in wanted
+
+
+def _ends(template: str) -> tuple[str, str, bool]:
+    """What stands before and behind the claim of a template, and whether it has one."""
+    place = PLACE.search(template)
+    return (template, "", False) if place is None else (template[: place.start()], template[place.end() :], True)
 
 
 def _filled(template: str, claims: Mapping[str, Any]) -> str | None:

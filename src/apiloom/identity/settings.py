@@ -15,7 +15,7 @@ from apiloom.base import json
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.identity.principal import Role
 from apiloom.identity.roles import check_shape
-from apiloom.identity.rules import PLACE, Rule
+from apiloom.identity.rules import PLACE, Rule, may_be_same
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that are understood (RFC 7518 section 3.1, RFC 8037): with public keys all of them, and never none."""
@@ -27,6 +27,7 @@ TYPES: Final = ("at+jwt", "application/at+jwt", "jwt", "")
 
 MOST_BYTES = 256 * 1024
 _MOST = 100
+_MOST_RULES = 1000
 _SECONDS = {
     "access_seconds": (60.0, 3600.0),
     "refresh_seconds": (600.0, 366 * 86400.0),
@@ -88,6 +89,12 @@ class Facade:
     registration: bool = True
     documents: bool = True
 
+    @property
+    def admits(self) -> str:
+        """A name for whom these settings let in: a sign-in lasts no longer than it stays the same."""
+        rules = [[dict(rule.when), rule.tenant, rule.role, rule.servers, rule.end_user] for rule in self.rules]
+        return json.digest([self.issuer, self.client_id, rules, self.unverified_email])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
@@ -129,6 +136,29 @@ def _check(identity: Identity) -> None:
         if facade is not None and facade.client_id and facade.client_id in issuer.audiences:
             # tokens for the sign-in itself are about a person, and not for calls
             _wrong(f"/issuers/{at}/audiences", "the façade's client_id is no audience of calls")
+    _check_apart(identity)
+
+
+def _check_apart(identity: Identity) -> None:
+    """That no two issuers can name the same end user of a tenant: each would let its people at the other's accounts."""
+    named = [(one.issuer, f"/issuers/{at}/principals", one.rules) for at, one in enumerate(identity.issuers)]
+    if identity.facade is not None and identity.facade.issuer:
+        named.append((identity.facade.issuer, "/facade/principals", identity.facade.rules))
+    rules = [(issuer, at, rule) for issuer, at, each in named for rule in each if rule.end_user]
+    if len(rules) > _MOST_RULES:
+        _wrong("", f"more than {_MOST_RULES} rules name an end_user")
+    for number, (issuer, at, rule) in enumerate(rules):
+        for other, _, before in rules[:number]:
+            if (
+                other != issuer
+                and may_be_same(before.tenant, rule.tenant)
+                and may_be_same(before.end_user, rule.end_user)
+            ):
+                _wrong(
+                    at,
+                    f"{other} could name the same end_user of the same tenant: "
+                    'let both begin with what tells them apart, as in "b:{sub}"',
+                )
 
 
 def _issuer(part: Part) -> Issuer:
@@ -249,8 +279,8 @@ def _rule(part: Part) -> Rule:
         check_shape(role=rule.role, tenant=rule.tenant)
     except CallerError as error:
         part.wrong("role", error.sentence())
-    if rule.role == "owner" and not rule.when:
-        part.wrong("when", "a rule that makes owners must say of whom")
+    if rule.role != "agent" and not rule.when:
+        part.wrong("when", f"a rule that gives the role {rule.role} must say to whom")
     return rule
 
 

@@ -169,9 +169,11 @@ class KeptFiles:
 
 def _owner(principal: Principal) -> str:
     """Whose it is: of the several tokens of one server each keeps its own; of two that are shown together the caller's
-    own, which comes last and is also shown where files are sent.
+    own, which comes last and is also shown where files are sent. Whoever lends nothing but that token is told by it.
     """
-    return f"{principal.id} {principal.token.rpartition(' ')[2]}"
+    lent = principal.delegation
+    caller = principal.id if lent is None or not lent.caller else lent.caller
+    return f"{caller} {principal.token.rpartition(' ')[2]}"
 
 
 class Begun:

@@ -177,6 +177,9 @@ class Work(Protocol):
 
     def house(self) -> Scope: ...
 
+    async def is_dormant(self) -> bool:
+        """Whether the store is marked as a copy that nobody has claimed, as of this transaction."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:

@@ -303,8 +303,9 @@ class OAuthClient:
     A tenant's client goes before the house's. ``scheme`` is the security scheme of the connector that it serves,
     empty: every OAuth scheme. ``provider`` names known quirks, empty: found by the endpoints. ``method`` is how it
     proves itself at the token endpoint (RFC 8414 ``token_endpoint_auth_methods``), empty: what the provider wants.
-    ``sealed`` is its secret or private key, ``proof`` which of them. ``endpoints`` override those of the document
-    (``authorization_url``, ``token_url``, ``device_url``, ``revocation_url``, ``identity_url``, ``issuer``). ``scopes``
+    ``sealed`` is its secret or private key with the places (origins) it belongs to, ``proof`` which of them.
+    ``endpoints`` override those of the document (``authorization_url``, ``token_url``, ``device_url``,
+    ``revocation_url``, ``identity_url``, ``issuer``). ``scopes``
     are asked besides those that the exposed tools need; ``parameters`` are added to the authorization request.
     """
 
@@ -330,7 +331,8 @@ class OAuthClient:
 class Grant:
     """What an account was granted by OAuth for one security scheme. ``id`` is ``{account}/{scheme}``.
 
-    ``client`` is the OAuth client it belongs to, empty where the account itself holds one. ``sealed`` are the tokens.
+    ``client`` is the OAuth client it belongs to, empty where the account itself holds one. ``sealed`` are the tokens,
+    with the places (origins) they may be sent to.
     ``generation`` rises with every pair of tokens that is written; ``expires_at`` is the end of the access token (None:
     not told), ``refresh_at`` when it is renewed ahead of that (None: never). ``lease_holder`` renews it until
     ``lease_until``; nobody else does meanwhile. ``identity`` says as whom it is connected, in the provider's words.
@@ -453,7 +455,7 @@ class SignIn:
     client: str
     digest: bytes = field(default=b"", repr=False)
     key_version: int = 1
-    state: Literal["issuer", "consent", "code", "used"] = "issuer"
+    state: Literal["issuer", "redeeming", "consent", "code", "used"] = "issuer"
     asked: Mapping[str, Any] = field(default_factory=dict)
     browser: bytes = field(default=b"", repr=False)
     sealed: bytes = field(default=b"", repr=False)
@@ -468,8 +470,9 @@ class TokenFamily:
 
     ``digest`` is the seed that its refresh tokens are proven with, of which that of the present ``generation`` counts,
     and the one before until ``grace_until``; ``previous`` is not used. ``principal`` is who they stand for: id, role,
-    servers, end_user, the id of the API ``token`` that was shown, if one was, and the ``redirect`` URI they were given
-    to. ``resource`` is the audience (RFC 8707), a path of this gateway. Once ``ended``, nothing of it counts.
+    servers, end_user, the id of the API ``token`` that was shown, if one was, the name of the settings they were
+    ``admitted`` by, and the ``redirect`` URI they were given to. ``resource`` is the audience (RFC 8707), a path of
+    this gateway. Once ``ended``, nothing of it counts.
     """
 
     id: str

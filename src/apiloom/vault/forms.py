@@ -174,6 +174,22 @@ def documented_endpoints(scheme: SecurityScheme, kind: Kind = "imported") -> End
     )
 
 
+def check_encrypted(scheme: SecurityScheme, named: Endpoints) -> None:
+    """That what a document names leads nothing secret over the network in the open.
+
+    Raises:
+        DesignError: ``oauth.url``.
+    """
+    for url in (named.token_url, named.refresh_url, named.device_url, named.issuer):
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname not in _LOCAL:
+            raise DesignError(
+                f"the document names an address without encryption where tokens of {scheme.id} are given",
+                code="oauth.url",
+                hint="give token_url, one that begins with https://",
+            )
+
+
 def metadata_url(scheme: SecurityScheme, endpoints: Endpoints) -> str:
     """Where the endpoints of a scheme are published, when no token URL is known; empty where nothing says."""
     if endpoints.token_url:

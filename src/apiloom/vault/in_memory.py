@@ -21,6 +21,7 @@ class InMemory:
     """
 
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
     told: list[str] = field(default_factory=list)
     _held: dict[str, Held] = field(default_factory=dict, repr=False)
     _leases: dict[str, float] = field(default_factory=dict, repr=False)
@@ -40,7 +41,7 @@ class InMemory:
         held = self._held.get(id_)
         if held is None or held.generation != was:
             return None
-        kept = Held(id=id_, generation=was + 1, tokens=tokens, refresh_at=refresh_at)
+        kept = Held(id=id_, generation=was + 1, tokens=tokens, refresh_at=refresh_at, made_at=self.now())
         self.put(kept)
         return kept
 

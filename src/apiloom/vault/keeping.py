@@ -9,6 +9,7 @@ neither how pairs are kept nor how requests look: see :mod:`apiloom.vault.ports`
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -25,8 +26,10 @@ EXCHANGE = 10.0
 LOOKUP = 5.0
 """Seconds that it may take to find out on which terms a grant is renewed: endpoints may have to be asked for."""
 
-LEASE = 30.0
-"""Seconds of a lease: the terms, a request, its one repeat, and time to write what came."""
+LEASE = 60.0
+"""Seconds of a lease: the terms, a request, its one repeat, and ample time to write what came, for a store may be
+away for a while.
+"""
 
 WAIT = LEASE + 15.0
 """Seconds that somebody waits for another node at most; one that died is succeeded when its lease is over."""
@@ -39,6 +42,12 @@ AHEAD = 60.0
 
 MARGIN = 5.0
 """Seconds before its end from which a token is not used any more: it must still live when it arrives."""
+
+SETTLED = 10.0
+"""Seconds after a renewal in which nothing is renewed only because a pair ends soon: it is used to its very end."""
+
+BRIEFEST = 1.0
+"""Seconds for which a new pair is used although it says that it is over: asking again brings no other."""
 
 QUIET = 30.0
 """Seconds after a renewal in which a refusal is no reason for another: the API refuses something else then."""
@@ -162,10 +171,13 @@ class Keeper:
 
     def lives(self, held: Held) -> bool:
         """Whether the access token may be used."""
-        if held.tokens is None:
+        return self.timing.now() < used_until(held)
+
+    def is_new(self, held: Held) -> bool:
+        """Whether a pair was made just now, so that there is no sense in another."""
+        if held.tokens is None or held.made_at is None or held.ended:
             return False
-        end = held.tokens.expires_at
-        return end is None or self.timing.now() < end - MARGIN
+        return 0 <= self.timing.now() - held.made_at < SETTLED
 
     def is_due(self, held: Held) -> bool:
         """Whether it is to be renewed ahead of its end."""
@@ -293,26 +305,26 @@ class Keeper:
             raise
 
     async def _fetched(self, renewal: Renewal) -> Tokens:
-        breaker = self.breakers.of(renewal.terms.endpoints.token_url)
-        breaker.enter()
+        terms = renewal.terms
+        breaker = self.breakers.of(terms.endpoints.token_url, terms.keys.client_id)
+        probe = breaker.enter()
         try:
             async with asyncio.timeout(EXCHANGE):
-                tokens = await self.ports.fetch(renewal.terms, renewal.ask)
+                tokens = await self.ports.fetch(terms, renewal.ask)
             breaker.succeeded()
         except TimeoutError:
-            breaker.failed()
+            breaker.failed(probe=probe)
             raise UpstreamError(
                 "the provider's token endpoint did not answer in time", code="net.timeout", hint="try again later"
             ) from None
         except UpstreamError as error:
-            # one that says no is well
-            if error.code in (ENDED, "oauth.refused"):
-                breaker.succeeded()
+            if _is_down(error):
+                breaker.failed(probe=probe)
             else:
-                breaker.failed()
+                breaker.succeeded()  # one that says no, or to be slower, is well
             raise
         finally:
-            breaker.left()
+            breaker.left(probe=probe)
         return tokens
 
     async def _kept(self, held: Held, tokens: Tokens) -> Held:
@@ -354,16 +366,38 @@ class Keeper:
         return found if found is not None and self.timing.clock() < found.until else None
 
 
+def _is_down(error: UpstreamError) -> bool:
+    """Whether a failure says that an endpoint is not well: HTTP 429 and answers that cannot be read do not."""
+    if error.code == "oauth.unavailable":
+        status = error.facts.get("status")
+        return not isinstance(status, int) or status >= 500
+    return error.code.startswith("net.")
+
+
+def used_until(held: Held) -> float:
+    """Until when an access token is used, in seconds since the epoch: :data:`MARGIN` before its end, or to the end
+    where it was made less than :data:`SETTLED` ago.
+    """
+    if held.tokens is None:
+        return -math.inf
+    end = held.tokens.expires_at
+    if end is None:
+        return math.inf
+    if held.made_at is None:
+        return end - MARGIN
+    return max(end - MARGIN, min(held.made_at + SETTLED, max(end, held.made_at + BRIEFEST)))
+
+
 def refresh_at(expires_at: float | None, timing: Timing) -> float | None:
     """When a token is renewed ahead of its end: at four fifths of its life, a little earlier by chance, and at least
-    :data:`AHEAD` before the end where it lives twice as long.
+    :data:`AHEAD` before the end where it lives twice as long; not before it has :data:`SETTLED`.
     """
     if expires_at is None:
         return None
     now = timing.now()
     life = max(0.0, expires_at - now)
     share = LIFE * life * (1 - 0.05 * timing.dice())
-    return now + (min(share, life - AHEAD) if life >= 2 * AHEAD else share)
+    return now + max(SETTLED, min(share, life - AHEAD) if life >= 2 * AHEAD else share)
 
 
 def over(code: str) -> UpstreamError:

@@ -17,10 +17,11 @@ from apiloom.vault.oauth.terms import Ask, Terms, Tokens
 class Held:
     """A pair of tokens as it is kept. ``generation`` rises with each pair.
 
-    ``tokens`` is None before the first. ``refresh_at`` is when the pair is renewed ahead of its end, None: only when it
-    is refused. ``leased`` says that somebody renews it at this moment, ``mine`` that it is we. ``doubt`` says that
-    whoever held the lease before never gave it back, or could not tell what became of a request: the refresh token may
-    have been used. ``renewable`` says that there is something to renew it with, ``ended`` that only a person can.
+    ``tokens`` is None before the first, ``made_at`` is when they came. ``refresh_at`` is when the pair is renewed ahead
+    of its end, None: only when it is refused. ``leased`` says that somebody renews it at this moment, ``mine`` that it
+    is we. ``doubt`` says that whoever held the lease before never gave it back, or could not tell what became of a
+    request: the refresh token may have been used. ``renewable`` says that there is something to renew it with,
+    ``ended`` that only a person can.
     ``code`` is what the last attempt failed with.
     """
 
@@ -28,6 +29,7 @@ class Held:
     generation: int
     tokens: Tokens | None = field(repr=False)
     refresh_at: float | None = None
+    made_at: float | None = None
     leased: bool = False
     mine: bool = False
     doubt: bool = False

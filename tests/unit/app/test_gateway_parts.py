@@ -73,6 +73,21 @@ async def test_what_changed_while_an_endpoint_was_made_is_made_next() -> None:
     assert made == [0, 1]
 
 
+async def test_what_changes_right_after_an_endpoint_was_made_keeps_it_from_nobody_who_waited() -> None:
+    residents: Residents
+
+    async def build(key: str) -> Endpoint | None:
+        # told after the making has ended and before whoever waits for it goes on
+        making = asyncio.current_task()
+        assert making is not None
+        making.add_done_callback(lambda _: residents.outdate([key]))
+        return endpoint(key)
+
+    residents = Residents(build, wire)
+    assert await residents.ensure("a") is not None
+    assert residents.get("a") is None
+
+
 async def test_an_endpoint_that_cannot_be_made_is_tried_again_and_one_that_can_goes_on() -> None:
     broken = [True]
 

@@ -93,6 +93,62 @@ def test_it_stays_small_and_keeps_what_counts(tmp_path: Path, monkeypatch: pytes
     assert sorted(path.name for path in one.folder.iterdir()) == [one.file.name]
 
 
+def test_an_end_is_told_again_for_what_was_made_anew_under_its_id(tmp_path: Path) -> None:
+    clock = [1.0]
+    one = journal(tmp_path, now=lambda: clock[0])
+    for clock[0] in (1.0, 2.0):
+        one.append([Ended(kind="grant", id="acc_1/oauth", generation=1)], 1, 1)
+        one.append([Ended(kind="grant", id="acc_1/oauth")], 1, 1)
+    assert [(entry.at, entry.generation) for entry in one.read().entries] == [(1.0, 1), (1.0, 0), (2.0, 1), (2.0, 0)]
+    clock[0] = 3.0
+    one.append([Ended(kind="grant", id="acc_1/oauth")], 1, 1)
+    assert one.read().entries[-1].at == 3.0, "without a renewal in between, too"
+
+
+def test_however_much_others_end_nothing_young_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_outside, "LARGEST", 5_000)
+    one = journal(tmp_path)
+    one.append([Ended(kind="server_token", id="tok_victim")], 1, 1)
+    for number in range(400):
+        one.append([Ended(kind="account", id=f"acc_{number}")], 1, 1)
+        one.append([Ended(kind="grant", id="acc_busy/oauth", generation=number + 1)], 1, 1)
+    read = journal(tmp_path).read()
+    assert {entry.id for entry in read.entries} == {"tok_victim", "acc_busy/oauth", *(f"acc_{n}" for n in range(400))}
+    assert read.dropped == 0
+    assert sum(1 for entry in read.entries if entry.generation) < 400, "renewals are only the newest"
+
+
+def test_what_had_to_be_dropped_is_told_by_a_line_that_only_we_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_outside, "LARGEST", 5_000)
+    monkeypatch.setattr(journal_outside, "MOST", 20_000)
+    clock = [0.0]
+    one = journal(tmp_path, now=lambda: clock[0])
+    for number in range(1, 401):
+        clock[0] = float(number)
+        one.append([Ended(kind="account", id=f"acc_{number}")], 1, 1)
+    assert one.file.stat().st_size <= 21_000
+    read = journal(tmp_path).read()
+    left = [entry.at for entry in read.entries]
+    assert left == [float(number) for number in range(int(read.dropped) + 1, 401)], "all that came after it is there"
+    assert read.dropped > 0
+    assert read.forged == 0
+
+
+def test_what_is_written_apart_is_not_read_until_it_is_taken_over(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.append([Ended(kind="server_token", id="tok_1")], 1, 1, apart="copy")
+    assert told(one) == []
+    assert not journal(tmp_path).read([tmp_path]).is_there
+    journal(tmp_path).adopt("other")
+    assert told(one) == []
+    for _ in range(2):
+        journal(tmp_path).adopt("copy")
+        assert told(one) == [("server_token", "tok_1", 0.0, 0)]
+    assert sorted(path.name for path in one.folder.iterdir()) == [one.file.name]
+
+
 def _write(folder: Path, name: str) -> None:
     journal_outside.LARGEST = 8_000  # type: ignore[misc]
     one = journal(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,14 +12,16 @@ import pytest
 from apiloom.base import json
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.flows.asking import Query, Removal
+from apiloom.flows.connect_account import Given, connect_account
 from apiloom.flows.connect_links import first_link_for, link_for
 from apiloom.flows.connect_page import find_visit, load_asked
-from apiloom.flows.connect_ports import Needs
-from apiloom.flows.connect_visit import bind, returned, submit
+from apiloom.flows.connect_ports import Granted, Needs
+from apiloom.flows.connect_visit import bind, returned, submit, told
 from apiloom.flows.connect_wanted import contrast, is_origin, read_look
 from apiloom.flows.connect_ways import Way, needed_by, ways_of
 from apiloom.flows.connecting import (
     KEPT_FOR,
+    MADE_WITH,
     Started,
     create_session,
     delete_session,
@@ -29,10 +32,10 @@ from apiloom.flows.connecting import (
 )
 from apiloom.flows.sweeper import sweep
 from apiloom.model.api import SecurityScheme
-from apiloom.store.records import Account, Grant, OAuthClient, Tenant
+from apiloom.store.records import Account, ApiToken, Grant, OAuthClient, Tenant, TokenFamily
 from support.connecting import EITHER, notes
 from support.consents import Consents
-from support.grounds import AUDITOR, NOON, OWNER, Grounds, add_connector, admin, agent, with_shop
+from support.grounds import AUDITOR, HOST_OWNER, NOON, OWNER, Grounds, add_connector, admin, agent, with_shop
 from support.refusals import refusal
 
 ACME, BOLT = admin("acme"), admin("bolt")
@@ -62,7 +65,8 @@ async def opened(grounds: Grounds, **wanted: Any) -> tuple[Started, str]:
         rows = work.tenant("acme").connect_sessions
         session = await rows.load(started.session.id)
         assert session is not None
-        await rows.save(replace(session, created_by="host"), session.revision)
+        known = {name: value for name, value in session.wanted.items() if name != MADE_WITH}
+        await rows.save(replace(session, created_by="host", wanted=known), session.revision)
     await bind(grounds.ground, text, BROWSER)
     return started, text
 
@@ -254,6 +258,121 @@ async def test_somebody_of_whom_nothing_is_known_anew_is_somebody_else() -> None
     done = await returned(grounds.ground, BROWSER, state, f"code=ann&state={state}")
     assert done.error is not None
     assert done.error.code == "connect.identity"
+
+
+async def identified(grounds: Grounds) -> None:
+    async with grounds.ground.store.writing() as work:
+        scope = work.tenant("acme")
+        await scope.accounts.add(Account(id="acc_1", tenant="acme", connector="notes"))
+        await scope.grants.add(
+            Grant(id="acc_1/Account", tenant="acme", account="acc_1", scheme="Account", identity={"sub": "ann"})
+        )
+
+
+async def test_what_is_typed_does_not_take_the_place_of_somebody_who_signed_in() -> None:
+    grounds = await house()
+    await identified(grounds)
+    _, text = await opened(grounds, account="acc_1")
+    asked = await load_asked(grounds.ground, await find_visit(grounds.ground, text))
+    assert [way.consent for way in asked.ways] == ["Account"], "a key is not offered"
+    step = await typed(grounds, text, 2, **{"c:Key:token": "eves"})
+    assert step.session.state == "authorizing", "nor taken"
+    _, other = await opened(grounds, account="acc_1", allow_other_identity=True)
+    assert (await typed(grounds, other, 2, **{"c:Key:token": "anns"})).session.state == "done"
+
+
+async def test_where_nobody_can_sign_in_any_more_a_key_is_refused_all_the_same() -> None:
+    grounds = await house()
+    await identified(grounds)
+    async with grounds.ground.store.writing() as work:
+        await work.house().oauth_clients.remove("ocl_1")
+    _, text = await opened(grounds, account="acc_1")
+    for number in (1, 2):
+        values = {"c:Key:token": "eves", "c:Account:token": "eves"}
+        await refusal(typed(grounds, text, number, **values), "connect.identity")
+    assert (await every(grounds, "accounts"))[0].schemes == ()
+    assert [grant.identity for grant in await every(grounds, "grants")] == [{"sub": "ann"}]
+
+
+async def test_a_tenant_has_nothing_more_asked_with_the_houses_client() -> None:
+    grounds = await house()
+    wanted = {"connector": "notes", "scopes": ["email", "profile"]}
+    started = await create_session(grounds.ground, ACME, wanted)
+    wider = {**wanted, "scopes": ["email", "mail.send"]}
+    assert "mail.send" in str(await refusal(create_session(grounds.ground, ACME, wider), "identity.wider"))
+    assert (await every(grounds, "connect_sessions")) == [started.session]
+    await create_session(grounds.ground, OWNER, {**wider, "tenant": "acme"})
+    async with grounds.ground.store.writing() as work:
+        own = OAuthClient(id="ocl_2", tenant="acme", connector="notes", scheme="Account", client_id="c")
+        await work.tenant("acme").oauth_clients.add(own)
+    late = (await create_session(grounds.ground, ACME, wider)).session
+    async with grounds.ground.store.writing() as work:
+        await work.tenant("acme").oauth_clients.remove("ocl_2")
+    asked = await load_asked(grounds.ground, late)
+    assert asked.consent(asked.way(1)).scopes == ("email", "openid", "profile"), "its own client is gone meanwhile"
+
+
+@pytest.mark.parametrize("gone", ["token", "sign-in", "ended"])
+async def test_a_link_ends_with_the_token_or_the_sign_in_that_made_it(gone: str) -> None:
+    grounds = await house()
+    who = replace(ACME, id="token:key_acme", token="fam_1 key_acme")
+    async with grounds.ground.store.writing() as work:
+        await work.tenant("acme").api_tokens.add(
+            ApiToken(id="key_acme", tenant="acme", name="t", role="tenant-admin", digest=b"d" * 32)
+        )
+        family = TokenFamily(id="fam_1", tenant="acme", client="c", subject="s", expires_at=NOON + 5000)
+        family = await work.tenant("acme").token_families.add(family)
+    started = await create_session(grounds.ground, who, SHOP)
+    text = started.url.rpartition("/")[2]
+    assert (await bind(grounds.ground, text, BROWSER)).state == "bound"
+    async with grounds.ground.store.writing() as work:
+        scope = work.tenant("acme")
+        if gone == "token":
+            await scope.api_tokens.remove("key_acme")
+        elif gone == "sign-in":
+            await scope.token_families.remove("fam_1")
+        else:
+            await scope.token_families.save(replace(family, ended=True), family.revision)
+    await refusal(find_visit(grounds.ground, text), "connect.gone")
+
+
+async def test_a_session_makes_one_account_though_two_forms_of_it_are_tried_at_once() -> None:
+    consents, twice = Consents(), asyncio.Barrier(2)
+
+    async def call(_account: str, _tool: str) -> Mapping[str, Any]:
+        async with asyncio.timeout(10):
+            await twice.wait()  # both are tried before either has finished
+        return {"ok": True, "tool": "list_notes"}
+
+    grounds = await house(connecting=consents, test_call=call)
+    _, text = await opened(grounds, connector="notes", check=True)
+    asked = await load_asked(grounds.ground, await find_visit(grounds.ground, text))
+    way = asked.way(1)
+
+    def given(code: str) -> Given:
+        granted = Granted(tokens=code, identity={"sub": code})
+        return Given(way=way, variables={}, credentials={}, consent=asked.consent(way), granted=granted)
+
+    one, two = await asyncio.gather(*(connect_account(grounds.ground, asked, given(code)) for code in ("one", "two")))
+    assert one.result == two.result
+    (account,) = await every(grounds, "accounts")
+    assert (account.id, account.enabled) == (one.result["account"], True)
+    (grant,) = await every(grounds, "grants")
+    assert sorted([grant.identity["sub"], *consents.returned]) == ["one", "two"], "what the loser was granted goes back"
+    assert len(await every(grounds, "events")) == 1
+    await connect_account(grounds.ground, asked, given("three"))
+    assert consents.returned[1:] == ["three"]
+
+
+async def test_what_a_session_came_to_is_told_to_the_first_that_asked_for_it() -> None:
+    grounds = await house()
+    started = await create_session(grounds.ground, HOST_OWNER, {**SHOP, "tenant": "acme"})
+    text = started.url.rpartition("/")[2]
+    await bind(grounds.ground, text, BROWSER, "a" * 64)
+    await bind(grounds.ground, text, BROWSER, "f" * 64)
+    await typed(grounds, text, **{"c:key:token": "k"})
+    assert (await told(grounds.ground, text, "f" * 64))[1] == ""
+    assert (await told(grounds.ground, text, "a" * 64))[1]
 
 
 async def test_links_for_agents_are_for_the_accounts_person_and_for_nobody_unnamed() -> None:

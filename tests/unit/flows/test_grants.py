@@ -85,6 +85,23 @@ async def test_what_is_revoked_is_gone_here_at_once_and_told_to_the_provider() -
     assert await told(grounds) == [(events.REVOKED, account.id, {"scheme": "login", "code": REVOKED})]
 
 
+async def test_what_was_given_up_is_not_given_up_again() -> None:
+    grounds, renewer, account = await connected()
+    await revoke_account(grounds.ground, ACME, account.id)
+    before, asked = await told(grounds), list(renewer.told)
+    async with grounds.ground.store.reading() as work:
+        lines = len(await work.house().audit.every())
+    assert await revoke_account(grounds.ground, ACME, account.id) == {
+        "account": account.id,
+        "revoked": 0,
+        "told_provider": 0,
+    }
+    assert await told(grounds) == before
+    assert renewer.told == asked
+    async with grounds.ground.store.reading() as work:
+        assert len(await work.house().audit.every()) == lines
+
+
 @pytest.mark.parametrize("flow", [refresh_account, revoke_account])
 async def test_only_whoever_may_change_an_account_renews_and_revokes_it(flow: Any) -> None:
     grounds, renewer, account = await connected()

@@ -19,7 +19,8 @@ from apiloom.flows.durable.beats import DEAD, Beats
 from apiloom.flows.durable.engine import Engine, Flow, Plain, Steps
 from apiloom.flows.durable.in_memory import InMemoryEngine
 from apiloom.flows.durable.renewing import AGAIN, NAME, renewing, start_due
-from apiloom.store.records import Account, Grant
+from apiloom.flows.grants import due_grants
+from apiloom.store.records import Account, Grant, Tenant
 from support.grounds import NOON, Grounds, with_shop
 from support.renewer import Renewer
 
@@ -193,3 +194,64 @@ async def test_where_one_node_serves_at_a_time_every_other_is_gone_at_once() -> 
     two = Beats(ground=grounds.ground, node="two", clock=lambda: 0.0, alone=True)
     await one.beat()
     assert list(await two.beat()) == ["one"]
+
+
+async def test_all_that_ended_long_ago_is_forgotten_however_much_it_is(
+    tmp_path: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apiloom.flows.durable.dbos_engine._TOGETHER", 2)
+    made = await opened(tmp_path, "n", [Flow(name="f", run=ran.flow)])
+    for number in range(5):
+        await made.start("f", f"f/{number}", "a")
+    with sqlite3.connect(tmp_path / "durable.sqlite3") as there:
+        asked = "SELECT count(*) FROM workflow_status WHERE status = ?"
+        async with asyncio.timeout(PATIENCE):
+            while there.execute(asked, ("SUCCESS",)).fetchone() != (5,):
+                await asyncio.sleep(0.01)
+        await made.forget(3600)
+        assert there.execute(asked, ("SUCCESS",)).fetchone() == (5,), "they ended just now"
+        await made.forget(-3600)
+        assert there.execute(asked, ("SUCCESS",)).fetchone() == (0,)
+    there.close()
+    await made.close()
+
+
+async def test_one_tenants_flows_that_take_long_leave_room_for_those_of_others(tmp_path: Path) -> None:
+    begun: list[Plain] = []
+    go = asyncio.Event()
+
+    async def wait(whose: str) -> Plain:
+        begun.append(whose)
+        await go.wait()
+        return whose
+
+    async def flow(steps: Steps, whose: str) -> Plain:
+        return await steps.run("wait", wait, whose)
+
+    made = await opened(tmp_path, "n", [Flow(name="f", run=flow)])
+    try:
+        for number in range(12):
+            await made.start("f", f"f/{number}", "crowd", whose="crowd")
+        async with asyncio.timeout(PATIENCE):
+            for number in range(4):
+                await made.start("f", f"f/other/{number}", f"other {number}", whose=f"other {number}")
+                while f"other {number}" not in begun or begun.count("crowd") < 4:
+                    await asyncio.sleep(0.01)
+        assert begun.count("crowd") == 4
+    finally:
+        go.set()
+        await made.close()
+
+
+async def test_the_due_of_one_tenant_do_not_hide_those_of_others() -> None:
+    grounds, _ = await house()
+    async with grounds.ground.store.writing() as work:
+        await work.house().tenants.add(Tenant(id="late"))
+        scope = work.tenant("late")
+        await scope.accounts.add(Account(id="acc_2", tenant="late", connector="shop"))
+        await scope.grants.add(
+            Grant(id="acc_2/login", tenant="late", account="acc_2", scheme="login", refresh_at=NOON + 59)
+        )
+    grounds.clock.now = NOON + 60
+    assert [one.id for one in await due_grants(grounds.ground, 1)] == ["acc_1/due", "acc_2/login"]
+    assert [one.id for one in await due_grants(grounds.ground)] == ["acc_1/due", "acc_2/login", "acc_1/later"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from apiloom.base import json
 from apiloom.base.errors import ApiloomError
 from apiloom.flows.accounts import delete_account
 from apiloom.flows.asking import Query, Removal
@@ -26,6 +27,7 @@ from apiloom.flows.oauth_clients import (
 from apiloom.flows.tenants import delete_tenant
 from apiloom.store.records import Account, Grant, OAuthClient
 from support.grounds import AUDITOR, HOST_OWNER, OPERATOR, OWNER, admin, agent, with_shop
+from support.renewer import Renewer
 
 
 @contextmanager
@@ -55,7 +57,13 @@ async def test_a_tenants_client_goes_before_the_houses_and_one_scheme_before_all
             assert await load_client(scope, "shop", "login", "bolt") == one
             assert await load_client(scope, "shop", "other", "bolt") == everyone
             assert await load_client(scope, "vault", "other", "bolt") is None
-    assert redirect_uri(ground) == "https://loom.example.com/connect/callback"
+
+
+async def test_a_tenants_client_comes_back_elsewhere_than_the_houses() -> None:
+    ground = (await with_shop()).ground
+    assert redirect_uri(ground, await made(ground, OWNER)) == "https://loom.example.com/connect/callback"
+    acmes = await made(ground, ACME)
+    assert redirect_uri(ground, acmes) == f"https://loom.example.com/connect/callback/{acmes.id}"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,30 @@ async def test_a_secret_is_sealed_for_its_client_alone(
                 await open_proof(ground, scope, replace(client, id="ocl_other"))
             assert fault.value.code == "vault.sealed"
         assert not [line for line in await work.house().audit.every() if "hush" in repr(line)]
+
+
+async def test_the_places_where_a_secret_belongs_are_sealed_with_it_and_taken_anew_with_a_new_one() -> None:
+    renewer = Renewer()
+    ground = (await with_shop(grants=renewer)).ground
+
+    async def sealed(client: OAuthClient) -> Any:
+        async with ground.store.reading() as work:
+            plain = await ground.sealing.open(work.house(), "", client.id, client.sealed)
+        return json.loads(plain).get("at")
+
+    renewer.at = ("https://id.example.com",)
+    client = await made(ground, OWNER, secret="hush")
+    assert await sealed(client) == ["https://id.example.com"]
+    renewer.at = ("https://new.example.com",)
+    assert await sealed(await patch_oauth_client(ground, OWNER, client.id, {"label": "x"})) == [
+        "https://id.example.com"
+    ]
+    endpoints = {"token_url": "https://own.example.com/token"}
+    patched = await patch_oauth_client(ground, OWNER, client.id, {"secret": "new", "endpoints": endpoints})
+    assert await sealed(patched) == ["https://new.example.com", "https://own.example.com/token"]
+
+    alone = replace(ground, grants=None)
+    assert await sealed(await patch_oauth_client(alone, OWNER, client.id, {"secret": "newer"})) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from apiloom.flows import events
 from apiloom.flows.api_tokens import create_api_token, list_api_tokens
 from apiloom.flows.asking import Query
 from apiloom.flows.audit import list_audit
@@ -68,6 +69,20 @@ async def test_remembered_answers_go_too() -> None:
     grounds.clock.now = NOON + 86400
 
     assert await sweep(grounds.ground) == Swept(remembered=1)
+
+
+async def test_what_happened_is_told_for_ninety_days() -> None:
+    grounds = await with_shop()
+    async with grounds.ground.store.writing() as work:
+        scope = work.tenant("acme")
+        for at in (NOON, NOON + 1):
+            await events.record(scope, at=at, kind=events.CONNECTED, tenant="acme", target="acc_1", detail={})
+    grounds.clock.now = NOON + 90 * 86400 - 1
+    assert (await sweep(grounds.ground)).events == 0
+    grounds.clock.now += 1
+    assert await sweep(grounds.ground) == Swept(events=1)
+    async with grounds.ground.store.reading() as work:
+        assert [event.at for event in await work.house().events.every()] == [NOON + 1]
 
 
 async def test_a_server_that_is_given_more_time_while_the_broom_is_at_work_stays() -> None:

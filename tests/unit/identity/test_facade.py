@@ -127,6 +127,40 @@ def test_a_document_is_about_the_url_it_lies_at_and_has_no_secret() -> None:
             read_document(wrong, url)
 
 
+@pytest.mark.parametrize(
+    ("uri", "fit"),
+    [
+        ("com.example.app:/cb", True),
+        ("com.example.app://cb", True),
+        ("vscode://publisher.extension/cb", True),
+        ("vscode-insiders://x/cb", True),
+        ("cursor://anysphere.cursor-retrieval/oauth/cb", True),
+        ("claude://cb", True),
+        ("https://a.example:8443/cb?x=1", True),
+        ("http://[::1]:9/cb", True),
+        ("search-ms:query=x", False),
+        ("search:x", False),
+        ("ms-settings:x", False),
+        ("ms-word.x:ofe", False),
+        ("x-apple.systempreferences:x", False),
+        ("telnet://h", False),
+        ("callto:x", False),
+        ("view-source:https://a.example", False),
+        ("javascript:alert(1)", False),
+        ("x:", False),
+        (".x:", False),
+        ("https://a;b/x", False),
+        ("https://a,b/x", False),
+        ("https://*/x", False),
+        ("https://a.example:/'x", True),
+        ("https://a'b.example/x", False),
+        ("https://u@a.example/x", False),
+    ],
+)
+def test_people_are_sent_into_the_web_to_this_computer_or_to_an_application(uri: str, fit: bool) -> None:
+    assert is_redirect(uri) is fit
+
+
 def test_a_client_that_could_use_no_code_is_refused() -> None:
     good = {"redirect_uris": ["https://a.example/cb"]}
     assert read_client({**good, "grant_types": ["authorization_code", "urn:x"]}).redirect_uris

@@ -63,3 +63,31 @@ def test_a_token_for_all_servers_is_good_for_each_and_not_the_other_way_round() 
     assert [one.fits(path) for path in paths] == [False, True, False, False]
     assert [all_.fits(path) for path in paths] == [True, True, True, False]
     assert [api.fits(path) for path in paths] == [False, False, False, True]
+
+
+def test_who_is_recognised_over_and_over_is_kept_once() -> None:
+    guests = Guests()
+    for _ in range(50):
+        guests.put("one", guest())
+    assert len(guests._ends) == 1
+    for number in range(10_000):
+        guests.put("one", guest(ends=100.0 + number))
+    assert len(guests._ends) < 1100
+    assert guests.due(10_000.0) == set()
+    assert guests.get("one", 10_000.0) is not None
+    assert len(guests.due(10_099.0)) == 1
+
+
+def test_ends_of_those_who_gave_way_are_told_early_rather_than_never() -> None:
+    guests = Guests(most=2)
+    names = {guests.put(str(n), guest(str(n), 10_000.0 + n)).principal.token for n in range(5000)}
+    assert len(guests._ends) < 1100
+    assert guests.due(50_000.0) == names
+
+
+def test_a_bearer_is_known_while_its_word_must_be_asked_for_again() -> None:
+    guests = Guests()
+    guests.put("one", guest(counts_until=10.0))
+    assert guests.get("one", 50.0) is None
+    assert guests.knows("one")
+    assert not guests.knows("two")

@@ -56,6 +56,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"issuers": [{**ISSUER, "principals": [{"role": "agent"}]}]}, "/issuers/0/principals/0/role"),
     ({"issuers": [{**ISSUER, "principals": [{"role": "owner", "tenant": "a"}]}]}, "/issuers/0/principals/0/role"),
     ({"issuers": [{**ISSUER, "principals": [{"role": "owner"}]}]}, "/issuers/0/principals/0/when"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "operator"}]}]}, "/issuers/0/principals/0/when"),
+    ({"issuers": [{**ISSUER, "principals": [{"role": "auditor"}]}]}, "/issuers/0/principals/0/when"),
+    (
+        {"issuers": [{**ISSUER, "principals": [{"role": "tenant-admin", "tenant": "a"}]}]},
+        "/issuers/0/principals/0/when",
+    ),
     ({"issuers": [{**ISSUER, "principals": [{"tenant": "a", "when": {"x": []}}]}]}, "/principals/0/when/x"),
     ({"facade": {**FACADE, "client_secret": "s3cret"}}, "/facade/client_secret"),
     ({"facade": {**FACADE, "scopes": ["email"]}}, "/facade/scopes"),
@@ -81,6 +87,62 @@ def test_tokens_that_cannot_be_read_are_shown_to_one_issuer_at_most() -> None:
     assert read(issuers=[{**ISSUER, **asked}, second])
     with pytest.raises(DesignError, match="only one issuer"):
         read(issuers=[{**ISSUER, **asked}, {**second, **asked}])
+
+
+def naming(*rules: tuple[str, str]) -> list[dict[str, Any]]:
+    """Issuers, each with one rule of a tenant and an end user."""
+    return [
+        {"issuer": f"https://{at}.example", "principals": [{"tenant": tenant, "end_user": user}]}
+        for at, (tenant, user) in enumerate(rules)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        (("acme", "{sub}"), ("acme", "{sub}"), False),
+        (("acme", "{sub}"), ("other", "{sub}"), True),
+        (("acme", "{sub}"), ("{tid}", "{sub}"), False),
+        (("acme", "a:{sub}"), ("acme", "b:{sub}"), True),
+        (("acme", "{sub}"), ("acme", "b:{sub}"), False),
+        (("acme", "{sub}"), ("acme", "ada"), False),
+        (("acme", "a:{sub}"), ("acme", "ada"), True),
+        (("acme", "ada"), ("acme", "ada"), False),
+        (("acme", "ada"), ("acme", "bob"), True),
+        (("acme", "{sub}@a"), ("acme", "{sub}@b"), True),
+        (("t-{tid}", "{sub}"), ("u-{tid}", "{sub}"), True),
+        (("acme", ""), ("acme", ""), True),
+    ],
+)
+def test_two_issuers_never_name_the_same_end_user(one: tuple[str, str], other: tuple[str, str], apart: bool) -> None:
+    if apart:
+        assert read(issuers=naming(one, other))
+        return
+    with pytest.raises(DesignError, match="same end_user"):
+        read(issuers=naming(one, other))
+    facade = {**FACADE, "principals": [{"tenant": other[0], "end_user": other[1]}]}
+    with pytest.raises(DesignError, match="/facade/principals"):
+        read(issuers=naming(one), facade=facade)
+    # people of one issuer are the same people at both doors
+    assert read(issuers=naming(one), facade={**facade, "issuer": "https://0.example"})
+
+
+def test_the_name_of_whom_a_facade_lets_in_is_that_of_its_issuer_and_rules() -> None:
+    first = read(facade=FACADE).facade.admits
+    same = (
+        {"access_seconds": 60},
+        {"scopes": ["openid", "email"]},
+        {"registration": False},
+        {"client_secret": "env:Y"},
+    )
+    assert {read(facade={**FACADE, **more}).facade.admits for more in same} == {first}
+    others = (
+        {"issuer": "https://b.example"},
+        {"client_id": "them"},
+        {"unverified_email": True},
+        {"principals": [{"when": {"groups": ["a"]}, "tenant": "acme"}]},
+    )
+    assert len({first, *(read(facade={**FACADE, **more}).facade.admits for more in others)}) == 5
 
 
 @given(

@@ -358,7 +358,7 @@ async def test_an_address_that_swallows_packets_does_not_hide_one_that_answers(m
     connected, tried = loop.create_connection, []
     stream = (socket.SOCK_STREAM, 6, "")
 
-    async def found(*_: object, **__: object) -> list[object]:
+    def found(*_: object, **__: object) -> list[object]:
         return [
             (socket.AF_INET6, *stream, ("::dead", 1, 0, 0)),
             (socket.AF_INET6, *stream, ("::beef", 1, 0, 0)),
@@ -374,7 +374,7 @@ async def test_an_address_that_swallows_packets_does_not_hide_one_that_answers(m
             raise OSError(101, "Network is unreachable")
         return await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(loop, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(loop, "create_connection", reached)
     monkeypatch.setattr(dialling, "_HEAD_START", 0.01)
     async with peer(says(answer())) as it, plain() as sender:
@@ -385,7 +385,7 @@ async def test_an_address_that_swallows_packets_does_not_hide_one_that_answers(m
 async def test_every_address_is_tried_before_a_host_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
 
-    async def found(*_: object, **__: object) -> list[object]:
+    def found(*_: object, **__: object) -> list[object]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{last}", 1)) for last in range(20)]
 
     tried = []
@@ -394,7 +394,7 @@ async def test_every_address_is_tried_before_a_host_is_given_up(monkeypatch: pyt
         tried.append(host)
         raise OSError(101, "Network is unreachable")
 
-    monkeypatch.setattr(loop, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(loop, "create_connection", reached)
     async with plain() as sender:
         with pytest.raises(UpstreamError, match=r"api\.example cannot be reached: Network is unreachable"):

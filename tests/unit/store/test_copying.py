@@ -132,6 +132,11 @@ def flipped(file: Path) -> None:
         statement("DELETE FROM backup WHERE name = 'mark:api_tokens'"),
         statement("DROP TABLE backup"),
         statement("CREATE TABLE more (id TEXT)"),
+        statement("CREATE INDEX more ON tenants (name)"),
+        statement("CREATE TRIGGER more AFTER INSERT ON tenants BEGIN DELETE FROM tenants; END"),
+        statement("CREATE VIEW more AS SELECT * FROM tenants"),
+        statement("CREATE VIRTUAL TABLE more USING fts5(id)"),
+        statement("UPDATE backup SET value = '0' WHERE name = 'shape'"),
         statement("DELETE FROM installation"),
     ],
 )

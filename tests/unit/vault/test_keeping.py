@@ -12,7 +12,7 @@ from apiloom.base.errors import HouseFault, UpstreamError
 from apiloom.base.secret import Secret
 from apiloom.vault import breaking
 from apiloom.vault.in_memory import InMemory
-from apiloom.vault.keeping import AHEAD, LEASE, MARGIN, QUIET, Keeper, Ports, Timing, refresh_at
+from apiloom.vault.keeping import AHEAD, LEASE, MARGIN, QUIET, SETTLED, Keeper, Ports, Timing, refresh_at
 from apiloom.vault.oauth.terms import Ask, ByRefresh, Endpoints, OAuthKeys, Terms, Tokens
 from apiloom.vault.ports import Held, Renewal
 
@@ -79,7 +79,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.provider = Provider(self.clock)
-        self.store = InMemory(self.clock)
+        self.store = InMemory(self.clock, self.clock)
         self.put()
         self.node = self.another()
 
@@ -300,6 +300,109 @@ async def test_an_endpoint_that_is_dead_is_left_alone_and_tried_by_one(bench: Be
     assert (await bench.node.fresh("g0")).generation == 2
 
 
+@pytest.mark.parametrize("life", [5.0, 1.0, 0.0, -30.0])
+async def test_a_token_that_lives_for_a_moment_costs_one_request_and_not_one_for_each_call(
+    bench: Bench, life: float
+) -> None:
+    bench.provider.life = life
+    bench.clock.now += 3600
+    for _ in range(50):
+        assert (await bench.node.fresh("g")).generation == 2
+        await bench.idle()
+    other = bench.another()
+    assert (await other.fresh("g")).generation == 2
+    assert len(bench.provider.asked) == 1
+    bench.clock.now += max(life, 1)  # then it is really over
+    assert (await bench.node.fresh("g")).generation == 3
+
+
+async def test_a_long_life_is_not_used_to_its_very_end(bench: Bench) -> None:
+    bench.provider.life = 30
+    bench.clock.now += 3600
+    assert (await bench.node.fresh("g")).generation == 2
+    bench.clock.now += 30 - MARGIN
+    assert (await bench.node.fresh("g")).generation == 3
+
+
+@dataclass
+class Asked:
+    """Grants of two clients at one token endpoint, and what comes of the requests of the first."""
+
+    bench: Bench
+    fails: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        ports = Ports(store=self.bench.store, lease=self.bench.store, renewals=self, fetch=self.fetch)
+        self.node = Keeper(ports, self.bench.node.timing)
+
+    async def renewal(self, held: Held) -> Renewal:
+        keys = OAuthKeys(client_id=held.id.partition("/")[0])
+        return Renewal(terms=replace(TERMS, keys=keys), ask=ByRefresh(token=Secret("r")))
+
+    async def fetch(self, terms: Terms, _ask: Ask) -> Tokens:
+        self.bench.provider.asked.append(terms.keys.client_id)
+        if terms.keys.client_id == "bad":
+            self.fails()
+        return pair(1, self.bench.clock.now + 3600)
+
+    async def come_to(self, id_: str) -> str:
+        self.bench.store.put(Held(id=id_, generation=1, tokens=pair(0, NOON)))
+        try:
+            await self.node.fresh(id_)
+        except UpstreamError as error:
+            return error.code
+        return ""
+
+
+async def test_what_one_client_gets_from_an_endpoint_says_nothing_of_another(bench: Bench) -> None:
+    asked = Asked(bench, fails("net.refused"))
+    codes = [await asked.come_to(f"bad/{number}") for number in range(breaking.FAILURES + 1)]
+    assert codes[-2:] == ["net.refused", "oauth.paused"]
+    assert await asked.come_to("good/1") == ""
+
+
+def fails_with(status: int) -> Callable[[], None]:
+    def fail() -> None:
+        raise UpstreamError("it went wrong", code="oauth.unavailable", status=status)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("fail", "left_alone"),
+    [
+        (fails("oauth.answer"), False),
+        (fails("oauth.refused"), False),
+        (fails_with(429), False),
+        (fails_with(400), False),
+        (fails_with(503), True),
+        (fails("net.timeout"), True),
+    ],
+)
+async def test_only_an_endpoint_that_is_down_is_left_alone(
+    bench: Bench, fail: Callable[[], None], left_alone: bool
+) -> None:
+    asked = Asked(bench, fail)
+    codes = [await asked.come_to(f"bad/{number}") for number in range(2 * breaking.FAILURES)]
+    assert ("oauth.paused" in codes) is left_alone
+
+
+def test_a_request_from_before_an_endpoint_was_left_alone_does_not_end_the_attempt_of_another() -> None:
+    clock = Clock()
+    breaker = breaking.Breaker(clock)
+    late = breaker.enter()
+    for _ in range(breaking.FAILURES):
+        breaker.failed(probe=breaker.enter())
+    clock.now += breaking.SECONDS
+    probe = breaker.enter()
+    assert (late, probe) == (False, True)
+    breaker.left(probe=late)
+    with pytest.raises(UpstreamError):
+        breaker.enter()
+    breaker.left(probe=probe)
+    assert breaker.enter()
+
+
 async def test_a_grant_that_is_gone_says_so(bench: Bench) -> None:
     with pytest.raises(HouseFault) as told:
         await bench.node.fresh("other")
@@ -320,13 +423,21 @@ async def test_a_provider_that_does_not_rotate_leaves_the_refresh_token_as_it_wa
 
 @pytest.mark.parametrize(
     ("life", "dice", "at"),
-    [(3600, 0.0, 2880), (3600, 1.0, 2736), (120, 0.0, 60), (240, 0.0, 180), (60, 0.0, 48), (10, 0.0, 8), (0, 0.0, 0)],
+    [
+        (3600, 0.0, 2880),
+        (3600, 1.0, 2736),
+        (120, 0.0, 60),
+        (240, 0.0, 180),
+        (60, 0.0, 48),
+        (10, 0.0, SETTLED),
+        (0, 0.0, SETTLED),
+    ],
 )
 def test_a_token_is_renewed_at_four_fifths_of_its_life_and_a_minute_before_its_end(
     life: float, dice: float, at: float
 ) -> None:
     timing = Timing(now=lambda: NOON, dice=lambda: dice)
     found = refresh_at(NOON + life, timing)
-    assert found == pytest.approx(NOON + at)
+    assert (found or 0) - NOON == pytest.approx(at, abs=0.01)
     assert life < 2 * AHEAD or (found or 0) <= NOON + life - AHEAD
     assert refresh_at(None, timing) is None

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiloom import __version__
-from apiloom.app.gateway.copies import Copies, journal_key
+from apiloom.app.gateway.copies import Copies, journal_folder, journal_key, raised
 from apiloom.app.gateway.grounding import Grounds, open_grounds
+from apiloom.app.gateway.journal_outside import OutsideJournal
 from apiloom.app.gateway.key_sources import key_sources
-from apiloom.app.gateway.keys import HouseKeys
+from apiloom.app.gateway.keys import HouseKeys, unwrapped
 from apiloom.app.gateway.place import STORE, Place, prepare
 from apiloom.base import plugins
 from apiloom.base.errors import CallerError, HouseFault
@@ -177,10 +178,39 @@ async def _restore_database(place: Place, file: Path, journals: Sequence[Path], 
         with tempfile.TemporaryDirectory(prefix="apiloom-") as folder:
             draft = Path(folder) / STORE
             done = await _prepared(place, file, draft, journals, say)
-            await plugins.load(f"{COPYING}:copy_in")(draft, store, say)
+            async with _asleep(place, store, is_blank=blank):
+                await plugins.load(f"{COPYING}:copy_in")(draft, store, say)
     finally:
         await store.close()
     return {**done, "place": place.shown, "saved": saved, "made_at": _shown(told["made_at"])}
+
+
+@asynccontextmanager
+async def _asleep(place: Place, store: Store, *, is_blank: bool) -> AsyncIterator[None]:
+    """Have nobody who serves a database act on it any more, before its rows are replaced; as before where that fails.
+    Whoever is killed in between leaves it dormant: it needs to be claimed.
+    """
+    if is_blank:
+        yield
+        return
+    keys = HouseKeys(store, key_sources(place), time.time)
+    await keys.open()
+    kept = await store.installation()
+    journal = OutsideJournal(journal_folder(place), kept["id"], journal_key(keys.custody), time.time)
+    before = await asyncio.to_thread(journal.read_claim)
+    done = False
+    await store.set_installation({}, {"dormant": "restored"})
+    try:
+        with contextlib.suppress(OSError):  # where the journal cannot be written, the store itself says it
+            await asyncio.to_thread(journal.write_claim, raised(kept, before))
+        yield
+        done = True
+    finally:
+        if not done:
+            await store.set_installation({"dormant": "restored"}, {"dormant": kept.get("dormant", "")})
+            if before is not None:
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(journal.write_claim, before)
 
 
 def _there(place: Place) -> CallerError:
@@ -195,16 +225,14 @@ async def _prepared(place: Place, file: Path, draft: Path, journals: Sequence[Pa
     """A dormant store made of a backup, checked and opened with the key, with what has ended since ended in it."""
     say("copying the backup")
     try:
-        await asyncio.to_thread(copy_file, file, draft)
-        await asyncio.to_thread(plugins.load(f"{COPYING}:put_to_sleep"), draft)
+        await remake(place, file, draft, say)
     except OSError as error:
         raise HouseFault(
             "the backup cannot be copied to where it is to be", code="backup.file", hint="look for room on the disk"
         ) from error
-    grounds = await open_grounds(replace(place, url=f"sqlite+aiosqlite:///{draft}"), environment=place.environment)
+    alone = replace(place, url=f"sqlite+aiosqlite:///{draft}")
+    grounds = await open_grounds(alone, environment=place.environment, watched=False)
     try:
-        key = journal_key(grounds.custody)
-        await asyncio.to_thread(plugins.load(f"{COPYING}:check_whole"), file, key, say)
         await _try_sealed(grounds, deep=False)
         told = await asyncio.to_thread(grounds.copies.journal.read, journals)
         again = await reapply(grounds.ground, told.entries)
@@ -213,6 +241,7 @@ async def _prepared(place: Place, file: Path, draft: Path, journals: Sequence[Pa
             "journal": told.is_there,
             "entries": len(told.entries),
             "forged": told.forged,
+            "dropped": _shown(str(told.dropped)) if told.dropped else "",
             "ended": grounds.copies.ended + again.ended,
             "stale": grounds.copies.stale + again.stale,
             "grants": left,
@@ -221,6 +250,29 @@ async def _prepared(place: Place, file: Path, draft: Path, journals: Sequence[Pa
     finally:
         await grounds.close()
     return done
+
+
+async def remake(place: Place, file: Path, draft: Path, say: Say) -> None:
+    """Make a dormant store of a backup: of a copy that nobody changes any more, checked before anything opens it.
+
+    Raises:
+        CallerError: ``backup.damaged``.
+        DesignError: ``custody.…``: the key is not the one that opens it.
+        HouseFault: ``vault.sealed``; ``backup.file``, ``store.unreachable`` when it cannot be written.
+        OSError: it cannot be copied.
+    """
+    raw = draft.with_name(f"{draft.name}.raw")
+    _clear(raw)
+    try:
+        await asyncio.to_thread(copy_file, file, raw)
+        installation, rows = await asyncio.to_thread(plugins.load(f"{COPYING}:read_wrapped"), raw)
+        unopened: Any = None  # the sources are asked with what lies in the file, not in a store
+        roots = await HouseKeys(unopened, key_sources(place), time.time).roots(rows)
+        key = journal_key(unwrapped(rows, roots, installation))
+        await asyncio.to_thread(plugins.load(f"{COPYING}:check_whole"), raw, key, say)
+        await plugins.load(f"{COPYING}:remake")(raw, draft)
+    finally:
+        _clear(raw)
 
 
 def copy_file(file: Path, draft: Path) -> None:
@@ -319,11 +371,12 @@ async def claim(place: Place, journals: Sequence[Path], *, keep_grants: bool, do
         raise CallerError(
             f"there is no store at {place.shown}", code="backup.empty", hint="name the data of a gateway with --data"
         )
-    grounds = await open_grounds(place, environment=place.environment)
+    # what is ended again here stands in the journal already
+    grounds = await open_grounds(place, environment=place.environment, watched=False)
     try:
         copies = grounds.copies
         told = await asyncio.to_thread(copies.journal.read, journals)
-        marks = not told.is_there and not keep_grants
+        marks = (not told.is_there or told.dropped > 0) and not keep_grants
         answer: Answer = {
             "place": place.shown,
             "dormant": copies.told,

@@ -18,6 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from apiloom.app.gateway.connections import defined_schemes, directed
 from apiloom.app.gateway.grants import KeptGrants, Made
+from apiloom.app.gateway.learning import settled
+from apiloom.app.gateway.pinning import places_at
+from apiloom.app.gateway.terms import Renewing
 from apiloom.app.gateway.versions import CompiledVersions
 from apiloom.app.gateway.visits import Linked, Make, MakeFirst
 from apiloom.base import plugins
@@ -33,6 +36,7 @@ from apiloom.model.api import SecurityScheme, Server
 from apiloom.net.request import Sender
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, OAuthClient, Version
+from apiloom.vault.oauth.places import token_places
 from apiloom.vault.oauth.terms import ByCode, Terms, Tokens
 
 _KEPT = 64
@@ -116,6 +120,7 @@ class Consents:
             ) from None
         terms = await self._terms(consent, redirect_uri)
         code: Secret = _load("authorizing:read_callback")(pairs, terms, state=kept["state"])
+        places = token_places(terms.endpoints)
         terms = _load("authorizing:called_back")(terms, pairs)
         ask = ByCode(code=code, verifier=Secret(kept["verifier"]), nonce=kept["nonce"])
         tokens: Tokens = await _load("fetching:fetch_tokens")(self.sender, terms, ask, self.now())
@@ -128,12 +133,19 @@ class Consents:
             self.sender, terms, tokens, nonce=kept["nonce"], now=self.now()
         )
         tokens = replace(tokens, identity=dict(identity))
-        return Granted(tokens=tokens, identity=dict(identity), scopes=tokens.scopes or ())
+        places |= token_places(terms.endpoints)
+        return Granted(tokens=tokens, identity=dict(identity), scopes=tokens.scopes or (), places=places)
 
     async def keep(self, scope: Scope, account: Account, consent: Consent, granted: Granted, who: str) -> None:
         """See the port."""
-        made = Made(kind="code", tokens=granted.tokens, client=consent.client.id, identity=granted.identity, who=who)
-        made = Made(kind="code", tokens=granted.tokens, client=consent.client.id, identity=granted.identity, who=who)
+        made = Made(
+            kind="code",
+            tokens=granted.tokens,
+            client=consent.client.id,
+            identity=granted.identity,
+            who=who,
+            at=tuple(sorted({*places_at(consent.client.endpoints, [consent.scheme]), *granted.places})),
+        )
         await self.grants.keep_new(scope, account, consent.scheme.id, made)
 
     async def give_back(self, consent: Consent, granted: Granted) -> None:
@@ -145,9 +157,11 @@ class Consents:
             await _load("revocation:revoke")(self.sender, terms, tokens.refresh or tokens.access, kind)
 
     async def _terms(self, consent: Consent, redirect_uri: str) -> Terms:
-        async with self.store.reading() as work:
-            terms = await self.grants.renewing.of_client(work, consent.client, consent.scheme, consent.scopes)
-        return replace(terms, redirect_uri=redirect_uri)
+        async def looked_up(renewing: Renewing) -> Terms:
+            async with self.store.reading() as work:
+                return await renewing.of_client(work, consent.client, consent.scheme, consent.scopes)
+
+        return replace(await settled(self.grants.renewing, looked_up), redirect_uri=redirect_uri)
 
 
 def _load(dotted: str) -> Any:

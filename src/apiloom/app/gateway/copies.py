@@ -8,15 +8,17 @@ renewing, scheduling or sending anything, until somebody claims it. Below stand 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from apiloom.app.gateway.journal_outside import Claim, OutsideJournal, Told
+from apiloom.app.gateway.lane import Lane
 from apiloom.app.gateway.place import Place, config_folder
 from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.flows.ground import dormant_refusal
@@ -26,6 +28,12 @@ from apiloom.vault.custody import Custody
 VARIABLE: Final = "APILOOM_JOURNAL"
 LOOKED_EVERY: Final = 5.0
 """Seconds between two looks at whether the store is still ours to act on."""
+
+WRITTEN_IN: Final = 5.0
+"""Seconds that a change waits for the journal. It is written all the same, once the journal answers."""
+
+READ_IN: Final = 1.0
+"""Seconds that a renewal waits for the claim outside; then the last look at it counts."""
 
 REASONS: Final = {
     "restored": "it was restored from a backup",
@@ -81,19 +89,27 @@ class Copies:
     """Why the journal cannot be written; empty while it can."""
     _claim: int = field(default=0, init=False)
     _seen: int = field(default=-1, init=False)
+    _own: str = field(default="", init=False)
+    """What the journal of this copy, while it is dormant, goes by."""
+    _acted: bool = field(default=False, init=False)
+    _writing: Lane = field(default_factory=lambda: Lane("apiloom-journal"), init=False, repr=False)
+    _reading: Lane = field(default_factory=lambda: Lane("apiloom-claim"), init=False, repr=False)
 
     def dormant(self) -> bool:
         """Whether nothing may be renewed, scheduled or sent."""
         return bool(self.reason)
 
-    def check_awake(self) -> None:
+    async def check_awake(self) -> None:
         """That a pair may be renewed: the claim outside is read at this moment, so that of two copies on one machine
-        the one that was not claimed stops at once.
+        the one that was not claimed stops at once. Where it cannot be read in time, the last look at it counts.
 
         Raises:
             CallerError: ``store.dormant``.
         """
-        outside = None if self.reason else self.journal.read_claim()
+        outside: Claim | None = None
+        if not self.reason:
+            with contextlib.suppress(TimeoutError):
+                outside = await self._reading.run(READ_IN, self.journal.read_claim)
         if outside is not None and outside.number > self._claim:
             self.reason = "lost"
         if self.reason:
@@ -105,13 +121,26 @@ class Copies:
         return REASONS[self.reason] if self.reason else ""
 
     async def watch(self, ended: Sequence[Ended], was: int, last: int) -> None:
-        """See :data:`~apiloom.store.ports.Watch`. A journal that cannot be written keeps nobody from revoking."""
+        """See :data:`~apiloom.store.ports.Watch`. A journal that cannot be written keeps nobody from revoking.
+
+        What ends in a dormant copy ended there alone: it is written apart, where nobody else heeds it.
+        """
         del last
         try:
-            await asyncio.to_thread(self.journal.append, ended, self._claim, was)
+            await self._writing.run(WRITTEN_IN, self._write, ended, was)
             self.trouble = ""
         except OSError as error:
             self._troubled(error)
+
+    def _write(self, ended: Sequence[Ended], was: int) -> None:
+        outside = None if self.reason else self.journal.read_claim()
+        if not self.reason and (outside is None or outside.number <= self._claim):
+            self.journal.append(ended, self._claim, was)
+            return
+        # a pair that was asked for while this copy still acted was renewed for every copy
+        shared = [one for one in ended if self._acted and one.kind == "grant" and one.generation]
+        self.journal.append(shared, self._claim, was)
+        self.journal.append([one for one in ended if one not in shared], self._claim, was, apart=self._own)
 
     async def look(self) -> bool:
         """Look at whether the store may act; whether that has changed. A store that nobody has claimed yet is claimed.
@@ -140,6 +169,7 @@ class Copies:
             kept = await self.store.installation()
         claim = Claim(number=int(kept["claim_number"]), id=kept["claim"], seq=await self.store.change_seq())
         self._claim = claim.number
+        self._own = hmac.digest(self.key, f"apart {here} {kept.get('copy', '')}".encode(), "sha256").hex()[:24]
         if kept.get("dormant"):
             return kept["dormant"] if kept["dormant"] in REASONS else "restored"
         if not hmac.compare_digest(kept.get("place", ""), here):
@@ -147,6 +177,7 @@ class Copies:
         reason = await asyncio.to_thread(self._against, claim, outside)
         if not reason:
             await asyncio.to_thread(self._keep, claim, outside)
+            self._acted = True
         return reason
 
     def _against(self, claim: Claim, outside: Claim | None) -> str:
@@ -166,10 +197,11 @@ class Copies:
         return self._seen
 
     def _keep(self, claim: Claim, outside: Claim | None) -> None:
-        if outside == claim:
-            return
         try:
-            self.journal.write_claim(claim)
+            # what ended here before the claim counts for every copy from now on
+            self.journal.adopt(self._own)
+            if outside != claim:
+                self.journal.write_claim(claim)
             self.trouble = ""
         except OSError as error:
             self._troubled(error)
@@ -187,8 +219,7 @@ class Copies:
             HouseFault: ``store.unreachable``.
         """
         kept = await self.store.installation()
-        number = max(int(kept.get("claim_number") or 0), told.claim.number if told.claim else 0) + 1
-        claim = Claim(number=number, id=_fresh(), seq=await self.store.change_seq())
+        claim = replace(raised(kept, told.claim), seq=await self.store.change_seq())
         was = {"claim": kept.get("claim", "")}
         if not await self.store.set_installation(was, {**_values(claim, await self.here()), "dormant": ""}):
             raise DesignError(
@@ -196,7 +227,7 @@ class Copies:
             )
         self._claim, self._seen = claim.number, 0
         await asyncio.to_thread(self._keep, claim, None)
-        self.reason = ""
+        self.reason, self._acted = "", True
         return claim
 
     async def run(self) -> None:
@@ -212,7 +243,8 @@ class Copies:
                 continue  # a store that does not answer is told of elsewhere
 
     def _troubled(self, error: OSError) -> None:
-        trouble = error.strerror or type(error).__name__
+        late = isinstance(error, TimeoutError) and not error.strerror
+        trouble = "it does not answer in time" if late else error.strerror or type(error).__name__
         if trouble != self.trouble:
             _log.error("the journal in %s cannot be written: %s", self.journal.folder, trouble)
         self.trouble = trouble
@@ -222,12 +254,18 @@ def _values(claim: Claim, here: str) -> dict[str, str]:
     return {"claim": claim.id, "claim_number": str(claim.number), "place": here}
 
 
+def raised(kept: Mapping[str, str], outside: Claim | None) -> Claim:
+    """A claim above that of a store and that which lies outside of it."""
+    number = max(int(kept.get("claim_number") or 0), outside.number if outside else 0) + 1
+    return Claim(number=number, id=_fresh())
+
+
 def _fresh() -> str:
     return secrets.token_hex(16)
 
 
 async def open_copies(place: Place, store: Store, custody: Custody, now: Callable[[], float]) -> Copies:
-    """Look at an opened store, and write down what ends in it from here on.
+    """Look at an opened store. What ends in it is written down once somebody has it watched.
 
     Raises:
         DesignError: ``journal.inside``.
@@ -237,5 +275,4 @@ async def open_copies(place: Place, store: Store, custody: Custody, now: Callabl
     installation = (await store.installation())["id"]
     copies = Copies(store=store, journal=OutsideJournal(journal_folder(place), installation, key, now), key=key)
     await copies.look()
-    store.watch(copies.watch)
     return copies

@@ -43,6 +43,9 @@ MARGIN: Final = 5.0
 UNTOLD: Final = 60.0
 """Seconds for which one is used whose end nobody told."""
 
+PAUSE: Final = 10.0
+"""Seconds between two questions for the same: what was refused then is refused, and what came then is used."""
+
 _PREFIX: Final = HEADER.lower().encode()
 _TWICE = refused(400, f"A header {HEADER}… stands more than once")
 _NO_VALUE = refused(400, f"A header {HEADER}… holds what no Authorization header may, or is too long")
@@ -53,6 +56,19 @@ Exchange = Callable[[str, str, Lending, Secret], Awaitable[Tokens]]
 Raises:
     ApiloomError: ``oauth.*``, ``net.*``, ``store.*``.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Lendable:
+    """What callers of an endpoint may lend: credentials for which slugs, and for servers of which tenants a token to be
+    exchanged.
+    """
+
+    slugs: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
+
+
+_NOTHING: Final = _Lendable()
 
 
 # -- what comes in -----------------------------------------------------------------------------------------------------
@@ -80,7 +96,8 @@ class Lends:
     Args:
         memory: the records.
         members: the ids of the servers behind the key of an endpoint that is no server.
-        verified: the token in an ``Authorization`` header that an issuer vouches for; None for every other one.
+        verified: the token in an ``Authorization`` header that an issuer vouches for and that let this very principal
+            in; None for every other one.
         key: a secret of the house, by which callers of one token are told apart.
     """
 
@@ -90,7 +107,7 @@ class Lends:
         self,
         memory: Memory,
         members: Callable[[str], frozenset[str]],
-        verified: Callable[[bytes], Secret | None],
+        verified: Callable[[bytes, Principal], Secret | None],
         key: bytes,
     ) -> None:
         self._key = key
@@ -98,22 +115,28 @@ class Lends:
         self._members = members
         self._verified = verified
         self._edition = -1
-        self._known: dict[str, Mapping[str, Lending]] = {}
+        self._known: dict[str, _Lendable] = {}
 
-    def of(self, key: str) -> Mapping[str, Lending]:
-        """The delegations of an endpoint by slug, empty for nearly all."""
+    def _of(self, key: str) -> _Lendable:
+        """What may be lent at an endpoint, nothing at nearly all. Which server of a union it is used for, and how, each
+        server's own seat says: several may show one connector and have it lent differently.
+        """
         if self._edition != self._memory.edition:
             self._edition, self._known = self._memory.edition, {}
         known = self._known.get(key)
         return self._read(key) if known is None else known
 
-    def _read(self, key: str) -> Mapping[str, Lending]:
+    def _read(self, key: str) -> _Lendable:
         servers = self._memory.servers
         ids = (key,) if key in servers else sorted(self._members(key))
-        found: dict[str, Lending] = {}
-        for id_ in ids:
-            if id_ in servers:
-                found |= self._memory.settings(servers[id_]).delegation
+        slugs, tenants = set(), set()
+        for server in (servers[id_] for id_ in ids if id_ in servers):
+            for slug, lending in self._memory.settings(server).delegation.items():
+                if lending.mode == "header":
+                    slugs.add(slug)
+                else:
+                    tenants.add(server.tenant)
+        found = _Lendable(frozenset(slugs), frozenset(tenants)) if slugs or tenants else _NOTHING
         if ids:  # which servers a view shows is known once it has been made
             if len(self._known) > _MOST_KNOWN:
                 self._known = {}
@@ -122,26 +145,28 @@ class Lends:
 
     def lending(self, key: str, principal: Principal, visitor: Visitor) -> Principal:
         """The principal with what it may lend here of what it brought, and of nothing else."""
-        lendings = self.of(key)
-        if not lendings:
+        lendable = self._of(key)
+        if lendable is _NOTHING:
             return principal
         lent = visitor.lent
-        headers = {slug: lent[slug] for slug, one in lendings.items() if one.mode == "header" and slug in lent}
+        headers = {slug: lent[slug] for slug in lendable.slugs if slug in lent}
         subject = None
-        if any(one.mode == "exchange" for one in lendings.values()):
-            subject = self._verified(visitor.heads.get(b"authorization", b""))
+        if principal.tenant and principal.tenant in lendable.tenants:
+            subject = self._verified(visitor.heads.get(b"authorization", b""), principal)
         if not headers and subject is None:
             return principal
         # one URL may be shown to many people: what is kept for one of them, and their sessions, are no other's
-        who = f"{principal.id}~{self._mark(headers)}" if headers else principal.id
-        return replace(principal, id=who, delegation=Delegation(headers=headers, subject=subject))
+        who = f"{principal.id}~{self._mark(headers, subject)}"
+        # a token that lets its bearer in tells whose a file is, and is all that is shown where files are sent
+        caller = "" if headers else principal.id
+        return replace(principal, id=who, delegation=Delegation(headers=headers, subject=subject, caller=caller))
 
-    def _mark(self, headers: Mapping[str, Secret]) -> str:
+    def _mark(self, headers: Mapping[str, Secret], subject: Secret | None) -> str:
         """A name for whoever lends this, from which nothing of it can be guessed."""
-        told = json.canonical(
-            [[slug, value.reveal()] for slug, value in sorted(headers.items(), key=lambda one: one[0])]
-        )
-        return hmac.digest(self._key, b"lent " + told, hashlib.sha256).hex()[:20]
+        told: list[object] = [[slug, headers[slug].reveal()] for slug in sorted(headers)]
+        if subject is not None:
+            told.append(subject.reveal())
+        return hmac.digest(self._key, b"lent " + json.canonical(told), hashlib.sha256).hex()[:20]
 
 
 # -- what a token is exchanged for -------------------------------------------------------------------------------------
@@ -149,12 +174,26 @@ class Lends:
 
 @dataclass(slots=True)
 class _Exchanged:
-    value: Secret
+    """What came, an ``Authorization`` or why there is none. It counts until ``until``; before ``again`` nobody asks
+    anew because the API does not take it.
+    """
+
+    came: Secret | ApiloomError
     until: float
+    again: float
+
+    def told(self) -> Secret:
+        """What came, raised where it is a reason."""
+        if isinstance(self.came, Secret):
+            return self.came
+        error = self.came  # each who is told gets one of their own: an error keeps where it was raised
+        raise type(error)(error.message, code=error.code, hint=error.hint, **error.facts)
 
 
 class Exchanges:
-    """Tokens by what they were given for: asked for once for all who wait, and again when they have ended."""
+    """Tokens by what they were given for: asked for once for all who wait, again when they have ended, and for the same
+    at most once in :data:`PAUSE` seconds, whatever comes of it.
+    """
 
     __slots__ = ("_asking", "_exchange", "_key", "_known", "_now")
 
@@ -175,24 +214,34 @@ class Exchanges:
         known = self._known.get(key)
         if known is not None and self._now() < known.until:
             self._known.move_to_end(key)
-            return known.value
+            return known.told()
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.create_task(self._asked(key, tenant, slug, lending, subject))
             task.add_done_callback(lambda done: self._done(key, done))
-        return (await asyncio.shield(task)).value
+        return (await asyncio.shield(task)).told()
 
     def forget(self, tenant: str, slug: str, lending: Lending, subject: Secret) -> None:
-        """The API did not take what was exchanged: the next call asks anew."""
-        self._known.pop(self._hash(tenant, slug, lending, subject), None)
+        """The API did not take what was exchanged: a later call asks anew, though none does at once."""
+        known = self._known.get(self._hash(tenant, slug, lending, subject))
+        if known is not None:
+            known.until = min(known.until, known.again)
 
     async def _asked(self, key: bytes, tenant: str, slug: str, lending: Lending, subject: Secret) -> _Exchanged:
-        tokens = await self._exchange(tenant, slug, lending, subject)
-        now = self._now()
-        until = now + UNTOLD if tokens.expires_at is None else tokens.expires_at - MARGIN
-        made = _Exchanged(Secret(f"Bearer {tokens.access.reveal()}"), until)
-        if now < until:
+        try:
+            tokens = await self._exchange(tenant, slug, lending, subject)
+        except HouseFault:
+            raise
+        except ApiloomError as error:
+            again = self._now() + PAUSE
+            made = _Exchanged(error.with_traceback(None), again, again)
+        else:
+            now = self._now()
+            until = now + UNTOLD if tokens.expires_at is None else tokens.expires_at - MARGIN
+            made = _Exchanged(Secret(f"Bearer {tokens.access.reveal()}"), until, now + PAUSE)
+        if self._now() < made.until:
             self._known[key] = made
+            self._known.move_to_end(key)
             while len(self._known) > MOST_EXCHANGED:
                 self._known.popitem(last=False)
         return made
@@ -239,15 +288,31 @@ class Delegating:
         slug = self.whose.connector.id
         if self.lending.mode == "header":
             return delegation.headers.get(slug)
-        if delegation.subject is None or self.exchanges is None:
+        subject = self._subject(principal)
+        if subject is None or self.exchanges is None:
             return None
-        return await self.exchanges.get(self.whose.tenant, slug, self.lending, delegation.subject)
+        return await self.exchanges.get(self.whose.tenant, slug, self.lending, subject)
+
+    def lends(self, principal: Principal) -> bool:
+        """Whether a caller lends what this connector is called with."""
+        if self.lending.mode == "exchange":
+            return self._subject(principal) is not None
+        delegation = principal.delegation
+        return delegation is not None and self.whose.connector.id in delegation.headers
+
+    def _subject(self, principal: Principal) -> Secret | None:
+        """The caller's token, where it may be exchanged: it is nothing that another tenant's server may pass on, nor
+        any server at all where somebody of the house calls.
+        """
+        if principal.delegation is None or not principal.tenant or principal.tenant != self.whose.tenant:
+            return None
+        return principal.delegation.subject
 
     def refused(self, principal: Principal) -> None:
         """The API did not take what was lent."""
-        delegation = principal.delegation
-        if self.exchanges is not None and delegation is not None and delegation.subject is not None:
-            self.exchanges.forget(self.whose.tenant, self.whose.connector.id, self.lending, delegation.subject)
+        subject = self._subject(principal) if self.lending.mode == "exchange" else None
+        if self.exchanges is not None and subject is not None:
+            self.exchanges.forget(self.whose.tenant, self.whose.connector.id, self.lending, subject)
 
     def made(self, principal: Principal, tool: Tool) -> Backend:
         """The backend of one tool for where a caller's account says that the API is.
@@ -312,10 +377,7 @@ class _Lent:
 
     def preview(self, call: Call) -> dict[str, Any]:
         delegating = self._delegating
-        delegation = call.principal.delegation
-        slug = delegating.whose.connector.id
-        lends = delegation is not None and (slug in delegation.headers or delegation.subject is not None)
-        if lends:
+        if delegating.lends(call.principal):
             return delegating.made(call.principal, self._tool).preview(self._signed(call, Secret("Bearer ***")))
         if delegating.lending.fallback:
             return self._otherwise.preview(call)
@@ -323,5 +385,7 @@ class _Lent:
 
     def _signed(self, call: Call, value: Secret) -> Call:
         """The call with nothing lent but what it is signed with."""
-        lent = Delegation(headers={self._delegating.whose.connector.id: value})
+        said = call.principal.delegation
+        caller = "" if said is None else said.caller
+        lent = Delegation(headers={self._delegating.whose.connector.id: value}, caller=caller)
         return values.replace(call, principal=replace(call.principal, delegation=lent))

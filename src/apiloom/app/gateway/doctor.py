@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from apiloom.app.gateway.backups import COPYING, copy_file, sealed_things, trouble_of
-from apiloom.app.gateway.copies import journal_key
+from apiloom.app.gateway.backups import remake, sealed_things, trouble_of
 from apiloom.app.gateway.grounding import Grounds, open_grounds
 from apiloom.app.gateway.place import STORE, Place
 from apiloom.app.outbound import ALLOWED, read_guard
@@ -75,7 +74,7 @@ async def examine(place: Place, say: Say, *, backup: Path | None, deep: bool, pu
         found.add("store", "wrong", f"its schema is {schema}, this release wants {known}", "run apiloom db upgrade")
         return found.answer()
     try:
-        grounds = await open_grounds(place, environment=place.environment)
+        grounds = await open_grounds(place, environment=place.environment, watched=False)
     except ApiloomError as error:
         found.refused(_opening(error), error)
         return found.answer()
@@ -144,6 +143,11 @@ def _copy(found: Findings, grounds: Grounds) -> None:
     if told.forged:
         hint = "look who may write there; these lines are not heeded"
         found.add("journal", "wrong", f"{told.forged:,} lines in {folder} were cut or not written by apiloom", hint)
+        return
+    if told.dropped:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(told.dropped))
+        hint = "restore no backup from before then; look who ends so much"
+        found.add("journal", "wrong", f"{folder} was full: what ended until {at} may be missing", hint)
         return
     found.add("journal", "ok", f"{folder} can be written, {len(told.entries):,} lines")
 
@@ -223,8 +227,7 @@ async def _backup(found: Findings, place: Place, file: Path, say: Say, *, deep: 
     copying = plugins.load("apiloom.store.sql.copying")
     try:
         told = await asyncio.to_thread(copying.read_about, file)
-        async with _as_store(place, file) as grounds:
-            await asyncio.to_thread(copying.check_whole, file, journal_key(grounds.custody), say)
+        async with _as_store(place, file, say) as grounds:
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(told["made_at"])))
             short = grounds.custody.fingerprint[:8]
             found.add("backup", "ok", f"{file.name} of {at} is whole, the key {short} opens it")
@@ -242,15 +245,14 @@ def _is_shared(file: Path) -> bool:
 
 
 @asynccontextmanager
-async def _as_store(place: Place, file: Path) -> AsyncIterator[Grounds]:
-    """A copy of a backup, opened as the store that it was."""
+async def _as_store(place: Place, file: Path, say: Say) -> AsyncIterator[Grounds]:
+    """A copy of a backup, checked, then opened as the store that it was; nothing of it reaches the journal."""
     with tempfile.TemporaryDirectory(prefix="apiloom-") as folder:
         draft = Path(folder) / STORE
-        await asyncio.to_thread(copy_file, file, draft)
-        await asyncio.to_thread(plugins.load(f"{COPYING}:put_to_sleep"), draft)
+        await remake(place, file, draft, say)
         alone = replace(place, url=f"sqlite+aiosqlite:///{draft}", folder=Path(folder))
         # the key goes by the name of the place, not by where the copy lies
-        grounds = await open_grounds(alone, environment=place.environment)
+        grounds = await open_grounds(alone, environment=place.environment, watched=False)
         try:
             yield grounds
         finally:

@@ -1,6 +1,7 @@
 """Asks a provider for a token of its own in exchange for a caller's (RFC 8693), as an OAuth client of the house.
 
-Once for a caller's token and a connector; :class:`~apiloom.app.gateway.delegating.Exchanges` remembers what came.
+A tenant's own never counts: whoever registers a client says to which endpoint callers' tokens are sent. Once for a
+caller's token and a connector; :class:`~apiloom.app.gateway.delegating.Exchanges` remembers what came.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from apiloom.app.gateway.delegating import Exchange
+from apiloom.app.gateway.learning import settled
 from apiloom.app.gateway.terms import Renewing
 from apiloom.base.errors import DesignError
 from apiloom.base.secret import Secret
 from apiloom.catalog.lending import Lending
-from apiloom.flows.oauth_clients import load_client
+from apiloom.flows.lending import exchanging_client
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Sender
 from apiloom.store.ports import Store, Work
@@ -26,22 +28,21 @@ def exchange_over(store: Store, renewing: Renewing, sender: Sender, now: Callabl
     """Exchanges with the OAuth clients of a store."""
 
     async def exchange(tenant: str, slug: str, lending: Lending, subject: Secret) -> Tokens:
-        async with store.reading() as work:
-            client = await _client(work, tenant, slug, lending)
-            # the endpoints are the client's: a token is not sent where a document says
-            terms = await renewing.of_client(work, client, SecurityScheme(id=client.scheme or slug, kind="oauth2"))
+        async def looked_up(inside: Renewing) -> Terms:
+            async with store.reading() as work:
+                client = await _client(work, tenant, slug, lending)
+                # the endpoints are the client's: a token is not sent where a document says
+                return await inside.of_client(work, client, SecurityScheme(id=client.scheme or slug, kind="oauth2"))
+
+        terms = await settled(renewing, looked_up)
         return await fetch_tokens(sender, _asking(terms, lending), ByExchange(subject_token=subject), now())
 
     return exchange
 
 
 async def _client(work: Work, tenant: str, slug: str, lending: Lending) -> OAuthClient:
-    scope = work.tenant(tenant)
-    if lending.client:
-        client = await scope.oauth_clients.load(lending.client)
-    else:
-        client = await load_client(scope, slug, "", tenant)
-    if client is None or client.connector != slug or client.tenant not in (None, tenant):
+    client = await exchanging_client(work.tenant(tenant), slug, lending)
+    if client is None:
         raise DesignError(
             f"there is no OAuth client that exchanges tokens for {slug}",
             code="oauth.client",

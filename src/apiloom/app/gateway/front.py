@@ -163,7 +163,7 @@ class GatewayFront:
     ) -> tuple[Any, Exchange] | Reply:
         """Make an endpoint ready, then ask once more who may come in: it may have taken a while."""
         if isinstance(found, Reply):
-            asked = await self._met(found, visitor)
+            asked = await self._met(found, visitor, line)
             if isinstance(asked, Reply):
                 return asked
             again = self.enter(way, visitor, line)
@@ -181,13 +181,14 @@ class GatewayFront:
             return GONE
         return mcp, Exchange(visitor, admitted.principal, line, self._settings.keep_alive)
 
-    async def _met(self, refusal: Reply, visitor: Visitor) -> Reply | None:
+    async def _met(self, refusal: Reply, visitor: Visitor, line: Line) -> Reply | None:
         """Have a stranger recognised by whoever vouches for them; a refusal where nobody does."""
         welcome = self.admission.welcome
         if refusal.status != 401 or welcome is None:
             return refusal
+        address = self.admission.address(visitor, line.address)
         try:
-            return None if await welcome.meet(visitor.heads.get(b"authorization", b"")) else refusal
+            return None if await welcome.meet(visitor.heads.get(b"authorization", b""), address) else refusal
         except ApiloomError:
             return _UNVOUCHED
 
@@ -202,10 +203,10 @@ class GatewayFront:
             line = AsgiLine(receive, send, _address(scope))
             await to_the_end(walled(self._mcp(scope, path, line), line), line, SECRETIVE)
         elif behind_files(path) is not None:
-            await introduced(self.admission, scope["headers"])
+            await introduced(self.admission, scope)
             await self._files(scope, receive, send)
         elif self._api is not None and (path == API or path.startswith(f"{API}/")):
-            await introduced(self.admission, scope["headers"])
+            await introduced(self.admission, scope)
             await self._api(scope, receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
@@ -280,7 +281,7 @@ class AdminFront:
             return
         path: str = scope["path"]
         if path == API or path.startswith(f"{API}/"):
-            await introduced(self._admission, scope["headers"])
+            await introduced(self._admission, scope)
             await self._api(scope, receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
@@ -291,14 +292,14 @@ class AdminFront:
             await say(send, 404, {"title": "Not Found", "status": 404, "detail": "the admin API is at /api/v1"})
 
 
-async def introduced(admission: Admission, headers: Iterable[tuple[bytes, bytes]]) -> None:
+async def introduced(admission: Admission, scope: Scope) -> None:
     """Have a stranger recognised before a gate is asked that does not wait."""
     if admission.welcome is None:
         return
-    shown = [value for name, value in headers if name == b"authorization"]
+    shown = [value for name, value in scope["headers"] if name == b"authorization"]
     with contextlib.suppress(ApiloomError):
         if len(shown) == 1:
-            await admission.welcome.meet(shown[0])
+            await admission.welcome.meet(shown[0], admission.peer(scope))
 
 
 def _nowhere(_authorization: bytes, _address: str) -> Reply:

@@ -7,22 +7,24 @@ for as long as it lasts, or when it ended longer ago than clocks differ.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from apiloom.app.gateway.learning import settled
+from apiloom.app.gateway.pinning import grant_label, opened_grant
 from apiloom.app.gateway.terms import Renewing
 from apiloom.base import json
 from apiloom.base.errors import HouseFault
 from apiloom.base.secret import Secret
 from apiloom.flows import events
-from apiloom.flows.ground import Sealing
+from apiloom.flows.ground import Sealing, dormant_refusal
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, Grant, GrantKind
 from apiloom.vault.keeping import LEASE, Timing, refresh_at
+from apiloom.vault.oauth.places import token_places
 from apiloom.vault.oauth.terms import Tokens
 from apiloom.vault.ports import Held, Renewal
 
@@ -31,9 +33,6 @@ SKEW = 300.0
 
 MACHINE: frozenset[str] = frozenset({"client_credentials", "jwt_bearer", "token_exchange", "imported"})
 """Kinds of grants that are made anew with what the account itself was given."""
-
-_AT_ONCE = 4
-"""Grants whose terms are looked up at the same time: each holds a connection to the store meanwhile."""
 
 LONGEST_RETRY = 300.0
 """Seconds after a failure until the scheduled work tries again, at most."""
@@ -46,6 +45,8 @@ class Made:
     """A new grant. ``client`` is the id of the OAuth client it was granted to, empty where the account holds its own.
 
     ``tokens`` None: the first pair is fetched when it is needed. ``identity`` is as whom, where the tokens do not say.
+    ``at`` are the places that were in force then: what is secret of it is sent to no other. None: those of its first
+    use.
     """
 
     kind: GrantKind
@@ -53,6 +54,19 @@ class Made:
     client: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict)
     who: str = ""
+    at: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Tokens, and the places they may be sent to."""
+
+    tokens: Tokens
+    at: Sequence[str] | None
+
+
+async def _awake() -> None:
+    """No copy of anything."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,10 +84,10 @@ class KeptGrants:
     timing: Timing = field(default_factory=Timing)
     node: str = field(default_factory=lambda: secrets.token_hex(6))
     committed: Callable[[], None] = lambda: None
-    check_awake: Callable[[], None] = lambda: None
-    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False, repr=False)
+    check_awake: Callable[[], Awaitable[None]] = _awake
     _mine: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _seen: dict[str, tuple[str, float]] = field(default_factory=dict, init=False, repr=False)
+    _used: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
 
     async def load(self, id_: str) -> Held | None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
@@ -98,6 +112,7 @@ class KeptGrants:
             generation=grant.generation,
             tokens=tokens,
             refresh_at=grant.refresh_at,
+            made_at=grant.refreshed_at,
             leased=self._leased(grant),
             # a lease that was never given back, or an answer that never came
             doubt=bool(grant.lease_holder) or grant.last_error in _UNSURE,
@@ -108,8 +123,11 @@ class KeptGrants:
 
     async def take(self, id_: str, was: int, seconds: float) -> Held | None:
         """See :class:`~apiloom.vault.ports.Lease`."""
-        self.check_awake()
+        await self.check_awake()
         async with self.store.writing() as work:
+            if await work.is_dormant():
+                # all its rows may have been replaced since this node looked last
+                raise dormant_refusal()
             grant = await work.house().grants.load(id_)
             if grant is None:
                 return None
@@ -131,17 +149,26 @@ class KeptGrants:
             if grant is None or grant.generation != was:
                 return None
             scope = work.tenant(grant.tenant)
+            at = self._pinned(await opened_grant(self.sealing, scope, grant), id_)
             saved = await scope.grants.save(
-                await self._with(scope, grant, tokens, refresh_at),
+                await self._with(scope, grant, _Pair(tokens, at), refresh_at),
                 grant.revision,
             )
             held = await self.held(scope, saved)
         self.committed()
         return held
 
+    def _pinned(self, opened: Mapping[str, Any], id_: str) -> Sequence[str] | None:
+        """The places of a grant: those it was made with, and those of its first use."""
+        at, used = opened.get("at"), self._used.pop(id_, frozenset())
+        if (at is not None and "access" in opened) or not used:
+            return at
+        return sorted({*(at or ()), *used})
+
     async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
         now, mine = self.timing.now(), self._mine.pop(id_, "")
+        self._used.pop(id_, None)
         async with self.store.writing() as work:
             grant = await work.house().grants.load(id_)
             if grant is None or grant.generation != was or grant.lease_holder != mine:
@@ -175,11 +202,21 @@ class KeptGrants:
 
     async def renewal(self, held: Held) -> Renewal:
         """See :class:`~apiloom.vault.ports.Renewals`."""
-        async with self._turns, self.store.reading() as work:
-            grant = await work.house().grants.load(held.id)
-            if grant is None:
-                raise HouseFault("there is no such access any more", code="oauth.gone", hint="connect the account anew")
-            return await self.renewing.renewal(work, grant, held.tokens)
+
+        async def looked_up(renewing: Renewing) -> Renewal:
+            async with self.store.reading() as work:
+                grant = await work.house().grants.load(held.id)
+                if grant is None:
+                    raise HouseFault(
+                        "there is no such access any more", code="oauth.gone", hint="connect the account anew"
+                    )
+                return await renewing.renewal(work, grant, held.tokens)
+
+        found = await settled(self.renewing, looked_up)
+        if len(self._used) > _MOST_SEEN:
+            self._used.clear()
+        self._used[held.id] = token_places(found.terms.endpoints)
+        return found
 
     async def keep_new(self, scope: Scope, account: Account, scheme: str, made: Made) -> Grant:
         """Keep what an account was granted just now for a security scheme, instead of what it had; in the transaction
@@ -195,17 +232,23 @@ class KeptGrants:
             grant, kind=made.kind, client=made.client, created_by=by, scopes=(), identity=dict(made.identity)
         )
         if made.tokens is None:
-            grant = replace(_cleared(grant), sealed=b"", generation=grant.generation + 1)
+            sealed = b"" if made.at is None else await self._sealed(scope, grant, {"at": list(made.at)})
+            grant = replace(_cleared(grant), sealed=sealed, generation=grant.generation + 1)
         else:
-            grant = await self._with(scope, grant, made.tokens, refresh_at(made.tokens.expires_at, self.timing))
+            at = refresh_at(made.tokens.expires_at, self.timing)
+            grant = await self._with(scope, grant, _Pair(made.tokens, made.at), at)
         return await (scope.grants.add(grant) if before is None else scope.grants.save(grant, before.revision))
 
-    async def _with(self, scope: Scope, grant: Grant, tokens: Tokens, at: float | None) -> Grant:
-        """A grant with a new pair."""
+    async def _sealed(self, scope: Scope, grant: Grant, plain: Mapping[str, Any]) -> bytes:
+        return await self.sealing.seal(scope, grant.tenant, grant_label(grant.id), json.canonical(plain))
+
+    async def _with(self, scope: Scope, grant: Grant, pair: _Pair, at: float | None) -> Grant:
+        """A grant with a new pair, renewed at a moment."""
+        tokens = pair.tokens
         renewable = grant.kind in MACHINE or tokens.refresh is not None
         return replace(
             _cleared(grant),
-            sealed=await self.sealing.seal(scope, grant.tenant, _label(grant.id), _written(tokens)),
+            sealed=await self._sealed(scope, grant, _written(pair)),
             scopes=grant.scopes if tokens.scopes is None else tokens.scopes,
             identity=dict(tokens.identity or grant.identity),
             generation=grant.generation + 1,
@@ -240,9 +283,9 @@ async def open_tokens(sealing: Sealing, scope: Scope, grant: Grant) -> Tokens | 
     Raises:
         HouseFault: ``vault.sealed``.
     """
-    if not grant.sealed:
+    plain = await opened_grant(sealing, scope, grant)
+    if "access" not in plain:
         return None
-    plain: Mapping[str, Any] = json.loads(await sealing.open(scope, grant.tenant, _label(grant.id), grant.sealed))
     refresh = plain.get("refresh")
     return Tokens(
         access=Secret(plain["access"]),
@@ -255,16 +298,14 @@ async def open_tokens(sealing: Sealing, scope: Scope, grant: Grant) -> Tokens | 
     )
 
 
-def _label(id_: str) -> str:
-    """What the tokens of a grant are sealed for: no credential of an account opens as one."""
-    return f"grant/{id_}"
-
-
-def _written(tokens: Tokens) -> bytes:
+def _written(pair: _Pair) -> dict[str, Any]:
+    tokens = pair.tokens
     plain: dict[str, Any] = {"access": tokens.access.reveal(), "type": tokens.type, "extra": dict(tokens.extra)}
     if tokens.refresh is not None:
         plain["refresh"] = tokens.refresh.reveal()
-    return json.canonical(plain)
+    if pair.at is not None:
+        plain["at"] = list(pair.at)
+    return plain
 
 
 def _cleared(grant: Grant) -> Grant:

@@ -91,10 +91,12 @@ async def open_grounds(
     now: Callable[[], float] = time.time,
     environment: Mapping[str, str] | None = None,
     guard: Guard | None = None,
+    watched: bool = True,
 ) -> Grounds:
     """Open a place: make its folder, key and store where nothing is yet, else check that they belong together.
 
-    The ``guard`` is that of the environment unless another one is given.
+    The ``guard`` is that of the environment unless another one is given. Not ``watched``, a store is only looked at, or
+    what ends in it is known to the journal already: nothing is written there.
 
     Raises:
         DesignError: ``net.settings``; ``gateway.*`` for a place that cannot be used; ``custody.*`` for a key that is
@@ -118,6 +120,9 @@ async def open_grounds(
             # what was ended since the copy was made stays ended, claimed or not
             again = await reapply(grounds.ground, (await asyncio.to_thread(copies.journal.read)).entries)
             copies.ended, copies.stale = again.ended, again.stale
+        if watched:
+            # only now: what was ended again is in the journal already
+            store.watch(copies.watch)
         undo.pop_all()
         return grounds
 

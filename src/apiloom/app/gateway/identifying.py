@@ -156,6 +156,7 @@ class Identifying:
             servers=mapped.servers,
             end_user=mapped.end_user,
             shown=shown[:200],
+            admitted=self.facade.admits,
         )
 
     async def _known(self) -> Metadata:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,7 @@ from apiloom.identity.guests import API, MCP, Guest, Guests
 from apiloom.identity.jwts import LONGEST, Keys, looks_signed, peek, read_keys, verify
 from apiloom.identity.rules import build_principal, map_claims, view_of
 from apiloom.identity.settings import Identity, Introspection, Issuer
+from apiloom.identity.turns import Turns, place_of
 from apiloom.net.request import Sender
 
 FRESH = 900.0
@@ -44,7 +45,19 @@ MOST_REFUSED = 10_000
 """How long, and of how many, it is remembered that an issuer does not know a token."""
 
 MOST_ASKED = 16
-"""Questions to one issuer at the same time."""
+"""Questions to one issuer at the same time about strangers, and as many about tokens that it has vouched for."""
+
+MOST_ASKED_EACH = 4
+"""Questions about strangers from one address at the same time."""
+
+MOST_WRONG = 60
+"""Tokens a minute from one address that an issuer does not know, before it is asked about no more of them."""
+
+PERIODS = 5
+"""Periods of an answer after which a token counts no more about which its issuer could not be asked again."""
+
+FARTHEST = 86_400.0
+"""Seconds for which somebody is recognised at most, however late their token ends."""
 
 _log = logging.getLogger("apiloom.gateway")
 
@@ -123,7 +136,8 @@ class _Known:
 
     terms: Issuer
     ring: KeyRing
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_ASKED))
+    strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_ASKED))
+    again: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_ASKED))
 
 
 class Issuers:
@@ -142,9 +156,11 @@ class Issuers:
         self._opaque = next((one for one in self._known.values() if one.terms.introspection is not None), None)
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Guest | None]] = {}
+        self._wrong = Turns(MOST_WRONG, town.clock)
+        self._from: Counter[str] = Counter()
 
-    async def meet(self, token: str) -> Guest | None:
-        """Recognise a bearer; None for whoever is let in by nobody's word.
+    async def meet(self, token: str, address: str = "") -> Guest | None:
+        """Recognise a bearer that is shown from an address; None for whoever is let in by nobody's word.
 
         Raises:
             UpstreamError: whoever could vouch cannot be asked now.
@@ -157,29 +173,35 @@ class Issuers:
                 return None if guest is None else self._guests.put(token, guest)
             if self._opaque is None or not token.isascii() or not token.isprintable() or not token:
                 return None
-            return await self._once(token, self._opaque)
+            return await self._once(token, self._opaque, address)
         except Unfit as unfit:
             _log.debug("a token is not accepted: %s", unfit.why)
             return None
 
     async def ask_again(self, open_tokens: Callable[[], set[str]]) -> set[str]:
         """Ask once more about tokens that have something open; the names of those that count no more."""
-        due = self._guests.to_ask_again(self._town.now())
-        if not due or self._opaque is None:
+        asked = None if self._opaque is None else self._opaque.terms.introspection
+        if asked is None:
             return set()
-        busy = open_tokens()
-        gone: set[str] = set()
-        for guest in due:
-            name = guest.principal.token
-            if name not in busy or guest.again is None:
-                self._guests.remove(lambda each, name=name: each.principal.token == name)  # type: ignore[misc]
-                continue
-            try:
-                if await self.meet(guest.again.reveal()) is None:
-                    gone.add(name)
-            except UpstreamError:
-                continue
-        return gone
+        now = self._town.now()
+        last = now - PERIODS * asked.seconds
+        # however long its issuer is silent: what was taken back meanwhile must not stay open for ever
+        gone = self._guests.remove(lambda each: each.again is not None and each.counts_until <= last)
+        due = self._guests.to_ask_again(now)
+        busy = open_tokens() if due else set()
+        idle = {guest.principal.token for guest in due} - busy
+        if idle:
+            self._guests.remove(lambda each: each.principal.token in idle)
+        told = await asyncio.gather(*(self._still(guest) for guest in due if guest.principal.token in busy))
+        return gone.union(name for name in told if name)
+
+    async def _still(self, guest: Guest) -> str:
+        """Ask about a token once more; its name where it counts no more."""
+        try:
+            known = guest.again is not None and await self.meet(guest.again.reveal()) is not None
+        except UpstreamError:
+            return ""
+        return "" if known else guest.principal.token
 
     async def _signed(self, token: str) -> Guest | None:
         peeked = peek(token)
@@ -196,14 +218,23 @@ class Issuers:
             return None
         return self._guest(known.terms, claims, check_times(claims, self._town.now()))
 
-    async def _once(self, token: str, known: _Known) -> Guest | None:
-        """Ask about a token, once for all who wait."""
+    async def _once(self, token: str, known: _Known, address: str) -> Guest | None:
+        """Ask about a token, once for all who wait.
+
+        Whom the issuer has vouched for before waits for nobody but their like; strangers have turns of their own, and
+        of those one address has a part.
+        """
         until = self._refused.get(token_key := _short(token))
         if until is not None and self._town.clock() < until:
             return None
         task = self._asking.get(token_key)
         if task is None:
-            task = self._asking[token_key] = asyncio.create_task(self._introspect(token, known))
+            asking = (
+                self._introspect(token, known, known.again)
+                if self._guests.knows(token)
+                else self._as_stranger(token, known, address)
+            )
+            task = self._asking[token_key] = asyncio.create_task(asking)
             task.add_done_callback(lambda _: self._asking.pop(token_key, None))
         guest = await asyncio.shield(task)
         if guest is None:
@@ -212,13 +243,26 @@ class Issuers:
                 self._refused.popitem(last=False)
         return guest
 
-    async def _introspect(self, token: str, known: _Known) -> Guest | None:
+    async def _as_stranger(self, token: str, known: _Known, address: str) -> Guest | None:
+        place = place_of(address)
+        if known.strangers.locked() or self._from[place] >= MOST_ASKED_EACH or not self._wrong.left(address):
+            raise _unreachable(known.terms.issuer)
+        self._from[place] += 1
+        try:
+            guest = await self._introspect(token, known, known.strangers)
+        finally:
+            self._from[place] -= 1
+            if not self._from[place]:
+                del self._from[place]
+        if guest is None:
+            self._wrong.charge(address)
+        return guest
+
+    async def _introspect(self, token: str, known: _Known, turns: asyncio.Semaphore) -> Guest | None:
         """Ask an issuer about a token (RFC 7662 section 2)."""
         asked = known.terms.introspection
         assert asked is not None  # noqa: S101 - who is asked has one
-        if known.turns.locked():
-            raise _unreachable(known.terms.issuer)
-        async with known.turns:
+        async with turns:
             status, answer = await post_form(
                 self._town.sender, asked.url, {"token": token, "token_type_hint": "access_token"}, self._client(asked)
             )
@@ -259,6 +303,8 @@ class Issuers:
             return None
         granted = granted_scopes(claims)
         wanted = ((MCP, terms.scopes), (API, terms.api_scopes))
+        if ends != float("inf"):
+            ends = min(ends, self._town.now() + FARTHEST)
         principal = build_principal(
             mapped, principal_id(terms.issuer, subject, mapped.tenant), ends, self._town.server_id
         )

@@ -6,6 +6,7 @@ cause it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -14,6 +15,11 @@ from apiloom.identity.facade_tokens import ACCESS, Digests, read_access
 from apiloom.identity.guests import Guest
 from apiloom.identity.rules import Mapped, build_principal, view_of
 from apiloom.store.records import TokenFamily
+
+AGAIN = 2.0
+"""Seconds between two looks for one sign-in that is not in memory."""
+
+_MOST_MISSED = 1000
 
 
 class Families:
@@ -25,6 +31,7 @@ class Families:
         now: seconds since the epoch.
         poll: takes in what was changed.
         server_id: finds the id of a tenant's server by its id or name; empty for none.
+        admits: the name of the settings by which people are let in now; sign-ins by others count no more.
     """
 
     def __init__(
@@ -34,12 +41,15 @@ class Families:
         now: Callable[[], float],
         poll: Callable[[], Awaitable[None]],
         server_id: Callable[[str, str], str],
+        admits: str,
     ) -> None:
         self._memory = memory
         self._digests = digests
         self._now = now
         self._poll = poll
         self._server_id = server_id
+        self._admits = admits
+        self._missed: OrderedDict[str, float] = OrderedDict()
 
     def reads(self, token: str) -> bool:
         """Whether a token may be one of the gateway's own sign-in."""
@@ -55,7 +65,7 @@ class Families:
         read = read_access(token, self._digests)
         if read is None or not self._now() < read.ends:
             return None
-        if read.family not in self._memory.families:
+        if read.family not in self._memory.families and not self._missed_lately(read.family):
             await self._poll()
         family = self._memory.families.get(read.family)
         if family is None or not self.lives(family.id):
@@ -72,8 +82,21 @@ class Families:
             principal=principal, key=view_of(principal), resources=frozenset({family.resource}), family=family.id
         )
 
+    def _missed_lately(self, family: str) -> bool:
+        """Whether a sign-in was looked for a moment ago: one that has ended, shown on and on, costs no look-up."""
+        now = self._now()
+        if now - self._missed.get(family, float("-inf")) < AGAIN:
+            return True
+        self._missed[family] = now
+        self._missed.move_to_end(family)
+        if len(self._missed) > _MOST_MISSED:
+            self._missed.popitem(last=False)
+        return False
+
     def _vouched(self, family: TokenFamily) -> bool:
-        """Whether the API token that somebody signed in with still lives."""
+        """Whether the settings that let somebody in still do, and the API token they showed, if one, still lives."""
+        if family.principal.get("admitted") != self._admits:
+            return False
         token = str(family.principal.get("token") or "")
         if not token:
             return True

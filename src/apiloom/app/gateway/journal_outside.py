@@ -3,7 +3,8 @@
 A line is on the disk before the change that it tells of is committed. A line whose change was not committed does no
 harm: it names what was to end, or a pair of tokens that was asked for and may be in use. Each machine writes a file of
 its own; whoever restores reads all that are there. Every line carries a keyed mark, so that nobody without the key can
-end anything by writing here. Beside the lines lies the claim: which of all copies is the one that acts.
+end anything by writing here. Beside the lines lies the claim: which of all copies is the one that acts. What ends in a
+copy that does not act lies apart, in a file that nobody reads, until that copy is claimed.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ KEPT_SECONDS: Final = 400 * 86400.0
 """How long a line is kept: older backups than that should not be restored."""
 
 LARGEST: Final = 8 << 20
-"""Bytes of a file after which it is made smaller."""
+"""Bytes of a file after which it is made smaller; what counts still may make it larger."""
 
-MOST_READ: Final = 64 << 20
-"""Bytes of one file that are read, from its end."""
+MOST: Final = 256 << 20
+"""Bytes of a file above which the oldest lines are dropped, and that is told."""
 
 _LONGEST_LINE: Final = 2048
 _SUFFIX: Final = ".journal"
+_APART: Final = ".dormant"
+_DROPPED: Final = "dropped"
+"""The kind of a line that says until when ends may be missing."""
 _CLAIM: Final = "claim"
 
 
@@ -63,11 +67,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a journal says. ``forged`` are lines that nobody with the key wrote; a cut last line is none of them."""
+    """What a journal says. ``forged`` are lines that nobody with the key wrote; a cut last line is none of them.
+    ``dropped`` above 0 is the time until which ends may be missing, because there were too many to keep.
+    """
 
     entries: tuple[Entry, ...] = ()
     claim: Claim | None = None
     forged: int = 0
+    dropped: float = 0.0
 
     @property
     def is_there(self) -> bool:
@@ -90,7 +97,8 @@ class OutsideJournal:
         self._installation = installation
         self._key = key
         self._now = now
-        self._known: dict[tuple[str, str], tuple[float, int]] = {}
+        self._known: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._roomy = 0
         self._lock = _locks()
 
     @property
@@ -99,13 +107,19 @@ class OutsideJournal:
         name = hashlib.sha256(socket.gethostname().encode("utf-8", "replace")).hexdigest()[:12]
         return self.folder / f"{name}{_SUFFIX}"
 
-    def append(self, ended: Sequence[Ended], claim: int, was: int) -> None:
-        """Write lines, and have them on the disk before this returns. What was told before is not told again.
+    def file_apart(self, apart: str) -> Path:
+        """The file that this machine writes for a copy that does not act."""
+        return self.file.with_suffix(f".{apart}{_APART}")
+
+    def append(self, ended: Sequence[Ended], claim: int, was: int, apart: str = "") -> None:
+        """Write lines, and have them on the disk before this returns. A renewal or a time that was told before is not
+        told again; an end always is, for what ends may have been made anew under the same id. ``apart`` names a copy
+        that does not act: its lines are not read.
 
         Raises:
             OSError: they cannot be written.
         """
-        fresh = [one for one in ended if self._known.get((one.kind, one.id)) != (one.until, one.generation)]
+        fresh = [one for one in ended if self._known.get((apart, one.kind, one.id)) != (one.until, one.generation)]
         if not fresh:
             return
         at = self._now()
@@ -113,11 +127,31 @@ class OutsideJournal:
             Entry(at=at, claim=claim, was=was, kind=e.kind, id=e.id, until=e.until, generation=e.generation)
             for e in fresh
         ]
-        self._write(b"".join(self._line(entry) for entry in entries))
+        self._write(b"".join(self._line(entry) for entry in entries), self.file_apart(apart) if apart else self.file)
         for one in fresh:
-            self._known[one.kind, one.id] = (one.until, one.generation)
+            if one.until or one.generation:
+                self._known[apart, one.kind, one.id] = (one.until, one.generation)
+            else:
+                self._known.pop((apart, one.kind, one.id), None)
         if len(self._known) > 100_000:
             self._known.clear()
+
+    def adopt(self, apart: str) -> None:
+        """Have what a copy wrote apart count, now that it acts. What was taken over twice does no harm.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        file = self.file_apart(apart)
+        try:
+            number = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except FileNotFoundError:
+            return
+        with os.fdopen(number, "rb"), self._lock(number):
+            # whoever waits to write there finds it gone, and begins another
+            lines = [line + b"\n" for line in _lines(file) if self._read_line(line) is not None]
+            self._write(b"".join(lines), self.file)
+            file.unlink(missing_ok=True)
 
     def check_writable(self) -> None:
         """That lines can be written.
@@ -125,26 +159,30 @@ class OutsideJournal:
         Raises:
             OSError: they cannot.
         """
-        self._write(b"")
+        self._write(b"", self.file)
 
     def read(self, others: Iterable[Path] = ()) -> Told:
         """All that this journal and those in other folders say of the installation, oldest first."""
         entries: list[Entry] = []
         claims: list[Claim] = []
-        forged = 0
+        forged, dropped = 0, 0.0
         for folder in (self.folder, *(found for other in others for found in (other, other / self._installation))):
             for file in sorted(folder.glob(f"*{_SUFFIX}")):
                 for line in _lines(file):
                     entry = self._read_line(line)
                     if entry is None:
                         forged += 1
+                    elif entry.kind == _DROPPED:
+                        dropped = max(dropped, entry.at)
                     else:
                         entries.append(entry)
             claim = self.read_claim(folder)
             if claim is not None:
                 claims.append(claim)
         newest = max(claims, key=lambda one: (one.number, one.seq), default=None)
-        return Told(entries=tuple(sorted(entries, key=lambda one: one.at)), claim=newest, forged=forged)
+        return Told(
+            entries=tuple(sorted(entries, key=lambda one: one.at)), claim=newest, forged=forged, dropped=dropped
+        )
 
     def read_claim(self, folder: Path | None = None) -> Claim | None:
         """The claim that lies outside; None where there is none that we wrote."""
@@ -200,43 +238,59 @@ class OutsideJournal:
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _write(self, lines: bytes) -> None:
+    def _write(self, lines: bytes, path: Path) -> None:
         self._make_folder()
         while True:
-            number = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             with os.fdopen(number, "ab", buffering=0) as file, self._lock(number):
                 # somebody may have put a smaller file in its place while we waited
-                if not _is_still(number, self.file):
+                if not _is_still(number, path):
                     continue
                 size = os.fstat(number).st_size
                 if lines:
                     # a line that was cut by a crash ends here, and is read as one that nobody wrote
                     file.write(lines if not size or os.pread(number, 1, size - 1) == b"\n" else b"\n" + lines)
                     os.fsync(number)
-                if size > LARGEST:
-                    self._shrink()
+                if size > max(LARGEST, self._roomy):
+                    self._shrink(path)
                 return
 
-    def _shrink(self) -> None:
+    def _shrink(self, path: Path) -> None:
         """Keep what counts still of each thing, and nothing too old, in a new file that takes the place of this one."""
         last: dict[tuple[str, str, bool], tuple[float, bytes]] = {}
-        for line in _lines(self.file):
-            entry = self._read_line(line)
-            if entry is not None and entry.at > self._now() - KEPT_SECONDS:
-                # an end and the newest generation of a thing both count
-                thing = (entry.kind, entry.id, bool(entry.generation))
-                last.pop(thing, None)
-                last[thing] = (entry.at, line)
-        kept = [line + b"\n" for _, line in last.values()]
-        while sum(map(len, kept)) > LARGEST // 2:
-            del kept[: max(1, len(kept) // 8)]
+        oldest = self._now() - KEPT_SECONDS
+        read = ((self._read_line(line), line) for line in _lines(path))
+        # what was taken over from a copy stands behind what came after it
+        for entry, line in sorted(((e, line) for e, line in read if e and e.at > oldest), key=lambda one: one[0].at):
+            # an end counts, and the newest generation since
+            thing = (entry.kind, entry.id, bool(entry.generation))
+            last.pop(thing, None)
+            if not entry.generation and not entry.until:
+                last.pop((entry.kind, entry.id, True), None)
+            last[thing] = (entry.at, line)
+        kept = self._bounded([(at, line + b"\n") for at, line in last.values()])
         draft = self.folder / f".{secrets.token_hex(6)}.draft"
         number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "wb") as file:
             file.write(b"".join(kept))
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self.file)
+        draft.replace(path)
+        # not again before it has doubled: the work for a line stays small, however much counts
+        self._roomy = min(2 * sum(map(len, kept)), MOST)
+
+    def _bounded(self, lines: list[tuple[float, bytes]]) -> list[bytes]:
+        """Lines of which there may not be more than fits, the oldest dropped; a line says so then."""
+        size, most = sum(len(line) for _, line in lines), MOST // 4 * 3
+        until, gone = 0.0, 0
+        while size > most:
+            at, line = lines[gone]
+            until, gone, size = max(until, at), gone + 1, size - len(line)
+        kept = [line for _, line in lines[gone:]]
+        if gone:
+            # in front, so that it goes no later than what it tells of would have; the one before it may be among them
+            kept.insert(0, self._line(Entry(at=until, claim=0, was=0, kind=_DROPPED, id="ends")))
+        return kept
 
 
 def _is_still(number: int, file: Path) -> bool:
@@ -250,10 +304,6 @@ def _lines(file: Path) -> Iterator[bytes]:
     """The lines of a file, of no more than can be ours; the last one only if it is whole."""
     try:
         with file.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if size > MOST_READ:
-                opened.seek(size - MOST_READ)
-                opened.readline()
             while line := opened.readline(_LONGEST_LINE):
                 if line.endswith(b"\n") and len(line) > 1:
                     yield line.rstrip(b"\n")

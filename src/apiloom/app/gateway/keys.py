@@ -22,6 +22,9 @@ from apiloom.vault.house import unwrap_house_key, wrap_house_key, wrapped_under
 SECOND: Final = "v2/"
 """Stands before the fingerprint of a store whose keys are not derived from it: releases that derive them keep away."""
 
+_MOST_ROOTS = 32
+"""Key-encryption keys in hand: those of a rotation, and of some before it."""
+
 _log = logging.getLogger("apiloom.gateway")
 
 
@@ -82,7 +85,7 @@ class HouseKeys:
         rows = await self.rows()
         try:
             if any(wrapped_under(row.wrapped) not in self._known() for row in rows if row.purpose in PURPOSES):
-                self._roots = (*await self.roots(rows), *self._roots)
+                self._roots = _merged(await self.roots(rows), self._roots)
             self.custody.take(unwrapped(rows, self._roots, kept["id"]))
             self.trouble = ""
         except ApiloomError as error:
@@ -150,6 +153,14 @@ class HouseKeys:
         # another node was first: its keys count
         self._roots = await self.roots(there)
         return there
+
+
+def _merged(found: Sequence[RootKey], known: Sequence[RootKey]) -> tuple[RootKey, ...]:
+    """Each root once, those that were found just now in front."""
+    by_name: dict[str, RootKey] = {}
+    for root in (*found, *known):
+        by_name.setdefault(root.fingerprint, root)
+    return tuple(by_name.values())[:_MOST_ROOTS]
 
 
 def wrapped_rows(custody: Custody, root: RootKey, installation: str) -> list[HouseKey]:

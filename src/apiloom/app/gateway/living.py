@@ -7,12 +7,13 @@ call that needs it is told at once, and nobody asks again before that makes sens
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from apiloom.app.gateway.artefacts import Artefacts
 from apiloom.app.gateway.grants import KeptGrants, Made, monotonic_with
+from apiloom.app.gateway.learning import Remembered
 from apiloom.app.gateway.terms import Renewing, Resolve
 from apiloom.base.errors import ApiloomError
 from apiloom.base.secret import Secret
@@ -21,7 +22,7 @@ from apiloom.net.request import Sender
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, GrantKind
 from apiloom.vault.credentials import Credential, Credentials
-from apiloom.vault.keeping import ENDED, IN_DOUBT, MARGIN, Keeper, Ports, Timing, over
+from apiloom.vault.keeping import ENDED, IN_DOUBT, Keeper, Ports, Timing, over, used_until
 from apiloom.vault.oauth.discovery import discover
 from apiloom.vault.oauth.fetching import fetch_tokens
 from apiloom.vault.oauth.terms import Ask, Endpoints, Terms, Tokens
@@ -33,7 +34,8 @@ SOONEST = 1.0
 PUBLISHED = 3600.0
 """Seconds for which what an issuer publishes of its endpoints is taken to be so still."""
 
-_MOST_ISSUERS = 1000
+MOST_REFUSED = 10_000
+"""Grants whose refusal is remembered; the one that was refused longest ago is forgotten first."""
 
 _MOST_PREVIOUS = 4
 """Secrets of pairs that were replaced and may still come back in an answer."""
@@ -119,9 +121,7 @@ class Living:
                     alive.over_at = min(alive.over_at, again)
                 continue
             alive.held[scheme] = found
-            tokens = found.tokens
-            if tokens is not None and tokens.expires_at is not None:
-                alive.over_at = min(alive.over_at, tokens.expires_at - MARGIN)
+            alive.over_at = min(alive.over_at, used_until(found))
             if found.refresh_at is not None:
                 alive.fresh_until = min(alive.fresh_until, found.refresh_at)
         alive.fresh_until = min(alive.fresh_until, alive.over_at)
@@ -148,11 +148,17 @@ class Living:
             except ApiloomError as error:
                 if error.code not in (ENDED, IN_DOUBT):
                     raise
-                self.refused[held.id] = held.generation
+                self._refuse(held)
                 different = True
             else:
                 different = different or found.generation != held.generation
         return different
+
+    def _refuse(self, held: Held) -> None:
+        self.refused.pop(held.id, None)
+        self.refused[held.id] = held.generation
+        if len(self.refused) > MOST_REFUSED:
+            del self.refused[next(iter(self.refused))]
 
     async def _with_own(
         self, account: Account, machines: Mapping[str, GrantKind], held: Mapping[str, Held]
@@ -161,12 +167,15 @@ class Living:
         new = [scheme for scheme in machines if scheme not in held]
         if not new:
             return dict(held)
+        async with self.grants.store.reading() as work:
+            places = {scheme: await self.grants.renewing.form_places(work, account, scheme) for scheme in new}
         async with self.grants.store.writing() as work:
             scope = work.tenant(account.tenant)
             there = await self.grants.of_account(scope, account)
             for scheme in new:
                 if scheme not in there:
-                    grant = await self.grants.keep_new(scope, account, scheme, Made(kind=machines[scheme]))
+                    made = Made(kind=machines[scheme], at=places[scheme])
+                    grant = await self.grants.keep_new(scope, account, scheme, made)
                     there[scheme] = await self.grants.held(scope, grant)
         self.grants.committed()
         return {**held, **there}
@@ -186,18 +195,8 @@ def build_living(
     async def fetch(terms: Terms, ask: Ask) -> Tokens:
         return await fetch_tokens(sender, terms, ask, now())
 
-    known: OrderedDict[str, tuple[float, Endpoints]] = OrderedDict()
-
-    async def endpoints(issuer: str) -> Endpoints:
-        at, found = known.get(issuer, (-math.inf, None))
-        if found is None or timing.clock() - at > PUBLISHED:
-            found = await discover(sender, issuer)
-            known[issuer] = (timing.clock(), found)
-            known.move_to_end(issuer)
-            if len(known) > _MOST_ISSUERS:
-                known.popitem(last=False)
-        return found
-
-    renewing = Renewing(sealing=sealing, artefacts=artefacts, discover=endpoints, resolve=resolve)
+    published: Remembered[Endpoints] = Remembered(ask=partial(discover, sender), clock=timing.clock, seconds=PUBLISHED)
+    followed = None if resolve is None else Remembered(ask=resolve, clock=timing.clock).get
+    renewing = Renewing(sealing=sealing, artefacts=artefacts, discover=published.get, resolve=followed)
     grants = KeptGrants(store=store, sealing=sealing, renewing=renewing, timing=timing)
     return Living(keeper=Keeper(Ports(store=grants, lease=grants, renewals=grants, fetch=fetch), timing), grants=grants)

@@ -120,11 +120,13 @@ class Node:
         key = grounds.custody.sub_key("seals", grounds.custody.newest("seals"))
         self.admission.lends = Lends(self.memory, lambda key: self._members.get(key, frozenset()), self._verified, key)
 
-    def _verified(self, authorization: bytes) -> Secret | None:
-        """The token in a header that an issuer vouches for, so that it may be exchanged; never one of ours."""
+    def _verified(self, authorization: bytes, principal: Principal) -> Secret | None:
+        """The token in a header that an issuer vouches for and that let the principal in, so that it may be exchanged;
+        never one of ours, and none that was shown where nobody asked for it: nobody looked what it was given for.
+        """
         welcome = self.admission.welcome
         guest = None if welcome is None else welcome.shown(authorization, self.ground.now())
-        if guest is None or guest.family:
+        if guest is None or guest.family or guest.principal.token.partition(" ")[0] not in principal.token.split(" "):
             return None
         return Secret(authorization.partition(b" ")[2].strip(b" ").decode("latin-1"))
 

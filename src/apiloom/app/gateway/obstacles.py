@@ -10,6 +10,7 @@ from functools import partial
 
 from apiloom.app.gateway.artefacts import Shared
 from apiloom.app.gateway.connections import Connection
+from apiloom.app.gateway.pinning import MOVED
 from apiloom.app.gateway.visits import Links, Refusing
 from apiloom.base.errors import ApiloomError, CallerError, UpstreamError
 from apiloom.base.values import replace
@@ -55,7 +56,10 @@ def _lost(connection: Connection, connector: Connector, error: ApiloomError, lin
         # such as that the store is a copy: it says all there is to say
         return Refusing(links=links, account=connection.account, build=lambda: error, visit=False)
     ended = error.code in (ENDED, IN_DOUBT)
-    build = partial(_reconnect if ended else _unrenewed, connector.id, error.message)
+    if error.code == MOVED:
+        build = partial(_unrenewed, connector.id, error.message, "ask whoever runs this server to look at it")
+    else:
+        build = partial(_reconnect if ended else _unrenewed, connector.id, error.message)
     return Refusing(links=links, account=connection.account, build=build, visit=ended)
 
 
@@ -67,11 +71,11 @@ def _reconnect(slug: str, why: str) -> ApiloomError:
     )
 
 
-def _unrenewed(slug: str, why: str) -> ApiloomError:
+def _unrenewed(slug: str, why: str, hint: str = "try again in a minute") -> ApiloomError:
     return UpstreamError(
         f"the access of the {slug} account has run out and cannot be renewed at the moment: {why}",
         code="account.unrenewed",
-        hint="try again in a minute",
+        hint=hint,
     )
 
 
@@ -98,6 +102,12 @@ async def hinted(links: Links, account: Account, outcome: Outcome, slug: str) ->
         message = f"The {slug} API does not accept the account as it is connected."
         outcome.content = (*outcome.content, Text(f"hint: open {url} to connect the account anew, then try again"))
         outcome.visit = Visit(key=key, url=url, message=message)
+    return outcome
+
+
+def unmended(outcome: Outcome, slug: str) -> Outcome:
+    """A refusal that nothing here can mend, for a caller whose account it is not."""
+    outcome.content = (*outcome.content, Text(f"hint: ask whoever runs this server to connect the {slug} account anew"))
     return outcome
 
 

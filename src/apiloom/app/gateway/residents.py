@@ -104,7 +104,11 @@ class Residents:
                 resident.making = asyncio.create_task(self._make(resident))
             # one who leaves early must not take the others' endpoint along
             await asyncio.shield(resident.making)
-        return self.get(key) if self._table.get(key) is resident else None
+        if self._table.get(key) is not resident or resident.directory.get() is None:
+            return None
+        # what has changed since it was made a moment ago is for whoever asks next: it is there
+        self._table.move_to_end(key)
+        return resident.mcp
 
     async def _make(self, resident: Resident) -> None:
         try:

@@ -124,6 +124,7 @@ class Reception:
         principal = self.node.admission.own(text)
         if principal is None:
             return None
+        facade = self._facade()
         return Person(
             id=principal.id,
             subject=principal.id,
@@ -132,6 +133,7 @@ class Reception:
             servers=principal.servers,
             end_user=principal.end_user,
             token=principal.token,
+            admitted="" if facade is None else facade.admits,
         )
 
     def _reach(self, person: Person, resource: str) -> list[str]:
@@ -167,8 +169,8 @@ class Reception:
         if before is not None and before.identity == identity:
             return False
         self._use(identity)
-        kept = identity.facade is not None
-        self.node.cut(self.guests.remove(lambda guest: not (guest.family and kept)))
+        after = self.node.admission.welcome
+        self.node.cut(self.guests.remove(lambda guest: after is None or not after.lives(guest)))
         _log.info("the identity file was read anew")
         return True
 
@@ -192,9 +194,12 @@ class Reception:
         families = None
         self._identifying = None
         if identity.facade is not None:
-            families = Families(node.memory, node.ground.digests, node.ground.now, node.poll, self._server_id)
+            admits = identity.facade.admits
+            families = Families(node.memory, node.ground.digests, node.ground.now, node.poll, self._server_id, admits)
             self._identifying = Identifying(town, identity.facade)
-        node.admission.welcome = Welcome(identity, node.ground.public_url, self.guests, self._issuers.meet, families)
+        node.admission.welcome = Welcome(
+            identity, node.ground.public_url, self.guests, self._issuers.meet, node.ground.now, families
+        )
 
     def _server_id(self, tenant: str, name: str) -> str:
         """The id of a tenant's server; of the house's people every server's by its id."""

@@ -6,11 +6,24 @@ Asks the store while a token is renewed, never for a call.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from apiloom.app.gateway.artefacts import Artefacts
+from apiloom.app.gateway.pinning import (
+    OAUTH,
+    Known,
+    Pin,
+    ProviderOf,
+    check_granted,
+    check_pins,
+    given_endpoints,
+    named_by,
+    opened_grant,
+    pin_of,
+    places_at,
+)
 from apiloom.base import json
 from apiloom.base.errors import DesignError, UpstreamError
 from apiloom.base.secret import Secret
@@ -23,7 +36,7 @@ from apiloom.vault.forms import (
     OAuthForm,
     build_ask,
     build_terms,
-    documented_endpoints,
+    check_encrypted,
     filled_up,
     form_kind,
     form_secrets,
@@ -31,6 +44,7 @@ from apiloom.vault.forms import (
 )
 from apiloom.vault.given import is_oauth_form
 from apiloom.vault.oauth.authorizing import called_back
+from apiloom.vault.oauth.places import places_of
 from apiloom.vault.oauth.providers import provider_of
 from apiloom.vault.oauth.terms import (
     ByClient,
@@ -38,7 +52,6 @@ from apiloom.vault.oauth.terms import (
     Endpoints,
     Method,
     OAuthKeys,
-    Provider,
     Terms,
     Tokens,
 )
@@ -47,11 +60,11 @@ from apiloom.vault.ports import Renewal
 Discover = Callable[[str], Awaitable[Endpoints]]
 """The endpoints of an issuer (or of the URL of its metadata)."""
 
-ProviderOf = Callable[[str, Endpoints], Provider]
-"""What is odd at a provider, by its id, or empty, by its endpoints."""
-
 Resolve = Callable[[str], Awaitable[str]]
 """What a reference leads to."""
+
+_ENDPOINTS = frozenset({"token_url", "revocation_url", "identity_url", "issuer"})
+"""Members of forms that say where they are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +79,19 @@ class Renewing:
 
     async def _own(self, scope: Scope, account: Account, grant: Grant) -> OAuthForm | None:
         """The form with which an account gets tokens by itself; None where it has none."""
-        if grant.client or not account.sealed:
-            return None
-        plain = json.loads(await self.sealing.open(scope, account.tenant, account.id, account.sealed))
-        given = plain.get(grant.scheme)
-        if not is_oauth_form(given):
+        given = {} if grant.client else await self._form(scope, account, grant.scheme)
+        if not given:
             return None
         found = {reference: await self._followed(reference) for reference in _references(given)}
         return read_form(grant.scheme, given, found.__getitem__)
+
+    async def _form(self, scope: Scope, account: Account, scheme: str) -> Mapping[str, Any]:
+        """The OAuth form of an account for a scheme, as it was given."""
+        if not account.sealed:
+            return {}
+        plain = json.loads(await self.sealing.open(scope, account.tenant, account.id, account.sealed))
+        given = plain.get(scheme)
+        return given if is_oauth_form(given) else {}
 
     async def _followed(self, reference: str) -> str:
         if self.resolve is None:
@@ -89,7 +107,8 @@ class Renewing:
 
         Raises:
             UpstreamError: ``oauth.ended`` where there is nothing to renew it with.
-            DesignError: ``oauth.client`` when its client is gone, ``oauth.url`` without a token endpoint.
+            DesignError: ``oauth.client`` when its client is gone, ``oauth.url`` without a token endpoint,
+                ``oauth.moved`` when the document leads elsewhere by now.
             HouseFault: ``store.unreachable``, ``vault.sealed``.
         """
         terms, own = await self._granted(work, grant)
@@ -108,34 +127,52 @@ class Renewing:
             )
         return Renewal(terms=terms, ask=ByRefresh(token=tokens.refresh))
 
-    async def terms(self, work: Work, grant: Grant) -> Terms:
-        """The terms of a grant: with what it was granted to."""
-        return (await self._granted(work, grant))[0]
+    async def terms(self, work: Work, grant: Grant, account: Account | None = None) -> Terms:
+        """The terms of a grant: with what it was granted to. The ``account`` is given where it is here no more."""
+        return (await self._granted(work, grant, account))[0]
 
-    async def _granted(self, work: Work, grant: Grant) -> tuple[Terms, OAuthForm | None]:
+    async def _granted(
+        self, work: Work, grant: Grant, account: Account | None = None
+    ) -> tuple[Terms, OAuthForm | None]:
         scope = work.tenant(grant.tenant)
-        account = await scope.accounts.load(grant.account)
+        account = account or await scope.accounts.load(grant.account)
         connector = None if account is None else await scope.connectors.load(account.connector)
         if account is None or connector is None or not connector.current:
             raise DesignError("the connector of this account is gone", code="oauth.client", hint="remove the account")
         scheme = await self._scheme(connector, grant.scheme)
         own = await self._own(scope, account, grant)
+        opened = await opened_grant(self.sealing, scope, grant)
+        pins = pin_of(opened, "grant")
         if own is not None and own.keys.client_id:
-            endpoints = await self.endpoints(asdict(own.endpoints), scheme)
+            endpoints = await self.endpoints(asdict(own.endpoints), scheme, pins, own.provider)
             provider = self.provider_of(own.provider, endpoints)
-            return build_terms(own, filled_up(endpoints, provider.endpoints), provider), own
-        client = await self._client(scope, account, grant)
-        return await self.of_client(work, client, scheme, own.scopes if own is not None else grant.scopes), own
+            terms = build_terms(own, filled_up(endpoints, provider.endpoints), provider)
+            if "access" not in opened:
+                return terms, own  # its first use: it names these itself, or whom it trusts to
+        else:
+            client = await self._client(scope, account, grant)
+            scopes = own.scopes if own is not None else grant.scopes
+            terms = await self.of_client(work, client, scheme, scopes, pins)
+        check_granted(terms.endpoints, pins, self.provider_of)
+        return terms, own
 
     async def of_client(
-        self, work: Work, client: OAuthClient, scheme: SecurityScheme, scopes: tuple[str, ...] = ()
+        self,
+        work: Work,
+        client: OAuthClient,
+        scheme: SecurityScheme,
+        scopes: tuple[str, ...] = (),
+        pins: tuple[Pin, ...] = (),
     ) -> Terms:
-        """The terms of an OAuth client for a scheme.
+        """The terms of an OAuth client for a scheme; ``pins`` are those of what is sent beside its own secret.
 
         Raises:
-            DesignError: ``oauth.url`` when nobody says where tokens are given.
+            DesignError: ``oauth.url`` when nobody says where tokens are given; ``oauth.moved`` when the document leads
+                elsewhere than where the secret belongs.
         """
-        endpoints = await self.endpoints(client.endpoints, scheme)
+        proof = await self._proof(work, client)
+        pins = (*pin_of(proof, "client"), *pins)
+        endpoints = await self.endpoints(client.endpoints, scheme, pins, client.provider)
         provider = self.provider_of(client.provider, endpoints)
         endpoints = filled_up(endpoints, provider.endpoints)
         if not endpoints.token_url:
@@ -146,23 +183,60 @@ class Renewing:
             )
         return Terms(
             endpoints=endpoints,
-            keys=await self._keys(work, client),
+            keys=await self.keys(client.client_id, client.method, proof),
             provider=provider,
             scopes=scopes or client.scopes,
             parameters={str(name): str(value) for name, value in client.parameters.items()},
         )
 
-    async def endpoints(self, given: Mapping[str, Any], scheme: SecurityScheme) -> Endpoints:
-        """Where a provider is asked: as it was given, as the issuer that was given says, then as the document does."""
-        known = {one.name for one in fields(Endpoints)}
-        found = Endpoints(**{name: value for name, value in given.items() if name in known})
+    async def endpoints(
+        self, given: Mapping[str, Any], scheme: SecurityScheme, pins: Sequence[Pin] = (), provider: str = ""
+    ) -> Endpoints:
+        """Where a provider is asked: as it was given, as the issuer that was given says, then as the document does,
+        where that lies at the places of ``pins``.
+        """
+        found = given_endpoints(given)
         if self.discover is not None and found.issuer and not found.token_url:
             found = filled_up(found, await self.discover(found.issuer))
-        found = filled_up(found, documented_endpoints(scheme))
-        issuer = str(scheme.details.get("openIdConnectUrl") or "")
-        if self.discover is not None and issuer and not found.token_url:
-            found = filled_up(found, await self.discover(issuer))
+        named = named_by(scheme, found)
+        check_encrypted(scheme, named)
+        check_pins(found, named, pins, Known(provider_of=self.provider_of, id=provider))
+        published = named.issuer
+        found = filled_up(found, replace(named, issuer=""))
+        if self.discover is not None and published and not found.token_url:
+            found = filled_up(found, await self.discover(published))
         return found
+
+    async def places(self, work: Work, client: OAuthClient) -> tuple[str, ...]:
+        """The places where a client is used for what its connector's document says now."""
+        connector = await work.house().connectors.load(client.connector)
+        if connector is None or not connector.current:
+            return places_at(client.endpoints, ())
+        schemes = (await self.artefacts.get(connector, connector.current)).artefact.schemes
+        if client.scheme:
+            wanted = [schemes[client.scheme]] if client.scheme in schemes else []
+        else:
+            wanted = [scheme for scheme in schemes.values() if scheme.kind in OAUTH]
+        return places_at(client.endpoints, wanted)
+
+    async def form_places(self, work: Work, account: Account, name: str) -> tuple[str, ...]:
+        """The places where an account's own form for a scheme is used: its own, those that its connector's document
+        names now, and those of the house's client; never those of a client that a tenant made.
+        """
+        scope = work.tenant(account.tenant)
+        connector = await work.house().connectors.load(account.connector)
+        schemes = [await self._scheme(connector, name)] if connector is not None and connector.current else []
+        # a node's own records hold nothing sealed
+        given = await self._form(scope, await scope.accounts.load(account.id) or account, name)
+        # what lies elsewhere is read when it is used
+        urls = {member: url for member, url in given.items() if member in _ENDPOINTS and isinstance(url, str)}
+        found = set(places_at(urls, schemes))
+        if "client_id" not in given:
+            client = await load_client(scope, account.connector, name, account.tenant)
+            if client is not None and client.tenant is None:
+                provider = self.provider_of(client.provider, given_endpoints(client.endpoints))
+                found |= {*places_at(client.endpoints, schemes), *places_of(provider.endpoints)}
+        return tuple(sorted(found))
 
     async def _scheme(self, connector: Connector, name: str) -> SecurityScheme:
         shared = await self.artefacts.get(connector, connector.current)
@@ -182,14 +256,17 @@ class Renewing:
             )
         return client
 
-    async def _keys(self, work: Work, client: OAuthClient) -> OAuthKeys:
-        proof: Mapping[str, str] = {}
-        if client.sealed:
-            scope = work.house() if client.tenant is None else work.tenant(client.tenant)
-            proof = json.loads(await self.sealing.open(scope, client.tenant or "", client.id, client.sealed))
-        return await self.keys(client.client_id, client.method, proof)
+    async def _proof(self, work: Work, client: OAuthClient) -> Mapping[str, Any]:
+        """What is sealed of a client: what it proves itself with, and where that belongs."""
+        if not client.sealed:
+            return {}
+        scope = work.house() if client.tenant is None else work.tenant(client.tenant)
+        found: Mapping[str, Any] = json.loads(
+            await self.sealing.open(scope, client.tenant or "", client.id, client.sealed)
+        )
+        return found
 
-    async def keys(self, client_id: str, method: str, proof: Mapping[str, str]) -> OAuthKeys:
+    async def keys(self, client_id: str, method: str, proof: Mapping[str, Any]) -> OAuthKeys:
         """What a client proves itself with, references followed."""
         secret = proof.get("client_secret")
         if "ref" in proof:

@@ -1,5 +1,6 @@
 """Where people are sent who have to do something before a call can succeed: one link for one need, however many ask.
 
+A link to connect an account anew is for the person whose account it is: whoever else calls with it is told a sentence.
 Who makes links is handed in; without it a sentence has to do. A link is remembered for a while, at most until shortly
 before it ends.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 from apiloom.base.errors import ApiloomError
 from apiloom.calls.call import Call, Outcome, Text, Visit, refusal
+from apiloom.identity.principal import Principal
 from apiloom.store.records import Account
 
 _MOST = 10_000
@@ -92,6 +94,13 @@ class Links:
         return linked
 
 
+def is_own(account: Account, principal: Principal) -> bool:
+    """Whether an account is the caller's own, so that they may connect it anew: no shared one, and none that a server
+    names for everybody, unless it is theirs.
+    """
+    return bool(account.end_user) and account.end_user == principal.end_user
+
+
 async def sent_to_first(links: Links, place: tuple[str, str, str], error: ApiloomError) -> Outcome:
     """An error as an outcome that says where somebody connects their first account.
 
@@ -129,10 +138,12 @@ class Refusing:
     scopes: tuple[str, ...] = ()
     visit: bool = True
 
-    async def answer(self, call: Call) -> Outcome:  # noqa: ARG002 - whatever was asked
-        """Why it cannot, and where to go."""
+    async def answer(self, call: Call) -> Outcome:
+        """Why it cannot, and where to go, for whoever may."""
         error = self.build()
         if self.visit:
+            if not is_own(self.account, call.principal):
+                return refusal(error, retryable=False)
             return await sent_to(self.links, self.account, error, self.scopes)
         return refusal(error, retryable=True)
 

@@ -24,8 +24,8 @@ API_SCOPE = "api"
 
 LONGEST = 16 * 1024
 
-Meet = Callable[[str], Awaitable[Guest | None]]
-"""Recognises a bearer by the word of an issuer."""
+Meet = Callable[[str, str], Awaitable[Guest | None]]
+"""Recognises a bearer, shown from an address, by the word of an issuer."""
 
 
 class Welcome:
@@ -36,16 +36,24 @@ class Welcome:
         public_url: of this gateway, without a trailing slash.
         guests: those who were recognised.
         meet: asks the issuers.
+        now: seconds since the epoch.
         families: the sign-ins at this gateway, None where there is no façade.
     """
 
     def __init__(
-        self, identity: Identity, public_url: str, guests: Guests, meet: Meet, families: Families | None = None
+        self,
+        identity: Identity,
+        public_url: str,
+        guests: Guests,
+        meet: Meet,
+        now: Callable[[], float],
+        families: Families | None = None,
     ) -> None:
         self.identity = identity
         self.public_url = public_url
         self.guests = guests
         self._meet = meet
+        self._now = now
         self._families = families
         self._refusals: dict[str, Reply] = {}
 
@@ -59,12 +67,14 @@ class Welcome:
         if len(token) > LONGEST:
             return None
         guest = self.guests.get(token, now)
-        if guest is None or not guest.family:
-            return guest
-        return guest if self._families is not None and self._families.lives(guest.family) else None
+        return guest if guest is None or not guest.family or self.lives(guest) else None
 
-    async def meet(self, authorization: bytes) -> bool:
-        """Whether somebody who shows this header is recognised now.
+    def lives(self, guest: Guest) -> bool:
+        """Whether somebody signed in at the gateway, and that counts at this second."""
+        return bool(guest.family) and self._families is not None and self._families.lives(guest.family)
+
+    async def meet(self, authorization: bytes, address: str) -> bool:
+        """Whether somebody who shows this header is recognised now. Of whom is known already nobody is asked.
 
         Raises:
             UpstreamError: whoever could vouch cannot be asked now.
@@ -72,10 +82,12 @@ class Welcome:
         token = _bearer(authorization)
         if not token or len(token) > LONGEST or well_formed(token):
             return False
+        if self.guest(token, self._now()) is not None:
+            return True
         if self._families is not None and self._families.reads(token):
             guest = await self._families.meet(token)
             return guest is not None and self.guests.put(token, guest) is not None
-        return await self._meet(token) is not None
+        return await self._meet(token, address) is not None
 
     def refusal(self, resource: str) -> Reply:
         """What somebody is told who has shown nothing that counts; the same whatever they have shown."""

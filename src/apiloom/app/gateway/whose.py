@@ -14,8 +14,8 @@ from typing import Any
 from apiloom.app.gateway.artefacts import Shared
 from apiloom.app.gateway.connections import Connection, Connections
 from apiloom.app.gateway.memory import Memory
-from apiloom.app.gateway.obstacles import hinted, is_refused, obstacle, repeatable
-from apiloom.app.gateway.visits import Refusing, sent_to_first
+from apiloom.app.gateway.obstacles import hinted, is_refused, obstacle, repeatable, unmended
+from apiloom.app.gateway.visits import Refusing, is_own, sent_to_first
 from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.calls.call import Call, Outcome, refusal
 from apiloom.calls.ports import Backend
@@ -135,6 +135,8 @@ class _Following:
         if renewed is None and not connection.alive:
             return outcome  # it refers to a secret elsewhere: there is nothing to connect anew
         if renewed is None:
+            if not is_own(connection.account, call.principal):
+                return unmended(outcome, whose.connector.id)
             return await hinted(whose.connections.links, connection.account, outcome, whose.connector.id)
         return await self._with(renewed).answer(again())
 

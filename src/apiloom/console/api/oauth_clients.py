@@ -66,7 +66,7 @@ class OAuthClient(Shown):
     @classmethod
     def told(cls, record: Any, ground: Ground) -> Self:
         """The answer that shows a client, with the redirect URI of this gateway."""
-        return cls.of(record).model_copy(update={"redirect_uri": flows.redirect_uri(ground)})
+        return cls.of(record).model_copy(update={"redirect_uri": flows.redirect_uri(ground, record)})
 
 
 class NewOAuthClient(Given):

@@ -57,6 +57,7 @@ _STATUS: Final = {
 }
 
 _link = re.compile(r"cs_[a-z2-7]{20}\.[A-Za-z0-9_-]{43}").fullmatch
+_client = re.compile(r"ocl_[a-z2-7]{20}").fullmatch
 _channel = re.compile(r"[0-9a-f]{64}").fullmatch
 _log = logging.getLogger("apiloom.connect")
 
@@ -109,8 +110,8 @@ class ConnectPage:
         path: str = request.scope["path"]
         link, _, step = path.removeprefix(PREFIX).removeprefix("/").partition("/")
         reads = request.method in ("GET", "HEAD")
-        if link == "callback" and not step and reads:
-            return await self._callback(request)
+        if link == "callback" and reads and (not step or _client(step)):
+            return await self._callback(request, step)
         if not _link(link):
             raise gone()
         if not step:
@@ -209,13 +210,13 @@ class ConnectPage:
             onward_after=0,
         )
 
-    async def _callback(self, request: Request) -> Response:
+    async def _callback(self, request: Request, back: str) -> Response:
         states = request.query_params.getlist("state")
         if len(states) != 1 or request.method != "GET":
             raise CallerError("this answer belongs to no question", code="connect.state")
         browser = walls.browser_of(request, secure=self._secure)
         query = request.scope.get("query_string", b"").decode("latin-1")
-        step = await returned(self._ground, browser, states[0], query)
+        step = await returned(self._ground, browser, states[0], query, back)
         problem = "" if step.error is None else f"?problem={_problem(step.error)}"
         return RedirectResponse(f"{PREFIX}/{step.link}{problem}", 303, walls.headers(""))
 

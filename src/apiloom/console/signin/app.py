@@ -20,21 +20,29 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from apiloom.base.errors import ApiloomError, CallerError, HouseFault, UpstreamError
+from apiloom.base.secret import Secret
 from apiloom.console.signin.desk import Desk
 from apiloom.console.signin.pages import render
-from apiloom.console.signin.walls import Turns, asked, read_form, read_json
+from apiloom.console.signin.walls import asked, read_form, read_json
 from apiloom.flows import sign_ins, token_families
 from apiloom.flows.sign_in_clients import CLI, client_of, register, shown_as
 from apiloom.flows.sign_ins import Person, Wanted, cookie_of
 from apiloom.identity.challenges import resource_of
-from apiloom.identity.facade_clients import allows, is_web, redirect_host, refused
+from apiloom.identity.facade_clients import allows, is_local, redirect_host, refused
 from apiloom.identity.guests import API
 from apiloom.identity.settings import Facade
+from apiloom.identity.turns import Turns
 from apiloom.store.records import Registration, SignIn
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 PREFIX: Final = "/oauth"
 GRANTS: Final = ("authorization_code", "refresh_token")
+
+RETURNS: Final = 60
+"""Ways back from the issuer that one address may have in a minute."""
+
+WRONG: Final = 600
+"""Codes and refresh tokens in a minute from one address that are worth nothing."""
 
 _log = logging.getLogger("apiloom.sign_in")
 _OPEN = {"access-control-allow-origin": "*", "cache-control": "no-store", "pragma": "no-cache"}
@@ -55,10 +63,13 @@ class SignIns:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._registering = Turns(20, 200, desk.clock)
-        self._beginning = Turns(60, 1200, desk.clock)
-        self._guessing = Turns(10, 100, desk.clock)
-        self._redeeming = Turns(600, 12_000, desk.clock)
+        self._registering = Turns(20, desk.clock, every=200)
+        self._beginning = Turns(60, desk.clock, every=1200)
+        self._returning = Turns(RETURNS, desk.clock)
+        self._guessing = Turns(10, desk.clock)
+        # of these a client behind a crowd's address makes many that are right: only those that are wrong count
+        self._redeeming = Turns(WRONG, desk.clock)
+        self._revoking = Turns(600, desk.clock)
 
     def application(self) -> Starlette:
         for_clients = [
@@ -120,18 +131,13 @@ class SignIns:
 
     async def token(self, request: Request) -> Response:
         """Tokens for a code or a refresh token (OAuth 2.1 section 3.2)."""
-        self._redeeming.take(self._address(request))
-        form, facade, ground = await read_form(request), self._facade(), self._desk.ground
-        if "client_id" not in form:
-            raise refused("sign_in.invalid_client", "the client does not say who it is", "send client_id")
-        resource = self._resource(form["resource"]) if "resource" in form else None
-        kind = form.get("grant_type", "")
-        if kind == "authorization_code":
-            issued = await token_families.redeem_code(ground, facade, form, resource)
-        elif kind == "refresh_token":
-            issued = await token_families.refresh_tokens(ground, facade, form, resource)
-        else:
-            raise refused("sign_in.unsupported_grant_type", f"grant types are {' and '.join(GRANTS)}")
+        address = self._address(request)
+        self._redeeming.check(address)
+        try:
+            issued = await self._redeemed(request)
+        except CallerError:
+            self._redeeming.charge(address)
+            raise
         told = {
             "access_token": issued.access.reveal(),
             "token_type": "Bearer",
@@ -141,9 +147,21 @@ class SignIns:
         }
         return JSONResponse(told, headers=_OPEN)
 
+    async def _redeemed(self, request: Request) -> token_families.Issued:
+        form, facade, ground = await read_form(request), self._facade(), self._desk.ground
+        if "client_id" not in form:
+            raise refused("sign_in.invalid_client", "the client does not say who it is", "send client_id")
+        resource = self._resource(form["resource"]) if "resource" in form else None
+        kind = form.get("grant_type", "")
+        if kind == "authorization_code":
+            return await token_families.redeem_code(ground, facade, form, resource)
+        if kind == "refresh_token":
+            return await token_families.refresh_tokens(ground, facade, form, resource)
+        raise refused("sign_in.unsupported_grant_type", f"grant types are {' and '.join(GRANTS)}")
+
     async def revoke(self, request: Request) -> Response:
         """End a sign-in (RFC 7009 section 2). What is not known is as good as ended."""
-        self._redeeming.take(self._address(request))
+        self._revoking.take(self._address(request))
         form = await read_form(request)
         await token_families.revoke(self._desk.ground, form.get("token", ""), form.get("client_id", ""))
         return JSONResponse({}, headers=_OPEN)
@@ -168,20 +186,11 @@ class SignIns:
             )
         except ApiloomError as error:
             return self._failed(place, form.get("state", ""), error)
-        answer = _redirect(target)
-        answer.set_cookie(
-            cookie_of(begun.sign_in.id),
-            begun.browser.reveal(),
-            max_age=int(sign_ins.MINUTES),
-            path=PREFIX,
-            secure=self._url.startswith("https://"),
-            httponly=True,
-            samesite="lax",
-        )
-        return answer
+        return self._bound(_redirect(target), begun.sign_in, begun.browser)
 
     async def callback(self, request: Request) -> Response:
         """Somebody comes back from the operator's issuer."""
+        self._returning.take(self._address(request))
         form = asked(request.scope.get("query_string", b""))
         begun = await sign_ins.returned(self._desk.ground, form.get("state", ""), request.cookies)
         try:
@@ -190,8 +199,7 @@ class SignIns:
             _log.info("a sign-in failed: %s", error.code)
             await sign_ins.declined(self._desk.ground, begun.sign_in)
             return self._failed(str(begun.sign_in.asked["redirect_uri"]), str(begun.sign_in.asked["state"]), error)
-        sign_in = await sign_ins.identified(self._desk.ground, begun.sign_in.id, person)
-        return _redirect(f"{self._url}{PREFIX}/consent/{sign_in.id}")
+        return await self._identified(begun.sign_in, person)
 
     async def token_page(self, request: Request) -> Response:
         """Somebody shows an API token, where there is no issuer to ask."""
@@ -201,11 +209,11 @@ class SignIns:
         wrong = ""
         if request.method == "POST":
             form = await self._sent(request, sign_in, browser)
-            self._guessing.take(self._address(request))
+            self._guessing.check(self._address(request))
             person = self._desk.by_token(form.get("token", "").strip())
             if person is not None:
-                await sign_ins.identified(self._desk.ground, sign_in.id, person)
-                return _redirect(f"{self._url}{PREFIX}/consent/{sign_in.id}")
+                return await self._identified(sign_in, person)
+            self._guessing.charge(self._address(request))
             wrong = "That is no live API token of this gateway."
         values = {
             "title": "Sign in",
@@ -251,13 +259,37 @@ class SignIns:
         }
         return self._page("consent", values, leads_to=place)
 
+    async def _identified(self, sign_in: SignIn, person: Person) -> Response:
+        """On to consent, in the browser of whoever was just recognised and in no other."""
+        fresh, browser = await sign_ins.identified(self._desk.ground, sign_in, person)
+        return self._bound(_redirect(f"{self._url}{PREFIX}/consent/{fresh.id}"), fresh, browser)
+
+    def _bound(self, answer: Response, sign_in: SignIn, browser: Secret) -> Response:
+        """An answer that binds a sign-in to the browser it goes to."""
+        answer.set_cookie(
+            cookie_of(self._desk.ground, sign_in.id),
+            browser.reveal(),
+            max_age=int(sign_ins.MINUTES),
+            path=self._cookies_at,
+            secure=sign_ins.is_secure(self._desk.ground),
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
     async def _given(self, sign_in: SignIn) -> Response:
         code = await sign_ins.consented(self._desk.ground, sign_in)
         return self._ended(sign_in, {"code": code.reveal()})
 
     def _ended(self, sign_in: SignIn, told: Mapping[str, str]) -> Response:
         answer = self._sent_back(str(sign_in.asked["redirect_uri"]), str(sign_in.asked["state"]), told)
-        answer.delete_cookie(cookie_of(sign_in.id), path=PREFIX)
+        answer.delete_cookie(
+            cookie_of(self._desk.ground, sign_in.id),
+            path=self._cookies_at,
+            secure=sign_ins.is_secure(self._desk.ground),
+            httponly=True,
+            samesite="lax",
+        )
         return answer
 
     # what they share
@@ -265,6 +297,11 @@ class SignIns:
     @property
     def _url(self) -> str:
         return self._desk.ground.public_url
+
+    @property
+    def _cookies_at(self) -> str:
+        """The path of cookies: a cookie with the prefix of a host is the whole host's, or browsers refuse it."""
+        return "/" if sign_ins.is_secure(self._desk.ground) else PREFIX
 
     def _facade(self) -> Facade:
         facade = self._desk.facade()
@@ -333,7 +370,7 @@ class SignIns:
         id_ = str(request.path_params["id"])
         if _SIGN_IN.fullmatch(id_) is None:
             raise refused("sign_in.lost", "there is no such sign-in", "begin again from the application")
-        browser = request.cookies.get(cookie_of(id_), "")
+        browser = request.cookies.get(cookie_of(self._desk.ground, id_), "")
         return await sign_ins.found(self._desk.ground, id_, browser, state), browser
 
     async def _sent(self, request: Request, sign_in: SignIn, browser: str) -> Mapping[str, str]:
@@ -355,10 +392,11 @@ class SignIns:
     def _failed(self, place: str, state: str, error: ApiloomError) -> Response:
         """What becomes of a request that failed before anybody decided anything.
 
-        Whoever registers a place in the web could send people there by a link to us (RFC 9700 section 4.11.2): they are
-        told here instead. A program on their own computer is told itself.
+        Whoever registers a place could send people there by a link to us (RFC 9700 section 4.11.2), be it in the web or
+        to an application with words of their own: they are told here instead. A program that listens on their own
+        computer is told itself.
         """
-        if is_web(place):
+        if not is_local(place):
             raise error
         return self._sent_back(place, state, {"error": _word(error)})
 

@@ -1,10 +1,8 @@
-"""What stands before every request of a sign-in: its size, its parameters once each, and how often one may ask."""
+"""What stands before every request of a sign-in: its size, and its parameters once each."""
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,41 +13,6 @@ from apiloom.identity.facade_clients import refused
 
 LARGEST = 64 * 1024
 _MOST_FIELDS = 40
-_MOST_ADDRESSES = 10_000
-
-
-class Turns:
-    """So many a minute for each address, and so many for all of them together.
-
-    Args:
-        each: of one address.
-        every: of all.
-        clock: seconds that only rise.
-    """
-
-    def __init__(self, each: int, every: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each = each
-        self._every = every
-        self._clock = clock
-        self._minute = float("-inf")
-        self._counts: OrderedDict[str, int] = OrderedDict()
-        self._all = 0
-
-    def take(self, address: str) -> None:
-        """Take one.
-
-        Raises:
-            CallerError: ``sign_in.slow_down``.
-        """
-        minute = self._clock() // 60
-        if minute != self._minute:
-            self._minute, self._all = minute, 0
-            self._counts.clear()
-        count = self._counts.get(address, 0) + 1
-        if count > self._each or self._all >= self._every or len(self._counts) > _MOST_ADDRESSES:
-            raise refused("sign_in.slow_down", "that was asked too often", "try again in a minute")
-        self._counts[address] = count
-        self._all += 1
 
 
 def asked(form: bytes) -> dict[str, str]:

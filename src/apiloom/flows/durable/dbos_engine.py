@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, Serializer, SetEnqueueOptions, SetWorkflowID
 from dbos._serialization import DefaultSerializer
 
 from apiloom.base import json
@@ -39,12 +39,17 @@ QUEUE: Final = "flows"
 AT_ONCE = 8
 """Flows that one node runs at the same time."""
 
+SHARE = 4
+"""Flows of one tenant among them."""
+
 POLL = 0.5
 """Seconds between two looks at what waits."""
 
+_NOBODY = "-"
 _UNFINISHED: Final = ["PENDING", "ENQUEUED"]
 _ENDED: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _TOGETHER = 500
+_MOST_BATCHES = 2000
 _LOUDEST = 20
 """Lines of a minute at most."""
 
@@ -96,9 +101,9 @@ class DbosEngine:
             flow.name: DBOS.workflow(name=flow.name)(partial_of(flow, self._stepped)) for flow in flows
         }
 
-    async def start(self, flow: str, key: str, *given: Plain) -> None:
+    async def start(self, flow: str, key: str, *given: Plain, whose: str = "") -> None:
         """See the port."""
-        await _told(self._start, flow, key, given)
+        await _told(self._start, flow, key, given, whose)
 
     async def take_over(self, gone: Collection[str]) -> int:
         """See the port."""
@@ -112,8 +117,8 @@ class DbosEngine:
         """See the port."""
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
 
-    def _start(self, flow: str, key: str, given: tuple[Plain, ...]) -> None:
-        with SetWorkflowID(key):
+    def _start(self, flow: str, key: str, given: tuple[Plain, ...], whose: str) -> None:
+        with SetWorkflowID(key), SetEnqueueOptions(queue_partition_key=whose or _NOBODY):
             DBOS.enqueue_workflow(QUEUE, self._workflows[flow], *given)
 
     def _take_over(self, gone: list[str]) -> int:
@@ -124,11 +129,14 @@ class DbosEngine:
 
     def _forget(self, seconds: float) -> None:
         before = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - seconds))
-        old = DBOS.list_workflows(
-            status=_ENDED, completed_before=before, limit=_TOGETHER, load_input=False, load_output=False
-        )
-        if old:
-            DBOS.delete_workflows([one.workflow_id for one in old])
+        for _ in range(_MOST_BATCHES):
+            old = DBOS.list_workflows(
+                status=_ENDED, completed_before=before, limit=_TOGETHER, load_input=False, load_output=False
+            )
+            if old:
+                DBOS.delete_workflows([one.workflow_id for one in old])
+            if len(old) < _TOGETHER:
+                return
 
     async def _stepped(self, name: str, step: Step, *given: Plain) -> Plain:
         async def crossing() -> Plain:
@@ -215,7 +223,13 @@ def _launch(url: str, folder: Path | None, node: str) -> None:
     DBOS(config=config)
     _hush()
     DBOS.launch()
-    DBOS.register_queue(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=POLL, on_conflict="always_update")
+    DBOS.register_queue(
+        QUEUE,
+        worker_concurrency=AT_ONCE,
+        partition_worker_concurrency=SHARE,
+        polling_interval_sec=POLL,
+        on_conflict="always_update",
+    )
     _hush()
 
 

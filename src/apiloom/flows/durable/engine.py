@@ -40,8 +40,10 @@ class Engine(Protocol):
         HouseFault: ``durable.failed`` when its database does not take what it is told.
     """
 
-    async def start(self, flow: str, key: str, *given: Plain) -> None:
-        """Have a flow run once for a key, on whichever node; a key that was used already starts nothing."""
+    async def start(self, flow: str, key: str, *given: Plain, whose: str = "") -> None:
+        """Have a flow run once for a key, on whichever node; a key that was used already starts nothing. ``whose``
+        flows it is: a node gives nobody more than a share of what it runs at the same time.
+        """
 
     async def take_over(self, gone: Collection[str]) -> int:
         """Go on with what nodes left unfinished that are no more; how many flows that were."""

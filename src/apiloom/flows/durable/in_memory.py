@@ -17,7 +17,13 @@ class InMemoryEngine:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._started: set[str] = set()
 
-    async def start(self, flow: str, key: str, *given: Plain) -> None:
+    async def start(
+        self,
+        flow: str,
+        key: str,
+        *given: Plain,
+        whose: str = "",  # noqa: ARG002 - it runs everything at once
+    ) -> None:
         """See the port."""
         if key not in self._started:
             self._started.add(key)

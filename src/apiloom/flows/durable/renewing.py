@@ -48,7 +48,7 @@ async def start_due(ground: Ground, engine: Engine, most: int = 500) -> int:
         return 0
     due = await due_grants(ground, most)
     for grant in due:
-        await engine.start(NAME, key_of(grant, ground.now()), grant.id, grant.generation)
+        await engine.start(NAME, key_of(grant, ground.now()), grant.id, grant.generation, whose=grant.tenant)
     return len(due)
 
 

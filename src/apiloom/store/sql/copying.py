@@ -1,7 +1,8 @@
 """A store copied into one file, and a file copied into a store: every row, in batches, of one moment.
 
-The file is an SQLite store with a table more, ``backup``, that says what it is and holds a keyed mark of every table:
-a file that was cut, damaged or changed by anybody without the key is told from a whole one. It never holds the key.
+The file is an SQLite store with a table more, ``backup``, that says what it is and holds a keyed mark of the schema and
+of every table: a file that was cut, damaged or changed by anybody without the key is told from a whole one. It never
+holds the key. A store is made of its rows alone, in tables of our own making: nothing that a file defines ever runs.
 Above it stand backup and restore; below it the stores. Loaded by dotted name.
 """
 
@@ -12,6 +13,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from apiloom.base import plugins
 from apiloom.base.errors import CallerError, HouseFault
-from apiloom.store.sql.failures import translated
+from apiloom.store.records import HouseKey
+from apiloom.store.sql.engine import WRITES, build_engine, make_file, read_place
+from apiloom.store.sql.failures import errors_of, translated
 from apiloom.store.sql.opening import SCHEMA, open_store
 from apiloom.store.sql.store import SqlStore
 from apiloom.store.sql.tables import INSTALLATION, METADATA
@@ -38,6 +42,10 @@ _HEAVY: Final = {"contents": 4}
 """Rows of one statement; fewer where one row may be large."""
 
 _MARK: Final = "mark:"
+_SHAPE: Final = "shape"
+_PLAIN: Final = ("CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX ")
+"""How all begins that a backup may define: a trigger, a view or a virtual table would run what others wrote."""
+
 _ABOUT: Final = "CREATE TABLE backup (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 
 
@@ -135,6 +143,7 @@ def _mark(file: Path, about: Mapping[str, str], key: bytes) -> None:
         with contextlib.closing(sqlite3.connect(file)) as connection, connection:
             connection.execute(_ABOUT)
             told = {**about, **{f"{_MARK}{name}": mark for name, mark in _marks(connection, key)}}
+            told[_SHAPE] = _shape(connection, key)
             told["seal"] = _sealed(told, key)
             connection.executemany("INSERT INTO backup VALUES (?, ?)", sorted(told.items()))
         number = os.open(file, os.O_RDONLY)
@@ -151,6 +160,23 @@ def _mark(file: Path, about: Mapping[str, str], key: bytes) -> None:
 def _sealed(told: Mapping[str, str], key: bytes) -> str:
     text = repr(sorted((name, value) for name, value in told.items() if name != "seal"))
     return hmac.digest(key, b"about " + text.encode(), "sha256").hex()
+
+
+def _shape(connection: Any, key: bytes) -> str:
+    """A keyed mark of all that a file defines, the table of the marks with it."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    return hmac.digest(key, b"shape " + repr(sorted(map(repr, rows))).encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def _check_plain(connection: Any) -> None:
+    """That a file defines nothing but tables and indices; looked at before anything of it is read.
+
+    Raises:
+        CallerError: ``backup.damaged``.
+    """
+    for kind, text in connection.execute("SELECT type, sql FROM sqlite_master"):
+        if kind not in {"table", "index"} or not (text is None or str(text).startswith(_PLAIN)):
+            raise damaged("it defines more than tables")
 
 
 def _marks(connection: Any, key: bytes) -> Iterator[tuple[str, str]]:
@@ -177,7 +203,7 @@ def read_about(file: Path) -> dict[str, str]:
         raise CallerError(f"there is no backup {file}", code="backup.file", hint="check the path")
     try:
         with contextlib.closing(_opened(file)) as connection:
-            connection.text_factory = str
+            _check_plain(connection)
             told = dict(connection.execute("SELECT name, value FROM backup LIMIT 200").fetchall())
             installed = dict(connection.execute("SELECT name, value FROM installation LIMIT 200").fetchall())
     except sqlite3.Error:
@@ -193,21 +219,42 @@ def read_about(file: Path) -> dict[str, str]:
     return {**installed, **told}
 
 
-def check_whole(file: Path, key: bytes, say: Say) -> None:
-    """That every page and every row of a backup is as it was made. Reads all of it.
+def read_wrapped(file: Path) -> tuple[str, list[HouseKey]]:
+    """The id of the installation and its keys as they lie wrapped in a backup, which is not opened as a store for it.
 
     Raises:
         CallerError: ``backup.damaged``.
     """
     try:
         with contextlib.closing(_opened(file)) as connection:
-            say("looking at every page")
-            sound = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            _check_plain(connection)
+            (installation,) = connection.execute("SELECT value FROM installation WHERE name = 'id'").fetchone()
+            found = connection.execute("SELECT id, purpose, version, wrapped FROM house_keys LIMIT 1000").fetchall()
+    except (sqlite3.Error, TypeError):
+        raise damaged("its keys cannot be read") from None
+    if not found or any([type(value) for value in row] != [str, str, int, bytes] for row in found):
+        raise damaged("its keys cannot be read")
+    rows = [HouseKey(id=id_, purpose=purpose, version=number, wrapped=kept) for id_, purpose, number, kept in found]
+    return str(installation), rows
+
+
+def check_whole(file: Path, key: bytes, say: Say) -> None:
+    """That all a backup defines, every page and every row of it are as it was made. Reads all of it.
+
+    Raises:
+        CallerError: ``backup.damaged``.
+    """
+    try:
+        with contextlib.closing(_opened(file)) as connection:
+            _check_plain(connection)
             told = dict(connection.execute("SELECT name, value FROM backup").fetchall())
-            if sound != ("ok",):
-                raise damaged("its pages do not fit together")
             if not hmac.compare_digest(told.get("seal", ""), _sealed(told, key)):
                 raise damaged("what it says of itself was changed, or it was made with another key")
+            if not hmac.compare_digest(told.get(_SHAPE, ""), _shape(connection, key)):
+                raise damaged("it defines something else than what was copied")
+            say("looking at every page")
+            if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                raise damaged("its pages do not fit together")
             say("looking at every row")
             kept = {name.removeprefix(_MARK): mark for name, mark in told.items() if name.startswith(_MARK)}
             found = dict(_marks(connection, key))
@@ -229,16 +276,50 @@ def damaged(why: str) -> CallerError:
     )
 
 
-def put_to_sleep(draft: Path) -> None:
-    """Make a store of a copied backup that nothing will act on: before anything opens it.
+async def remake(file: Path, draft: Path) -> None:
+    """Make a store of a checked backup that nothing will act on: its rows, in tables that our own migrations make.
 
     Raises:
-        HouseFault: ``backup.file`` when it cannot be written.
+        CallerError: ``backup.damaged`` when its tables are none that a release of ours has made.
+        HouseFault: ``store.unreachable``, ``backup.file`` when it cannot be written.
     """
+    place = read_place(f"sqlite+aiosqlite:///{draft}")
+    make_file(draft)
+    engine = build_engine(place)
+    migrate = plugins.load("apiloom.store.sql.migrating:migrate")
     try:
-        with contextlib.closing(sqlite3.connect(draft)) as connection, connection:
-            connection.execute("INSERT OR REPLACE INTO installation (name, value) VALUES ('dormant', 'restored')")
-            connection.execute("DROP TABLE backup")
+        writing = engine.execution_options(**{WRITES: True})
+        async with translated(errors_of("sqlite")), writing.connect() as connection:
+            await connection.begin()
+            await connection.run_sync(migrate, await asyncio.to_thread(_revision, file))
+            await connection.commit()
+    finally:
+        await engine.dispose()
+    await asyncio.to_thread(_refill, file, draft)
+
+
+def _revision(file: Path) -> str:
+    """The migration that the schema of a checked backup is of."""
+    with contextlib.closing(_opened(file)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def _refill(file: Path, draft: Path) -> None:
+    """Put the rows of a checked backup in the place of those that a new store has, and have it sleep."""
+    try:
+        with contextlib.closing(_opened(file)) as source, contextlib.closing(sqlite3.connect(draft)) as target, target:
+            tables = _columns(target)
+            if {**_columns(source), "backup": ()} != {**tables, "backup": ()}:
+                raise damaged("its tables are not those of a store")
+            for name, columns in tables.items():
+                listed = ", ".join(f'"{column}"' for column in columns)
+                put = f'INSERT INTO "{name}" ({listed}) VALUES ({", ".join("?" * len(columns))})'  # noqa: S608 - our names
+                target.execute(f'DELETE FROM "{name}"')  # noqa: S608 - our names
+                rows = source.execute(f'SELECT {listed} FROM "{name}"')  # noqa: S608 - our names
+                while some := rows.fetchmany(_HEAVY.get(name, _AT_ONCE)):
+                    target.executemany(put, some)
+            asleep = [("dormant", "restored"), ("copy", secrets.token_hex(16))]
+            target.executemany("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", asleep)
     except (sqlite3.Error, OSError) as error:
         raise HouseFault(
             "the copy of the backup cannot be written",
@@ -246,6 +327,16 @@ def put_to_sleep(draft: Path) -> None:
             hint="look for room on the disk",
             error=type(error).__name__,
         ) from None
+
+
+def _columns(connection: Any) -> dict[str, tuple[str, ...]]:
+    """The tables of a file and their columns, in order of names."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {
+        name: tuple(sorted(row[1] for row in connection.execute(f'PRAGMA table_info("{name}")')))
+        for (name,) in names
+        if not name.startswith("sqlite_")
+    }
 
 
 def let_go(file: Path) -> bool:

@@ -42,7 +42,7 @@ from apiloom.store.records import (
 from apiloom.store.sql import reach
 from apiloom.store.sql.failures import as_ours
 from apiloom.store.sql.rows import SqlRows, SqlVersionRows
-from apiloom.store.sql.tables import CHANGE_SEQ, CHANGES
+from apiloom.store.sql.tables import CHANGE_SEQ, CHANGES, INSTALLATION
 
 KEPT_CHANGES: Final = 100_000
 """Changes that are kept for nodes that lag behind; whoever lags further reads everything anew."""
@@ -78,6 +78,11 @@ class SqlWork:
     def house(self) -> SqlScope:
         """What the house reaches: everything."""
         return SqlScope(self, None)
+
+    async def is_dormant(self) -> bool:
+        """See the port."""
+        marked = select(INSTALLATION.c.value).where(INSTALLATION.c.name == "dormant")
+        return bool((await self.run(None, marked)).scalar_one_or_none())
 
     async def take_turn(self) -> None:
         """Wait until no other writer is at work. On SQLite beginning to write was that already."""

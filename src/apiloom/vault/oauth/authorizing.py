@@ -130,7 +130,11 @@ def _check_issuer(told: Mapping[str, str], terms: Terms) -> None:
     if issuer is None:
         if endpoints.iss_told:
             raise _foreign("does not say which provider it comes from")
-    elif endpoints.issuer and issuer != endpoints.issuer:
+    elif endpoints.issuer:
+        if issuer != endpoints.issuer:
+            raise _foreign("comes from another provider")
+    elif host_of(issuer) != host_of(endpoints.token_url):
+        # no issuer is known: the code goes to no other host than that of whoever gave it
         raise _foreign("comes from another provider")
 
 

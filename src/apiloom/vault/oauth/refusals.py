@@ -49,7 +49,10 @@ def refused(terms: Terms, ask: Ask | None, status: int, told: str) -> UpstreamEr
         return GrantEnded(f"the confirmation at {where} {how}", code=_DEVICE_OVER[told], hint="begin anew")
     if status == 429 or status >= 500 or told in _AGAIN:
         return UpstreamError(
-            f"{where} gives no tokens at the moment (HTTP {status})", code="oauth.unavailable", hint="try again later"
+            f"{where} gives no tokens at the moment (HTTP {status})",
+            code="oauth.unavailable",
+            hint="try again later",
+            status=status,
         )
     if (told in _ENDED or told in provider.ended) and told not in provider.refused:
         return GrantEnded(

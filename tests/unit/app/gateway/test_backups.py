@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apiloom.app.gateway import backups
+from apiloom.app.gateway import backups, journal_outside
 from apiloom.app.gateway.backups import back_up, claim, restore, upgrade
+from apiloom.app.gateway.copies import Copies
 from apiloom.app.gateway.doctor import examine
 from apiloom.app.gateway.grounding import open_grounds
 from apiloom.app.gateway.place import Place, read_place
 from apiloom.base import plugins
-from apiloom.base.errors import ApiloomError
+from apiloom.base.errors import ApiloomError, HouseFault
 from apiloom.flows.access import HOST
 from apiloom.flows.accounts import create_account
 from apiloom.flows.oauth_clients import create_oauth_client
@@ -191,9 +194,11 @@ async def test_a_full_disk_leaves_no_half_backup(place: Place, tmp_path: Path, m
     ("where", "what"),
     [
         (backups, "copy_file"),
-        (copying, "put_to_sleep"),
-        (backups, "open_grounds"),
+        (copying, "read_wrapped"),
         (copying, "check_whole"),
+        (copying, "remake"),
+        (copying, "_refill"),
+        (backups, "open_grounds"),
         (backups, "reapply"),
         (copying, "settle"),
         (copying, "let_go"),
@@ -252,3 +257,151 @@ async def test_doctor_finds_what_does_not_open_and_who_wrote_into_the_journal(pl
     told = checks(await examine(place, silent, backup=None, deep=True, public_url=""))
     assert (told["sealed"], told["journal"]) == ("wrong", "wrong")
     del tmp_path
+
+
+def lines(place: Place) -> list[bytes]:
+    """All that lies in the journal, whoever reads it."""
+    folder = Path(place.environment["APILOOM_KEY_FILE"]).parent / "journal"
+    return sorted(file.read_bytes() for file in folder.rglob("*.journal") if file.stat().st_size)
+
+
+async def remove_tenant(place: Place, id_: str) -> None:
+    grounds = await open_grounds(place, environment=place.environment)
+    async with grounds.store.writing() as work:
+        await work.house().tenants.remove(id_)
+    await grounds.close()
+
+
+async def test_looking_at_a_backup_and_restoring_one_say_nothing_to_the_journal_of_what_lives(
+    place: Place, tmp_path: Path
+) -> None:
+    await remove_tenant(place, "first")
+    await add_tenants(place, "first")
+    await back_up(place, tmp_path / "later", silent)
+    before = lines(place)
+    assert len(before) == 1
+    await examine(place, silent, backup=tmp_path / "backup", deep=True, public_url="")
+    assert lines(place) == before, "the doctor only looks"
+    await restore(place, tmp_path / "backup", (), silent, force=True)
+    assert "first" not in await tenants(place)
+    assert lines(place) == before, "what is ended again is known already"
+    await claim(place, (), keep_grants=False, done=True)
+    assert lines(place) == before
+    await restore(place, tmp_path / "later", (), silent, force=True)
+    assert "first" in await tenants(place), "it was made anew before this backup"
+
+
+async def test_what_ends_in_a_copy_that_does_not_act_ends_nothing_elsewhere_until_it_is_claimed(
+    place: Place, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "house", tmp_path / "copy")
+    copy = place_at(tmp_path, "copy")
+    await remove_tenant(copy, "first")
+    assert lines(place) == []
+    await restore(place, tmp_path / "backup", (), silent, force=True)
+    assert "first" in await tenants(place)
+    await claim(copy, (), keep_grants=False, done=True)
+    assert len(lines(place)) == 1
+    folder = Path(place.environment["APILOOM_KEY_FILE"]).parent / "journal"
+    assert not list(folder.rglob("*.dormant"))
+    await restore(place, tmp_path / "backup", (), silent, force=True)
+    assert "first" not in await tenants(place), "the copy acts now: what ended there has ended"
+
+
+async def test_what_was_written_apart_before_a_claim_that_was_cut_counts_once_the_copy_is_opened(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tmp_path / "house", tmp_path / "copy")
+    copy = place_at(tmp_path, "copy")
+    await remove_tenant(copy, "first")
+    with monkeypatch.context() as cut:
+        cut.setattr(Copies, "_keep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            await claim(copy, (), keep_grants=False, done=True)
+    assert lines(place) == []
+    await tenants(copy)
+    assert len(lines(place)) == 1
+
+
+async def test_nothing_that_a_backup_defines_gets_into_the_store(place: Place, tmp_path: Path) -> None:
+    spoilt = tmp_path / "spoilt"
+    for text in (
+        "CREATE TRIGGER t AFTER INSERT ON tenants BEGIN UPDATE tenants SET name = 'x' WHERE id = new.id; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE INDEX i ON tenants (name)",
+        "ALTER TABLE tenants ADD COLUMN more TEXT DEFAULT 'x'",
+    ):
+        shutil.copy(tmp_path / "backup", spoilt)
+        with contextlib.closing(sqlite3.connect(spoilt)) as connection, connection:
+            connection.execute(text)
+        assert await refusal(restore(place, spoilt, (), silent, force=True)) == "backup.damaged", text
+        told = checks(await examine(place, silent, backup=spoilt, deep=False, public_url=""))
+        assert told["backup"] == "wrong", text
+    assert "second" in await tenants(place)
+
+
+async def test_a_backup_is_checked_before_anything_opens_it_as_a_store(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    for where, name in ((copying, "check_whole"), (copying, "remake"), (backups, "open_grounds")):
+        real = getattr(where, name)
+        monkeypatch.setattr(
+            where, name, lambda *a, _real=real, _name=name, **k: (order.append(_name), _real(*a, **k))[1]
+        )
+    await restore(place, tmp_path / "backup", (), silent, force=True)
+    assert order == ["check_whole", "remake", "open_grounds"]
+
+
+async def test_a_journal_that_was_full_makes_restore_and_doctor_complain_and_claiming_trust_nothing(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_outside, "LARGEST", 2000)
+    monkeypatch.setattr(journal_outside, "MOST", 4000)
+    await restore(place, tmp_path / "backup", (), silent, force=True)
+    await claim(place, (), keep_grants=False, done=True)
+    for number in range(40):
+        await add_tenants(place, f"t{number}")
+        await remove_tenant(place, f"t{number}")
+    assert checks(await examine(place, silent, backup=None, deep=False, public_url=""))["journal"] == "wrong"
+    assert (await restore(place, tmp_path / "backup", (), silent, force=True))["dropped"].endswith("Z")
+
+
+async def test_nodes_that_serve_a_database_stop_acting_before_its_rows_are_replaced(
+    place: Place, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = place_at(tmp_path, url=postgres.url(await postgres.database()))
+    await restore(there, tmp_path / "backup", (), silent, force=False)
+    await claim(there, (), keep_grants=False, done=True)
+    node = await open_grounds(there, environment=there.environment)
+    await node.copies.check_awake()
+    real, seen = copying.copy_in, []
+
+    async def looked(*given: Any) -> int:
+        # a node that sees another journal folder finds it out in the store
+        assert not node.ground.dormant()
+        assert await refusal(node.living.grants.take("acc/oauth", 0, 5.0)) == "store.dormant"
+        node.copies.reason = ""
+        monkeypatch.setattr(node.living.grants, "check_awake", nothing)
+        assert await refusal(node.living.grants.take("acc/oauth", 0, 5.0)) == "store.dormant"
+        monkeypatch.undo()
+        seen.append(1)
+        return await real(*given)
+
+    async def fails(*_: Any) -> int:
+        raise HouseFault("no", code="store.unreachable")
+
+    monkeypatch.setattr(copying, "copy_in", fails)
+    assert await refusal(restore(there, tmp_path / "backup", (), silent, force=True)) == "store.unreachable"
+    await node.copies.check_awake()
+    assert not await node.copies.look(), "what failed changes nothing"
+    monkeypatch.setattr(copying, "copy_in", looked)
+    await restore(there, tmp_path / "backup", (), silent, force=True)
+    assert seen == [1]
+    assert await refusal(node.copies.check_awake()) == "store.dormant"
+    await node.close()
+    del place
+
+
+async def nothing() -> None:
+    """Refuses nobody."""

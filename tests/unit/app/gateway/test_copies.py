@@ -84,9 +84,13 @@ async def test_a_copied_folder_is_dormant_and_says_what_to_do(tmp_path: Path) ->
     copy = place_at(tmp_path, str(tmp_path / "copy"))
     async with grounds_at(copy) as grounds:
         assert grounds.copies.reason == "moved"
-        for refuse in (grounds.copies.check_awake, lambda: check_awake(grounds.ground)):
+
+        async def look_up() -> None:
+            check_awake(grounds.ground)
+
+        for refuse in (grounds.copies.check_awake, look_up):
             with pytest.raises(ApiloomError) as refusal:
-                refuse()
+                await refuse()
             assert (refusal.value.code, "db claim" in refusal.value.hint) == ("store.dormant", True)
     assert await reason_at(place) == "", "the one it was copied from goes on"
 
@@ -110,10 +114,10 @@ async def test_claiming_a_copy_puts_the_one_it_was_copied_from_to_sleep_at_once(
         await fill(original)
         shutil.copytree(tmp_path / "house", tmp_path / "copy")
         copy = place_at(tmp_path, str(tmp_path / "copy"))
-        original.copies.check_awake()
+        await original.copies.check_awake()
         await claim(copy, (), keep_grants=False, done=True)
         with pytest.raises(ApiloomError) as refusal:
-            original.copies.check_awake()
+            await original.copies.check_awake()
         assert (refusal.value.code, original.copies.reason) == ("store.dormant", "lost")
         await original.copies.look()
         assert original.copies.reason == "lost"

@@ -30,6 +30,7 @@ DONE: Mapping[str, Mapping[str, Any]] = {
         "journal": True,
         "ended": 5,
         "stale": 2,
+        "dropped": "2027-01-01T00:00:00Z",
         "forged": 1,
         "saved": "/data/apiloom.db.before-x",
     },
@@ -74,6 +75,7 @@ def test_files_and_folders_are_those_of_where_it_is_typed(typed: Any, tmp_path: 
     done, _ = typed(told, "db", "restore", "b")
     assert "5 things were ended again, 2 accounts" in done.out
     assert "1 lines of the journal" in done.err
+    assert "what ended until 2027-01-01T00:00:00Z may be missing" in done.err
     assert "db claim" in done.err
     assert "from schema 1 to 2" in typed(told, "db", "upgrade")[0].out
 

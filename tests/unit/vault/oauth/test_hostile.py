@@ -399,3 +399,14 @@ def test_any_metadata_is_endpoints_or_an_error_of_ours(told_: dict[str, Any]) ->
     if isinstance(found, ApiloomError):
         assert found.code in ("oauth.discovery", "oauth.url")
         assert CANARY not in told(found)
+
+
+@pytest.mark.parametrize(
+    ("iss", "ours"),
+    [("https://login.example/tenant", True), ("https://honest.example", False), ("https://who.example", False)],
+)
+def test_where_no_issuer_is_known_an_answer_is_of_the_host_that_gives_the_tokens(iss: str, ours: bool) -> None:
+    endpoints = Endpoints(authorization_url="https://who.example/authorize", token_url="https://login.example/token")
+    terms = Terms(endpoints=endpoints, keys=OAuthKeys(client_id="c"))
+    read = attempted(lambda: read_callback({"state": "s", "code": "c", "iss": iss}, terms, state="s"))
+    assert getattr(read, "code", "") == ("" if ours else "oauth.callback")

@@ -85,6 +85,8 @@ def _tell_restore(seat: Seat, done: Mapping[str, Any]) -> None:
         )
     else:
         announce("note: no journal was found: what was revoked since the backup is valid again")
+    if done["dropped"]:
+        announce(f"note: the journal was full; what ended until {done['dropped']} may be missing and valid again")
     if done["forged"]:
         announce(f"note: {done['forged']:,} lines of the journal were not written by apiloom and are not heeded")
     if done["saved"]:
