@@ -52,6 +52,17 @@ async def test_the_key_is_made_once_outside_of_the_data_and_nothing_opens_withou
     await opened.close()
 
 
+async def test_a_first_start_that_ended_before_there_was_a_key_is_gone_on_with(tmp_path: Path) -> None:
+    environment = around(tmp_path)
+    place = read_place(str(tmp_path / "house"), environment)
+    place.folder.mkdir(mode=0o700)  # type: ignore[union-attr]
+    await (await plugins.load("apiloom.store.sql.opening:open_store")(place.url)).close()
+    assert not place.is_new
+    assert not place.key_file().exists()
+    await (await open_grounds(place, environment=environment)).close()
+    assert place.key_file().exists()
+
+
 def test_a_key_is_not_kept_with_the_data(tmp_path: Path) -> None:
     environment = around(tmp_path, APILOOM_KEY_FILE=str(tmp_path / "house" / "key"))
     with pytest.raises(DesignError, match="lies inside of the data folder"):

@@ -107,11 +107,12 @@ async def open_grounds(
     around = os.environ if environment is None else environment
     guard = guard or read_guard(around)
     prepare(place)
-    sources, is_new = key_sources(place), place.is_new
+    sources = key_sources(place)
     async with AsyncExitStack() as undo:
         store: Store = await plugins.load("apiloom.store.sql.opening:open_store")(place.url)
         undo.push_async_callback(store.close)
-        keys = HouseKeys(store, sources, now, may_make=is_new)
+        # also where somebody died right after making the store: nothing depends on a key before there is one
+        keys = HouseKeys(store, sources, now, may_make=place.folder is not None)
         await keys.open()
         copies = await open_copies(place, store, keys.custody, now)
         told = Around(now=now, public_url=public_url, guard=guard, environment=around)

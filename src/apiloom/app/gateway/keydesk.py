@@ -121,7 +121,7 @@ async def _opened(place: Place, *, may_make: bool = False) -> AsyncIterator[Hous
     sources = key_sources(place)
     store: Store = await plugins.load("apiloom.store.sql.opening:open_store")(place.url)
     try:
-        keys = HouseKeys(store, sources, time.time, may_make=may_make and place.is_new)
+        keys = HouseKeys(store, sources, time.time, may_make=may_make and place.folder is not None)
         await keys.open()
         yield keys
     finally:

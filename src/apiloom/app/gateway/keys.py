@@ -35,7 +35,7 @@ class HouseKeys:
         store: keeps them wrapped.
         sources: where key-encryption keys come from, the newest first.
         now: seconds since the epoch.
-        may_make: whether a key may be made where there is none: for a store that is new and nobody else's.
+        may_make: whether a key may be made for a store that has never had one: where nobody else serves it.
     """
 
     def __init__(
