@@ -11,6 +11,9 @@ LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 NODE_MODULES := tests/node/node_modules/.installed
 PYTEST := $(PY) -m pytest
+# two files of tests at a time; make test WORKERS=0 has all of them in one process, which a debugger wants
+WORKERS ?= 2
+TOGETHER := -n $(WORKERS) --dist loadfile
 STATIC := tests/architecture/test_floors.py tests/architecture/test_sizes.py tests/architecture/test_walls.py
 
 help: ## these lines
@@ -20,11 +23,11 @@ demo: set-up ## an example API, served as MCP tools and called once; keeps servi
 	@$(PY) examples/demo.py
 
 test: check node-modules ## every test that needs only a package index
-	$(PYTEST) -m "not system and not corpus"
+	$(PYTEST) $(TOGETHER) -m "not system and not corpus"
 
 test-system: set-up node-modules ## the longer suites, and what needs system packages or the corpus of real documents
 	@tools/system-packages
-	$(PYTEST) -m "system or corpus"
+	$(PYTEST) $(TOGETHER) -m "system or corpus"
 
 check: set-up ## exactly what CI runs first: lint, format, types, floors, sizes, words
 	$(PY) -m ruff check .

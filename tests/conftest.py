@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.oidc import oidc, oidc_process  # noqa: F401 - fixtures, one server for the tests of a file
 from support.openbao import openbao  # noqa: F401 - a fixture, one server for all tests that ask for it
 from support.postgres import postgres  # noqa: F401 - a fixture, one server for all tests that ask for it
 

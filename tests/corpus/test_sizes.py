@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 import pytest
 
 from support.listed import Listed, listed_corpus
-from support.source import ROOT
+from support.source import loaded
 
 MB = 1_000_000
 STRIPE = "openapi/stripe__stripe__2022-11-15.yaml"
@@ -27,13 +25,7 @@ DRIFT = 0.05
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = spec_from_file_location("sizes_tool", ROOT / "tools" / "sizes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("tools", "sizes.py")
 
 
 def named(name: str) -> Listed:

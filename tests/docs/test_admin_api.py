@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -13,18 +11,12 @@ from typing import Any
 import pytest
 
 from apiloom.console.api.build import build_document
-from support.source import ROOT
+from support.source import loaded
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("admin_api_tool", ROOT / "tools" / "admin_api.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("tools", "admin_api.py")
 
 
 def test_what_is_published_is_what_is_answered(tool: ModuleType) -> None:

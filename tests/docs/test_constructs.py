@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import pytest
 
-from support.source import ROOT
+from support.source import ROOT, loaded
 
 ITEMS = range(1, 63)
 UNPROVED = {62}
@@ -20,13 +18,7 @@ UNPROVED_ROWS: set[int] = set()
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("constructs_tool", ROOT / "tools" / "constructs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
+    return loaded("tools", "constructs.py")
 
 
 def test_the_page_is_what_the_fixtures_make(tool: ModuleType) -> None:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 import pytest
 
-from support.source import ROOT
+from support.source import loaded
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = spec_from_file_location("sizes_tool", ROOT / "tools" / "sizes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("tools", "sizes.py")
 
 
 def test_the_picture_is_what_the_figures_draw(tool: ModuleType) -> None:

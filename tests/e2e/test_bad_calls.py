@@ -25,12 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield one
 
 
-def address(server: Serving) -> tuple[str, int]:
-    """Host and port of a server."""
-    host, port = server.url.removeprefix("http://").partition("/")[0].split(":")
-    return host, int(port)
-
-
 def still_answers(server: Serving) -> None:
     """The next call works, and nothing looked like a fault of ours."""
     assert server.alive()
@@ -79,7 +73,7 @@ def test_arguments_that_are_no_object_are_refused(server: Serving) -> None:
 
 
 def test_an_oversize_body_is_refused_before_it_was_sent_whole(server: Serving) -> None:
-    host, port = address(server)
+    host, port = server.place
     size = 40 << 20
     head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
     for framing in (f"Content-Length: {size}\r\n\r\n", f"Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n"):
@@ -134,7 +128,7 @@ def test_garbage_on_the_wire_does_not_end_the_server(server: Serving) -> None:
         b"POST /mcp HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         b"\x16\x03\x01\x02",
     ):
-        with socket.create_connection(address(server), 5) as line:
+        with socket.create_connection(server.place, 5) as line:
             line.sendall(noise)
             line.shutdown(socket.SHUT_WR)
             line.settimeout(10)
@@ -147,7 +141,7 @@ def test_garbage_on_the_wire_does_not_end_the_server(server: Serving) -> None:
     "start", [b"GET /", b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nX-Long: "], ids=["target", "header"]
 )
 def test_a_head_without_end_is_cut_off(start: bytes, server: Serving) -> None:
-    with socket.create_connection(address(server), timeout=10) as line, contextlib.suppress(ConnectionError):
+    with socket.create_connection(server.place, timeout=10) as line, contextlib.suppress(ConnectionError):
         line.sendall(start)
         for _ in range(64):
             line.sendall(b"a" * 65_536)
@@ -157,7 +151,7 @@ def test_a_head_without_end_is_cut_off(start: bytes, server: Serving) -> None:
 
 def test_a_client_that_leaves_in_the_middle_of_its_request_is_forgotten(server: Serving) -> None:
     for _ in range(20):
-        with socket.create_connection(address(server), 5) as line:
+        with socket.create_connection(server.place, 5) as line:
             line.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
     still_answers(server)
 

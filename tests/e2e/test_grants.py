@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,24 +23,14 @@ from apiloom.store.sql.counting import counting
 from apiloom.vault.keeping import LEASE
 from support.gateway import ask, call, gateway, http
 from support.granted import Granted, Office, granted, office
-from support.oidc import SECRET, AuthorizationServer, authorization_server
+from support.oidc import SECRET, AuthorizationServer
 
 HOUR = 3600.0
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AuthorizationServer]:
-    with authorization_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: AuthorizationServer) -> AuthorizationServer:
-    running.up()
-    running.skew(0)
-    running.ttl(HOUR)
-    running.reset()
-    return running
+def server(oidc: AuthorizationServer) -> AuthorizationServer:
+    return oidc
 
 
 @asynccontextmanager
@@ -149,7 +139,8 @@ async def owned(there: Granted, **more: Any) -> AsyncIterator[tuple[str, str, li
     await there.gateway.settle()
     made: list[str] = []
 
-    async def link(account: Any, scopes: Any) -> Linked:
+    async def link(account: Any, scopes: Any, person: str) -> Linked:
+        assert not person, "an API token says of nobody who signs in"
         made.append(account.id)
         return Linked(url=f"https://gateway.example/connect/cs_{len(made)}", expires_at=there.gateway.clock() + 900)
 

@@ -25,11 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield one
 
 
-def place(server: Serving) -> tuple[str, int]:
-    host, port = server.url.removeprefix("http://").partition("/")[0].split(":")
-    return host, int(port)
-
-
 def call(number: int, *headers: str, item: int = 5, meta: str = "") -> bytes:
     """A legacy ``tools/call`` as the bytes of a request."""
     params = f'{{"name":"get_item","arguments":{{"id":{item}}}{meta}}}'
@@ -46,7 +41,7 @@ class Talk:
     """One connection and what has been read of it."""
 
     def __init__(self, server: Serving) -> None:
-        self.line = socket.create_connection(place(server), 10)
+        self.line = socket.create_connection(server.place, 10)
         self.line.settimeout(10)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.held = b""

@@ -110,6 +110,11 @@ def on_connect_session(id_: str) -> list[tuple[str, str, Any]]:
     return [("GET", at, None), *removals(at), ("POST", "/connect-sessions/redeem", {"code": f"{id_}.x"})]
 
 
+def on_sign_in(id_: str) -> list[tuple[str, str, Any]]:
+    at = f"/sign-ins/{id_}"
+    return [("GET", at, None), *removals(at), ("GET", f"/audit?target={id_}", None)]
+
+
 def on_tenant(id_: str) -> list[tuple[str, str, Any]]:
     at = f"/tenants/{id_}"
     return [
@@ -122,6 +127,7 @@ def on_tenant(id_: str) -> list[tuple[str, str, Any]]:
         ("GET", f"/oauth-clients?tenant={id_}", None),
         ("GET", f"/events?tenant={id_}", None),
         ("GET", f"/connect-sessions?tenant={id_}", None),
+        ("GET", f"/sign-ins?tenant={id_}", None),
         ("POST", "/connect-sessions", {"tenant": id_, "connector": "desk"}),
         ("POST", "/oauth-clients", {"tenant": id_, "connector": "desk", "client_id": "x"}),
         ("POST", "/accounts", {"tenant": id_, "connector": "desk"}),
@@ -168,6 +174,7 @@ ASKS: dict[str, Asks] = {
     "toolsets": on_toolset,
     "oauth_clients": on_oauth_client,
     "connect_sessions": on_connect_session,
+    "token_families": on_sign_in,
     "tenants": on_tenant,
     "connectors": on_connector,
 }
@@ -412,7 +419,8 @@ async def wander(made: World, rng: random.Random, steps: int) -> Counter[str]:
             who = rng.choice([each for each in made.callers if each.kind in ("tenant-admin", "operator")])
         answer = await step(made, who, rng)
         seen[f"{step.__name__} {answer.status}"] += 1
-        if step is admin_step and answer.status < 300:
+        # a call changes something, too: it makes the link by which an account is connected anew
+        if step is not list_step and answer.status < 300:
             for tenant in TENANTS:
                 now = await made.records(tenant)
                 assert tenant == who.tenant or now == kept[tenant], (who, tenant)

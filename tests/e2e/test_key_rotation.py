@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,15 @@ from apiloom.flows.accounts import create_account
 from apiloom.flows.oauth_clients import create_oauth_client
 from apiloom.store.records import HouseKey
 from apiloom.vault.custody import derived_custody, new_key_text, parse_keys, read_keys
-from support.gateway import Desk, Gateway, call, desk, gateway, http
+from support.gateway import Gateway, ask, call, desk, gateway, http
+from support.granted import Granted, granted, office
+from support.oidc import authorization_server
 from support.postgres import Postgres
 
 ROTATE = KeyAsk(word="rotate")
 HOUSE = KeyAsk(word="rotate", house=True)
+LIFE = 60.0
+"""Seconds that a token of the provider lives."""
 
 
 def of_tenant(tenant: str) -> KeyAsk:
@@ -59,60 +63,121 @@ def place_of(folder: Path, data: str = "", **more: str) -> Place:
     return read_place(data or str(folder / "house"), {"APILOOM_KEY_FILE": str(folder / "keys" / "key"), **more})
 
 
-@asynccontextmanager
-async def load(nodes: list[Gateway], api: Desk) -> AsyncIterator[list[str]]:
-    """Calls on every node all the while, with new accounts and URLs among them. Gives the URLs; checks every answer."""
-    first, urls, stop = nodes[0], [], asyncio.Event()
-    answers: list[Any] = []
+@dataclass
+class Load:
+    """Work on every node all the while, with new things among it; every answer is checked at the end.
 
-    async def open_one(number: int) -> None:
-        account = await create_account(
-            first.ground, HOST, {"connector": "notes", "credentials": {"token": {"token": f"w{number}-x"}}}
-        )
-        made = await first.server(name=f"s{number}", accounts=[account.id])
-        for node in nodes:
+    ``urls`` are secret tokens of servers, each of an account of its own; ``tokens`` are API tokens.
+    """
+
+    nodes: list[Gateway]
+    there: Granted
+    client: httpx.AsyncClient
+    urls: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    granted: list[dict[str, Any]] = field(default_factory=list)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def settle(self) -> None:
+        for node in self.nodes:
             await node.settle()
-        urls.append(made.issued.text)
 
-    async def ask(client: httpx.AsyncClient, at: Gateway) -> None:
+    async def open_one(self, number: int) -> None:
+        """A new account, a server of it and an API token."""
+        first = self.nodes[0]
+        wanted = {"connector": "desk", "credentials": {"token": {"token": f"w{number}-x"}}}
+        account = await create_account(first.ground, HOST, wanted)
+        made = await first.server(name=f"s{number}", accounts=[account.id])
+        token = await first.api_token(tenant="default")
+        await self.settle()
+        self.urls.append(made.issued.text)
+        self.tokens.append(token)
+
+    async def make(self) -> None:
+        number = len(self.urls)
+        while not self.stop.is_set():
+            await self.open_one(number)
+            number += 1
+
+    async def ask(self, at: Gateway) -> None:
         for number in itertools.count():
-            if stop.is_set():
+            if self.stop.is_set():
                 return
-            place = number % len(urls)
-            answers.append((place, await call(client, f"{at.url}/mcp/{urls[place]}", "list_notes")))
+            place = number % len(self.urls)
+            self.answers.append((place, await call(self.client, f"{at.url}/mcp/{self.urls[place]}", "list_notes")))
+            self.statuses.append(await self.status(at, self.tokens[number % len(self.tokens)]))
 
-    async def make() -> None:
-        for number in itertools.count(3):
-            if stop.is_set():
-                return
-            await open_one(number)
+    async def status(self, at: Gateway, token: str) -> int:
+        """What is answered to an API token."""
+        reply = await self.client.get(f"{at.url}/api/v1/whoami", headers={"authorization": f"Bearer {token}"})
+        return reply.status_code
 
+    async def renew(self) -> None:
+        """Let the tokens of a grant end again and again, and call with it on every node."""
+        passed = 0.0
+        path = self.there.url.removeprefix(self.there.gateway.url)
+        while not self.stop.is_set():
+            passed += LIFE
+            self.there.server.skew(passed)
+            for node in self.nodes:
+                node.clock.now += LIFE
+            asked = [
+                ask(self.client, node.url + path, "tools/call", {"name": "list_notes", "arguments": {}})
+                for node in self.nodes
+            ]
+            self.granted += [reply.json()["result"] for reply in await asyncio.gather(*asked)]
+
+    async def check(self) -> None:
+        """That nothing has failed, and that all of it is still good on every node."""
+        assert len(self.answers) > len(self.nodes)
+        assert [(place, answer["whose"]) for place, answer in self.answers] == [
+            (place, f"w{place}") for place, _ in self.answers
+        ]
+        assert {*self.statuses} == {200}
+        assert not [answer for answer in self.granted if answer["isError"]]
+        for node in self.nodes:
+            for place, url in enumerate(self.urls):
+                assert (await call(self.client, f"{node.url}/mcp/{url}", "list_notes"))["whose"] == f"w{place}"
+            assert {await self.status(node, token) for token in self.tokens} == {200}
+        grant = await self.there.grant()
+        renewals = self.there.server.count("refresh_token")
+        assert (grant.state, grant.generation - 1) == ("active", renewals)
+        assert renewals > 2
+
+
+@asynccontextmanager
+async def load(nodes: list[Gateway], there: Granted) -> AsyncIterator[Load]:
+    """Calls on every node all the while, with new accounts, URLs, API tokens and renewals among them."""
     async with http() as client:
+        on = Load(nodes, there, client)
         for number in range(3):
-            await open_one(number)
-        tasks = [asyncio.create_task(work) for work in (*(ask(client, node) for node in nodes), make())]
-        yield urls
-        stop.set()
+            await on.open_one(number)
+        tasks = [asyncio.create_task(work) for work in (*(on.ask(node) for node in nodes), on.make(), on.renew())]
+        yield on
+        on.stop.set()
         await asyncio.gather(*tasks)
-        assert len(answers) > len(nodes)
-        assert [(place, answer["whose"]) for place, answer in answers] == [(place, f"w{place}") for place, _ in answers]
-        # every URL is still good on every node, with its own credential
-        for node in nodes:
-            for place, url in enumerate(urls):
-                assert (await call(client, f"{node.url}/mcp/{url}", "list_notes"))["whose"] == f"w{place}"
+        await on.check()
 
 
 async def test_every_key_is_rotated_under_load_and_no_call_fails(nodes: list[Gateway], tmp_path: Path) -> None:
-    place = nodes[0].grounds.place
-    with desk() as api:
-        await nodes[0].connector("notes", api.api.url)
-        await nodes[0].tenant("acme")
-        session = nodes[0].grounds.custody.sub_keys("sessions")
-        async with load(nodes, api):
-            before = nodes[0].grounds.custody.fingerprint
+    first = nodes[0]
+    place = first.grounds.place
+    with desk() as api, authorization_server() as server, office(server) as granting:
+        server.ttl(LIFE)
+        there = await granted(first, server, granting)
+        server.reset()
+        await first.connector("desk", api.api.url)
+        await first.tenant("acme")
+        for node in nodes:
+            await node.settle()
+        session = first.grounds.custody.sub_keys("sessions")
+        async with load(nodes, there):
+            before = first.grounds.custody.fingerprint
             for _ in range(2):
-                for ask in (ROTATE, of_tenant("default"), HOUSE):
-                    done = await rotate(place, ask, quiet)
+                for wanted in (ROTATE, of_tenant("default"), HOUSE):
+                    done = await rotate(place, wanted, quiet)
                     assert not done["damaged"]
         for node in nodes:
             await node.settle()
@@ -120,12 +185,14 @@ async def test_every_key_is_rotated_under_load_and_no_call_fails(nodes: list[Gat
             assert node.grounds.custody.fingerprint not in (before, "")
             assert node.grounds.custody.sub_keys("sessions") == session
             assert node.grounds.custody.newest("secrets") == node.grounds.custody.newest("data-keys") == 3
+        grant = await there.grant()
     async with nodes[0].ground.store.reading() as work:
         accounts = await work.tenant("default").accounts.every()
         keys = await work.house().tenant_keys.every()
     # of all that was there before the last rotation nothing is under an older key
     assert {key.version for key in keys} == {1, 2, 3}
-    assert {account.sealed[4] for account in accounts} == {3}
+    assert {account.sealed[4] for account in accounts if account.sealed} == {3}
+    assert grant.sealed[4] == 3
 
 
 async def test_what_a_store_of_an_earlier_release_has_goes_on_and_moves_to_a_new_key(tmp_path: Path) -> None:
@@ -235,9 +302,9 @@ class _Killing:
 async def test_a_second_rotation_at_the_same_time_is_refused(nodes: list[Gateway]) -> None:
     place = nodes[0].grounds.place
     lock = await plugins.load("apiloom.store.sql.turning:hold_turning_lock")(place.url)
-    for ask in (ROTATE, HOUSE, of_tenant("default")):
+    for wanted in (ROTATE, HOUSE, of_tenant("default")):
         with pytest.raises(CallerError) as error:
-            await rotate(place, ask, quiet)
+            await rotate(place, wanted, quiet)
         assert error.value.code == "custody.turning"
     await lock.release()
     await rotate(place, ROTATE, quiet)

@@ -132,7 +132,7 @@ async def test_a_client_whose_secret_was_given_anew_does_not_take_what_accounts_
         await house.done(patch_oauth_client(house.ground, HOST, there.client.id, {"secret": SECRET}))
         later(there)
         code, text = await told(client, there.url)
-        assert code == "account.unrenewed"
+        assert code == "account.needs_reconnect"
         assert "where what this account was granted does not belong" in text
         assert (await there.grant()).last_error == "oauth.moved"
         assert not elsewhere.seen
@@ -205,7 +205,7 @@ async def test_the_form_that_an_account_gets_tokens_with_does_not_follow_the_doc
             later(there)
         await promote(house, strange(elsewhere, server, "tokenUrl"))
         code, text = await told(client, url)
-        assert code == "account.unrenewed"
+        assert code == "account.needs_reconnect"
         assert "where what this account was granted does not belong" in text
         assert not elsewhere.seen
 
@@ -213,7 +213,7 @@ async def test_the_form_that_an_account_gets_tokens_with_does_not_follow_the_doc
         other = server.url.replace("127.0.0.1", "localhost")
         await promote(house, told_flows(server, tokenUrl=f"{other}/token"), 3)
         later(there, 80)
-        assert (await told(client, url))[0] == "account.unrenewed"
+        assert (await told(client, url))[0] == "account.needs_reconnect"
         await house.done(patch_account(house.ground, HOST, account.id, {"credentials": {"login": form}}))
         assert (await told(client, url))[0] == ""
         assert not elsewhere.seen
@@ -229,7 +229,7 @@ async def test_a_client_that_is_moved_with_a_new_secret_takes_nothing_along_that
         patch = {"endpoints": {which: f"{elsewhere.url}/taken"}, "secret": secret}
         await house.done(patch_oauth_client(house.ground, HOST, there.client.id, patch))
         later(there)
-        assert (await told(client, there.url))[0] == "account.unrenewed"
+        assert (await told(client, there.url))[0] == "account.needs_reconnect"
         assert (await there.grant()).last_error == "oauth.moved"
         later(there, 80)
         with pytest.raises(DesignError) as refused:
@@ -269,14 +269,14 @@ async def test_a_refresh_token_that_was_brought_along_goes_to_no_client_that_a_t
         }
         await house.done(create_oauth_client(house.ground, HOST, made))
         code, text = await told(client, url)
-        assert code == "account.unrenewed"
+        assert code == "account.needs_reconnect"
         assert "where what this account was granted does not belong" in text
         assert not elsewhere.seen
 
         # a form that says so itself means it
         again = {**form, "token_url": f"{elsewhere.url}/taken"}
         await house.done(patch_account(house.ground, HOST, account.id, {"credentials": {"login": again}}))
-        assert (await told(client, url))[0] != "account.unrenewed"
+        assert (await told(client, url))[0] != "account.needs_reconnect"
         assert [b"brought" in one.body for one in elsewhere.seen] == [True]
 
 
@@ -298,7 +298,7 @@ async def test_a_grant_from_before_places_were_kept_belongs_to_those_of_its_firs
         patch = {"endpoints": {"token_url": f"{elsewhere.url}/taken"}, "secret": SECRET}
         await house.done(patch_oauth_client(house.ground, HOST, there.client.id, patch))
         later(there)
-        assert (await told(client, there.url))[0] == "account.unrenewed"
+        assert (await told(client, there.url))[0] == "account.needs_reconnect"
         assert not elsewhere.seen
 
 

@@ -71,6 +71,21 @@ async def test_each_kind_of_reference_is_followed(tmp_path: Path, openbao: OpenB
     assert follow_now("env:SHOP", {"SHOP": "now"}) == "now"
 
 
+async def test_a_token_that_may_read_one_secret_and_nothing_else_is_enough(openbao: OpenBao) -> None:
+    openbao.put("secret/narrow/shop", token="of-version-2")
+    openbao.put("old/narrow/shop", token="of-version-1")
+    paths = ("secret/data/narrow/shop", "old/narrow/shop")
+    policy = "".join(f'path "{path}" {{ capabilities = ["read"] }}\n' for path in paths)
+    narrow = {**openbao.environment, "BAO_TOKEN": openbao.token_for(policy)}
+    for reference, value in {
+        "bao:secret/narrow/shop#token": "of-version-2",
+        "bao:secret/data/narrow/shop#token": "of-version-2",
+        "bao:old/narrow/shop#token": "of-version-1",
+    }.items():
+        assert await read(reference, **narrow) == value
+    assert (await refused("bao:secret/other#token", **narrow)).code == "bao.refused"
+
+
 async def test_what_leads_nowhere_is_told_in_one_sentence_without_a_value(
     tmp_path: Path, openbao: OpenBao, keyring: type[InMemory]
 ) -> None:
@@ -175,6 +190,39 @@ async def test_a_value_is_held_for_a_minute_and_longer_while_its_place_cannot_be
         await resolve()
     assert "three" not in repr(held)
     vault.down = False
+
+
+async def test_a_place_that_never_answers_is_waited_for_by_nobody_for_ever_and_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vault, answers = Vault(), asyncio.Event()
+
+    async def told(_reference: str, _places: Places) -> Secret:
+        vault.asked += 1
+        if vault.down:
+            await answers.wait()
+        return Secret(vault.value)
+
+    monkeypatch.setattr("apiloom.vault.references.follow", told)
+    monkeypatch.setattr("apiloom.vault.references.PATIENCE", 0.01)
+    held = References(places(), clock=lambda: vault.now)
+    assert (await held.resolve("file:/known")).reveal() == "one"
+    vault.now += STALE
+    vault.down, vault.value = True, "two"
+    for _ in range(3):
+        assert (await held.resolve("file:/known")).reveal() == "one"
+        with pytest.raises(DesignError) as caught:
+            await held.resolve("file:/other")
+        assert caught.value.code == "credentials.ref"
+    assert vault.asked == 3
+    answers.set()
+    assert (await held.resolve("file:/other")).reveal() == "two"
+    assert vault.asked == 3
+
+
+@pytest.mark.parametrize("name", ["APILOOM_KEY", "apiloom_key", "APILOOM_DATA", "BAO_TOKEN", "Vault_Token"])
+async def test_what_opens_the_house_is_no_secret_of_an_account(name: str) -> None:
+    assert (await refused(f"env:{name}", **{name: "hunter2"})).code == "credentials.form"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,14 @@ from apiloom.vault.oauth.fetching import fetch_tokens
 from apiloom.vault.oauth.terms import ByRefresh
 from support.gateway import ask, call, gateway, http
 from support.granted import Granted, granted, office
-from support.oidc import AuthorizationServer, authorization_server
+from support.oidc import AuthorizationServer
 
 HOUR = 3600.0
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AuthorizationServer]:
-    with authorization_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: AuthorizationServer) -> AuthorizationServer:
-    running.up()
-    running.skew(0)
-    running.ttl(HOUR)
-    running.reset()
-    return running
+def server(oidc: AuthorizationServer) -> AuthorizationServer:
+    return oidc
 
 
 def silent(_: str) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from apiloom.app.gateway import signin
 from apiloom.base.errors import CallerError
 from apiloom.console.signin import app
 from apiloom.console.signin.app import build_signin
-from apiloom.flows import sign_ins, token_families
+from apiloom.flows import device_sign_ins, sign_in_clients, sign_ins, token_families
 from apiloom.flows.sign_ins import Wanted
 from support.fronts import Front, front
 from support.gateway import arrival, ask, gateway, http
@@ -191,6 +192,78 @@ async def test_what_was_agreed_to_under_other_settings_is_asked_about_anew(tmp_p
             await work.house().token_families.save(old, old.revision)
         await web.sign_in(on.person)
         assert len([page for page in on.person.seen if "Allow access?" in page]) == 2
+
+
+async def test_a_crowd_of_registrations_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in_clients, "MOST", 5)
+    async with front(tmp_path) as on:
+        await on.app.sign_in(on.person)  # in use: it stays
+        for _ in range(12):
+            assert "client_id" in await App(on.house, on.http).register()
+        assert (await on.app.sign_in(on.person))["access_token"]
+        async with on.house.ground.store.reading() as work:
+            assert await work.house().registrations.count() == 5
+
+
+async def test_who_began_and_is_over_takes_no_place_of_those_who_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_ins, "MOST", 4)
+    monkeypatch.setattr(sign_ins, "_TOGETHER", 2)
+    monkeypatch.setattr(device_sign_ins, "MOST", 2)
+    async with front(tmp_path) as on:
+        ground = on.house.ground
+
+        async def fill(begin: Any, count: int) -> None:
+            for _ in range(count):
+                await begin()
+            with pytest.raises(CallerError) as told:
+                await begin()
+            assert told.value.code == "sign_in.temporarily_unavailable"
+
+        def device() -> Any:
+            return device_sign_ins.start(ground, replace(WANTED, redirect_uri="", challenge=""), "")
+
+        await fill(device, 2)
+        await fill(lambda: sign_ins.begin(ground, WANTED), 2)
+        on.house.clock.now += sign_ins.MINUTES
+        # nobody has swept: two devices live yet, two sign-ins do not
+        await fill(lambda: sign_ins.begin(ground, WANTED), 2)
+        on.house.clock.now += device_sign_ins.LIFE
+        await fill(device, 2)
+
+
+async def test_a_broom_says_whether_it_is_to_come_again_soon(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        ground = on.house.ground
+        for _ in range(3):
+            await sign_ins.begin(ground, WANTED)
+        on.house.clock.now += sign_ins.MINUTES
+        assert [await sign_ins.sweep_sign_ins(ground, 2) for _ in range(2)] == [True, False]
+        async with ground.store.reading() as work:
+            assert await work.house().sign_ins.count() == 0
+
+
+async def test_the_broom_comes_again_at_once_while_there_is_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signin, "SWEEP", 0.0)
+    monkeypatch.setattr(signin, "RETRY", 0.0)
+    left, done = [True, True, False], asyncio.Event()
+
+    async def swept(_: object) -> bool:
+        if len(left) == 1:
+            done.set()
+            await asyncio.Event().wait()
+        # a pause of a whole round here would never end
+        monkeypatch.setattr(signin, "SWEEP", 3600.0)
+        return left.pop(0)
+
+    monkeypatch.setattr(signin, "sweep_sign_ins", swept)
+    async with front(tmp_path) as on:
+        sweeping = asyncio.create_task(on.reception._sweep())
+        await asyncio.wait_for(done.wait(), 20)
+        sweeping.cancel()
 
 
 async def families(on: Front) -> list[Any]:

@@ -56,6 +56,33 @@ async def test_without_a_facade_nothing_is_there(tmp_path: Path) -> None:
                 assert (await client.get(house.url + path)).status_code == 404
 
 
+async def test_a_page_may_ask_for_the_metadata_with_headers_of_its_own(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        for place in ("oauth-protected-resource/mcp", "oauth-authorization-server"):
+            asked = {"origin": "https://x.example", "access-control-request-headers": "mcp-protocol-version"}
+            reply = await on.http.options(f"{on.house.url}/.well-known/{place}", headers=asked)
+            assert (reply.status_code, reply.headers["access-control-allow-headers"]) == (204, "*")
+
+
+async def test_the_host_of_a_resource_is_the_same_in_every_case_and_there_is_one(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        assert "://localhost:" in on.house.url or "://127.0.0.1:" in on.house.url
+        loud = on.house.url.replace("http", "HTTP").upper()
+        assert await on.status((await on.app.sign_in(on.person, resource=f"{loud}/mcp"))["access_token"]) == 200
+        given = await on.app.sign_in(on.person)
+        for wrong in (f"{loud}/MCP", f"{loud}.evil.example/mcp", f"{loud}@evil.example/mcp", loud):
+            assert (await on.app.refresh(given["refresh_token"], resource=wrong)).json()["error"] == "invalid_target"
+        twice = f"grant_type=refresh_token&client_id={on.app.id}&resource={on.house.url}/mcp&resource={on.house.url}/mcp"
+        for more, error in (("", "invalid_target"), ("&client_id=x", "invalid_request")):
+            reply = await on.http.post(
+                f"{on.house.url}/oauth/token",
+                content=f"{twice}&refresh_token={given['refresh_token']}{more}",
+                headers={"content-type": "application/x-www-form-urlencoded"},
+            )
+            assert (reply.status_code, reply.json()["error"]) == (400, error)
+        assert (await on.app.refresh(given["refresh_token"])).status_code == 200
+
+
 async def test_a_token_is_good_for_its_resource_alone(tmp_path: Path) -> None:
     async with front(tmp_path) as on:
         one = await on.app.sign_in(on.person, resource=f"{on.house.url}/mcp/s/notes")
@@ -185,6 +212,30 @@ async def test_revocation_cuts_what_is_open_on_every_node(tmp_path: Path) -> Non
         assert (await on.app.refresh(given["refresh_token"])).status_code == 400
 
 
+async def test_a_client_ends_its_own_sign_ins_and_no_others(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        given = await on.app.sign_in(on.person)
+        other = App(on.house, on.http)
+        await other.register()
+
+        async def ended(**form: str) -> tuple[int, str]:
+            reply = await on.http.post(f"{on.house.url}/oauth/revoke", data=form)
+            await on.house.settle()
+            return reply.status_code, reply.json().get("error", "")
+
+        for token in (given["access_token"], given["refresh_token"]):
+            assert await ended(token=token, client_id=other.id) == (400, "invalid_grant")
+            assert await ended(token=token) == (401, "invalid_client")
+            spoiled = token[:-4] + ("aaaa" if token[-4:] != "aaaa" else "bbbb")
+            assert await ended(token=spoiled, client_id=other.id) == (200, "")
+        assert await ended(client_id=on.app.id) == (400, "invalid_request")
+        assert await on.status(given["access_token"]) == 200
+        assert await ended(token=given["access_token"], client_id=on.app.id) == (200, "")
+        assert await on.status(given["access_token"]) == 401
+        # what is over is nobody's any more
+        assert await ended(token=given["refresh_token"], client_id=other.id) == (200, "")
+
+
 async def test_two_nodes_agree_on_who_is_signed_in(tmp_path: Path) -> None:
     async with front(tmp_path) as on, gateway(tmp_path) as other:
         received(other, tmp_path, {"facade": {}})
@@ -206,8 +257,8 @@ async def test_a_sign_in_ends_with_the_api_token_it_began_with(tmp_path: Path) -
         assert holder is not None
         await on.house.done(revoke_api_token(on.house.ground, HOST, holder.token, Removal()))
         assert await on.status(given["access_token"]) == 401
-        fresh = (await on.app.refresh(given["refresh_token"])).json().get("access_token", "")
-        assert await on.status(fresh) == 401
+        refreshed = await on.app.refresh(given["refresh_token"])
+        assert (refreshed.status_code, refreshed.json()["error"]) == (400, "invalid_grant")
 
 
 # nobody is sent where they should not be, and nobody acts for one who did not agree
@@ -392,14 +443,14 @@ async def test_a_client_is_named_by_its_document_and_shown_with_its_host(
         assert asked == [url]
         served["client_id"] = "https://other.example/"
         on.house.clock.now += 3600
-        assert (await on.http.get(app.url())).status_code == 401
+        assert (await on.http.get(app.url())).status_code == 400
 
 
 async def test_a_document_is_not_looked_for_where_the_guard_lets_nobody_go(tmp_path: Path) -> None:
     async with front(tmp_path) as on:
         for url in ("https://127.0.0.1:1/x", "https://10.0.0.1/x", "https://169.254.169.254/latest"):
             reply = await on.http.get(App(on.house, on.http, id=url, redirect_uri=WEB).url())
-            assert reply.status_code == 401
+            assert reply.status_code == 400
             assert str(urlsplit(url).hostname) not in reply.text
 
 

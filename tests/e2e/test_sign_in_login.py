@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import stat
+from collections.abc import Awaitable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2 as httpx
+import pytest
+
+from apiloom.console.signin import devices, polls
+from support.devices import sent
 from support.gateway import gateway
 from support.issuer import received
 from support.servers import APILOOM, clean_environment
@@ -41,6 +48,8 @@ async def test_somebody_signs_in_and_their_commands_are_theirs(tmp_path: Path) -
         assert process.stderr is not None
         line = (await asyncio.wait_for(process.stderr.readline(), 60)).decode()
         url = line[line.index("http") :].strip()
+        hint = (await asyncio.wait_for(process.stderr.readline(), 60)).decode()
+        assert "apiloom login --device" in hint
         person = Person(token=await house.api_token(role="auditor"))
         place = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         back = await person.open(url, until=(place,))
@@ -66,3 +75,79 @@ async def test_somebody_signs_in_and_their_commands_are_theirs(tmp_path: Path) -
         file.write_bytes(kept)
         assert (await said(home, "tenant", "list", "--gateway", house.url))[0] != 0
         await person.client.aclose()
+
+
+def signing_in(home: Path, url: str, *words: str) -> Awaitable[asyncio.subprocess.Process]:
+    return asyncio.create_subprocess_exec(
+        *(*APILOOM, "login", "--device", "--gateway", url, *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=clean_environment(str(home)),
+    )
+
+
+async def shown(process: asyncio.subprocess.Process) -> tuple[str, str, str]:
+    """The page, the code, and the page with the code, as they stand on the terminal."""
+    assert process.stderr is not None
+    lines = [(await asyncio.wait_for(process.stderr.readline(), 60)).decode() for _ in range(3)]
+    page, link = (line[line.index("http") :].strip() for line in (lines[0], lines[2]))
+    return page, lines[1].rpartition(" ")[2].strip(), link
+
+
+async def test_somebody_signs_in_from_a_machine_without_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "INTERVAL", 1)
+    monkeypatch.setattr(polls, "INTERVAL", 1)
+    home = tmp_path / "home"
+    home.mkdir()
+    async with gateway(tmp_path, running=True) as house, httpx.AsyncClient(timeout=20) as browser:
+        received(house, tmp_path, {"facade": {}})
+        person = Person(token=await house.api_token(role="auditor"), client=browser)
+        process = await signing_in(home, house.url)
+        page, code, link = await shown(process)
+        assert page == f"{house.url}/oauth/device"
+        assert link.endswith(f"user_code={code}")
+        reply = await sent(await browser.get(page), code, browser)
+        await person.open(reply.headers["location"])
+        assert any("as auditor" in each for each in person.seen)
+        rest = (await asyncio.wait_for(process.communicate(), 60))[1].decode()
+        assert (process.returncode, "you are signed in" in rest) == (0, True)
+        (file,) = home.rglob("sign-ins/*.json")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        code, out, _ = await said(home, "sign-in", "list", "--gateway", house.url, "--json")
+        (living,) = json.loads(out)["items"]
+        assert (living["client"], living["client_name"]) == ("apiloom-cli", "apiloom on the command line")
+        assert (living["role"], living["resource"], living["redirect_uri"]) == ("auditor", "/api/v1", None)
+        # an auditor looks, and ends nothing; whoever has the store ends it
+        assert (await said(home, "sign-in", "end", living["id"], "--gateway", house.url))[0] == 2
+        assert (await said(home, "sign-in", "show", living["id"], "--gateway", house.url))[0] == 0
+
+        process = await signing_in(home, house.url)
+        _, code, _ = await shown(process)
+        person.decision = "deny"
+        reply = await sent(await browser.get(page), code, browser)
+        await person.open(reply.headers["location"])
+        rest = (await asyncio.wait_for(process.communicate(), 60))[1].decode()
+        assert (process.returncode, "it was not allowed" in rest) == (2, True)
+        # what was kept before stays
+        assert (await said(home, "tenant", "list", "--gateway", house.url))[0] == 0
+
+
+@pytest.mark.system
+async def test_who_stops_waiting_leaves_nothing_behind(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with gateway(tmp_path, running=True) as house:
+        received(house, tmp_path, {"facade": {}})
+        process = await signing_in(home, house.url)
+        await shown(process)
+        process.send_signal(signal.SIGINT)
+        rest = (await asyncio.wait_for(process.communicate(), 60))[1].decode()
+        assert (process.returncode, "Traceback" in rest) == (130, False)
+        assert list(home.rglob("sign-ins/*")) == []
+        code, _, errors = await said(home, "login", "--device", "--end", "--gateway", house.url)
+        assert (code, "exclude each other" in errors) == (2, True)
+        received(house, tmp_path, {"facade": {"devices": "none"}})
+        code, _, errors = await said(home, "login", "--device", "--gateway", house.url)
+        assert (code, "lets nobody sign in by a code" in errors) == (2, True)

@@ -165,6 +165,28 @@ async def test_the_needs_of_one_call_are_bounded() -> None:
     assert (await adopt(app, params))["result"]["isError"] is True
 
 
+@holds("visit", "visit.said")
+async def test_a_need_with_a_long_name_is_gone_on_with_like_any_other() -> None:
+    world = pets()
+    app = node(world)
+    needs = [f"{number}/" + "https://www.googleapis.example/auth/everything " * 60 for number in range(MOST_ASKED)]
+    params: dict[str, Any] = {"arguments": {"needs": [*needs, "\u00e9"]}}
+    asked = set()
+    for need in needs:
+        result = (await adopt(app, params))["result"]
+        [key] = result["inputRequests"]
+        asked.add(key)
+        world.connected.add(need)
+        params |= said(result["requestState"], key=key)
+    assert len(asked) == MOST_ASKED
+    assert (await adopt(app, params))["result"]["isError"] is True
+    # said to and not done: asked for once all the same
+    again = (await adopt(node(pets()), {"arguments": {"needs": needs}}))["result"]
+    [key] = again["inputRequests"]
+    params = {"arguments": {"needs": needs}, **said(again["requestState"], key=key)}
+    assert (await adopt(node(pets()), params))["result"]["isError"] is True
+
+
 @holds("visit.state")
 async def test_state_is_worth_nothing_anywhere_else() -> None:
     world, clock = pets(), Clock()

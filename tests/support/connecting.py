@@ -16,7 +16,7 @@ import httpx2 as httpx
 
 from apiloom.compile.artefact import pack
 from apiloom.flows.access import HOST
-from apiloom.flows.connecting import Started, create_session
+from apiloom.flows.connect_create import Started, create_session
 from apiloom.flows.oauth_clients import create_oauth_client
 from apiloom.store.records import OAuthClient, Tenant
 from support.catalogs import OK, catalog_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from apiloom.base.errors import CallerError
+from apiloom.base.errors import CallerError, DesignError
 from apiloom.base.seal import Sealer
 from apiloom.catalog.servers import unfilled
 from apiloom.compile.artefact import unpack
-from apiloom.flows.connect_ports import Begun, Consent, Granted, Needs
+from apiloom.flows.connect_ports import Begun, Blank, Confirming, Consent, Granted, Needs, People
 from apiloom.model.api import SecurityScheme
 from apiloom.store.ports import Scope
 from apiloom.store.records import Account, Grant, OAuthClient, Version
@@ -23,6 +23,7 @@ class Consents:
 
     sealers: tuple[Sealer, ...] = (Sealer(b"2" * 32), Sealer(b"1" * 32))
     returned: list[str] = field(default_factory=list)
+    people: People | None = None
 
     async def needs(
         self, version: Version, artefact: Callable[[], Awaitable[bytes]], options: Mapping[str, Any]
@@ -44,6 +45,24 @@ class Consents:
     async def begin(self, consent: Consent, state: str, redirect_uri: str) -> Begun:
         asked = {"state": state, "redirect_uri": redirect_uri, "scope": " ".join(consent.scopes)}
         return Begun(url=f"https://auth.example.com/authorize?{urlencode(asked)}", kept={"state": state})
+
+    def blanks(self, client: OAuthClient, scheme: SecurityScheme) -> tuple[Blank, ...]:
+        return ()
+
+    def check_blank(self, client: OAuthClient, variables: Mapping[str, str]) -> None:
+        return None
+
+    async def begin_device(self, consent: Consent) -> Confirming:
+        raise DesignError("no device", code="oauth.url")
+
+    async def finish_device(self, consent: Consent, kept: Mapping[str, str]) -> Granted:
+        raise AssertionError("nothing was begun")
+
+    def pack(self, granted: Granted) -> Mapping[str, Any]:
+        return {"tokens": granted.tokens, "identity": dict(granted.identity), "scopes": list(granted.scopes)}
+
+    def unpack(self, packed: Mapping[str, Any]) -> Granted:
+        return Granted(tokens=packed["tokens"], identity=packed["identity"], scopes=tuple(packed["scopes"]))
 
     async def finish(self, consent: Consent, redirect_uri: str, kept: Mapping[str, str], query: str) -> Granted:
         told = parse_qs(query)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from apiloom.app.gateway.grants import Made
 from apiloom.app.gateway.pinning import places_at
+from apiloom.app.gateway.terms import Asked
 from apiloom.base.secret import Secret
 from apiloom.compile.artefact import pack
 from apiloom.flows.access import HOST
@@ -112,7 +113,7 @@ class Granted:
             },
         )
         async with ground.store.reading() as work:
-            terms = await living.grants.renewing.of_client(work, self.client, scheme, scopes)
+            terms = await living.grants.renewing.of_client(work, self.client, scheme, Asked(scopes))
         terms = replace(terms, redirect_uri=REDIRECT, parameters={"prompt": "consent"})
         verifier, state = Secret(secrets.token_urlsafe(48)), secrets.token_urlsafe(16)
         url = authorization_url(terms, state=state, verifier=verifier)

@@ -19,6 +19,7 @@ import httpx2 as httpx
 
 from apiloom.base import json
 from apiloom.store.kinds import KINDS
+from apiloom.store.records import TokenFamily
 from support.gateway import PATHS, Gateway, document, gateway, http, words
 from support.upstream import Answer, Seen, Upstream, upstream
 
@@ -38,6 +39,7 @@ KINDS_SEEN = (
     "tenants",
     "oauth-clients",
     "connect-sessions",
+    "sign-ins",
     "events",
 )
 _SECRETS = ("url", "token", "handle")
@@ -268,6 +270,18 @@ async def _furnish(made: World, tenant: str) -> None:
     await owner("POST", "/oauth-clients", app)
     link = {"tenant": tenant, "connector": "desk", "end_user": tenant, "label": tenant, "look": {"name": tenant}}
     await owner("POST", "/connect-sessions", link)
+    signed_in = TokenFamily(
+        id=f"fam_{tenant}",
+        tenant=tenant,
+        client=f"https://{tenant}.example/app.json",
+        subject=f"oidc:{tenant}",
+        principal={"role": "agent", "servers": [f"{tenant} 0"], "end_user": f"ann-{tenant}"},
+        resource="/mcp",
+        digest=tenant.encode(),
+        expires_at=made.house.clock.now + 86400,
+    )
+    async with made.house.ground.store.writing() as work:
+        await work.house().token_families.add(signed_in)
     for kind, more in (
         ("tenant-admin", {}),
         ("operator", {}),

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import html
 import io
+import json
 import logging
 import re
 import tarfile
@@ -28,6 +29,7 @@ CORE = 24
 
 _SEPARATORS = b" :-,\r\n\t\\x"
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_BYTES = re.compile(rb"\\{1,8}x([0-9a-fA-F]{2})")
 _UNICODE = re.compile(rb"\\{1,8}u([0-9a-fA-F]{4})")
 
 
@@ -67,6 +69,16 @@ class Canaries:
 def needles(core: bytes) -> dict[str, bytes]:
     """What of a secret stands in its encodings, whatever stands around it."""
     found = {"plain": core, "hex": core.hex().encode(), "reversed": core[::-1]}
+    found |= {f"numbers by {joint!r}": joint.join(map(str, core)).encode() for joint in (",", ", ", " ")}
+    if not core.isascii():
+        latin = core.decode("latin-1")
+        found |= {
+            "python": repr(core)[2:-1].encode(),
+            "as latin": latin.encode(),
+            "json": json.dumps(latin)[1:-1].encode(),
+            "python in json": json.dumps(repr(core)[2:-1])[1:-1].encode(),
+            "raw json": json.dumps(latin, ensure_ascii=False)[1:-1].encode(),
+        }
     for before in range(3):
         length = before + len(core)
         for form, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
@@ -93,6 +105,8 @@ def views(content: bytes, depth: int = 3) -> Iterator[bytes]:
 def _unwrapped(text: bytes) -> Iterator[bytes]:
     if b"%" in text:
         yield _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), text)
+    if b"\\x" in text:
+        yield _BYTES.sub(lambda match: bytes((int(match[1], 16),)), text)
     if b"\\u" in text:
         yield _UNICODE.sub(lambda match: chr(int(match[1], 16)).encode("utf-8", "replace"), text)
     if b"&#" in text:

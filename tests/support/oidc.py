@@ -20,6 +20,8 @@ from typing import Any
 from urllib import error, request
 from urllib.parse import quote_plus, urlencode, urljoin
 
+import pytest
+
 from support.node import node, node_package
 from support.servers import Reading, clean_environment, ended
 from support.source import ROOT
@@ -287,3 +289,20 @@ def authorization_server(*, timeout: float = 60, **settings: Any) -> Iterator[Au
             process.stdin.close()
             for each in (out, errors):
                 each.join(5)
+
+
+@pytest.fixture(scope="module")
+def oidc_process() -> Iterator[AuthorizationServer]:
+    """One authorization server for all tests of a file."""
+    with authorization_server() as server:
+        yield server
+
+
+@pytest.fixture
+def oidc(oidc_process: AuthorizationServer) -> AuthorizationServer:
+    """It, as it was in the beginning but for what it remembers of people."""
+    oidc_process.up()
+    oidc_process.skew(0)
+    oidc_process.ttl(3600)
+    oidc_process.reset()
+    return oidc_process

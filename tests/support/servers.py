@@ -59,6 +59,12 @@ class Serving:
     errors: Reading
     environment: dict[str, str] = field(repr=False)
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port, for connections that speak for themselves."""
+        host, port = self.url.removeprefix("http://").partition("/")[0].split(":")
+        return host, int(port)
+
     def said(self) -> str:
         """What it wrote to standard error so far."""
         return self.errors.text()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import io
 import os
+import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "apiloom"
@@ -18,6 +21,18 @@ NOT_OURS = frozenset(
 )
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def loaded(*parts: str) -> ModuleType:
+    """A file of ours that belongs to no package, as a module: ``loaded("tools", "sizes.py")``."""
+    path = ROOT.joinpath(*parts)
+    spec = spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True, eq=False)

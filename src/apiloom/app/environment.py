@@ -25,6 +25,8 @@ CERTIFICATE = "APILOOM_CLIENT_CERTIFICATE"
 """Names the PEM file with the certificate and key that are shown to servers which ask for one."""
 
 _LARGEST_FILE = 1024 * 1024
+_OBJECTS = (MEMBERS, frozenset({"username", "password"}), frozenset({"certificate", "private_key"}))
+"""Forms whose members may all be objects: those of a template, and references."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def _from_file(
 
 def _is_group(value: Any) -> bool:
     """Whether a member holds schemes of one source rather than the parts of one credential."""
-    if not isinstance(value, dict) or set(value) == MEMBERS:
+    if not isinstance(value, dict) or set(value) in _OBJECTS:
         return False
     return bool(value) and all(isinstance(part, dict) for part in value.values())
 

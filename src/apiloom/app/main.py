@@ -29,6 +29,7 @@ from apiloom.console.house import (
     Served,
     Surroundings,
 )
+from apiloom.net.request import Sender
 
 
 def main(argv: Sequence[str]) -> int:
@@ -68,6 +69,7 @@ def build_house() -> House:
         platform=desk.platform,
         keys=desk.keys,
         copies=desk.copies,
+        outbound=desk.outbound,
         surroundings=surroundings,
     )
 
@@ -123,6 +125,10 @@ class _Desk:
 
     def keys(self, ask: KeyAsk, say: Say) -> Any:
         return plugins.load("apiloom.app.gateway.keydesk:answer_keys")(ask, say)
+
+    def outbound(self) -> Sender:
+        sender: Sender = plugins.load("apiloom.app.outbound:open_sender")(os.environ, frozenset())
+        return sender
 
     def _read(self, say: Say) -> Any:
         if self._reading is None:

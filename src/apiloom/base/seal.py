@@ -11,6 +11,8 @@ import binascii
 import hashlib
 import hmac
 
+from apiloom.base.secret import InTheClear
+
 LONGEST = 24_576
 """Characters of a sealed text; nothing longer is looked at."""
 
@@ -18,7 +20,7 @@ _SEAL = 16
 """Bytes of the hash that are kept: half of SHA-256 is as hard to guess as a key of AES."""
 
 
-class Sealer:
+class Sealer(InTheClear):
     """Seals and unseals with one key.
 
     ``purpose`` keeps apart what is sealed for different uses; ``bound`` is what the text must come back with, and is

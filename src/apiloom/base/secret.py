@@ -1,4 +1,7 @@
-"""A value that cannot be printed, logged, pickled, copied out or put into JSON. Knows nothing of what it is for."""
+"""A value that cannot be printed, logged, pickled, copied out or put into JSON. Knows nothing of what it is for.
+
+What has to hold a secret in the clear, because it is used for every call or every text, is :class:`InTheClear`.
+"""
 
 from __future__ import annotations
 
@@ -42,3 +45,17 @@ class Secret:
 
     def __getstate__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled or copied")
+
+
+class InTheClear:
+    """Something that holds secrets in the clear, as text or bytes: it shows none of them, and cannot be pickled or
+    copied. It is to keep them out of its ``repr`` itself.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled or copied")

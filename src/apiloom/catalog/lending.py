@@ -6,7 +6,7 @@ token that the caller was let in with is exchanged for one of the API's (RFC 869
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -60,6 +60,23 @@ def read_lendings(raw: Any, at: str) -> dict[str, Lending]:
     return dict(sorted(found.items()))
 
 
+def check_names(raw: Mapping[Any, Any], known: Sequence[str], at: str) -> None:
+    """That every setting of an object is known.
+
+    Raises:
+        CallerError: ``config.unknown`` with the nearest name.
+    """
+    for name in raw:
+        if name not in known:
+            close = nearest(str(name), known)
+            raise CallerError(
+                f"there is no setting {str(name)[:80]!r}",
+                code="config.unknown",
+                hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}",
+                pointer=f"{at}/{escape(str(name)[:80])}",
+            )
+
+
 def lendings_to_json(lendings: Mapping[str, Lending]) -> dict[str, Any]:
     """The same as plain JSON, without what does not apply."""
     return {slug: _to_json(one) for slug, one in lendings.items()}
@@ -68,15 +85,7 @@ def lendings_to_json(lendings: Mapping[str, Lending]) -> dict[str, Any]:
 def _read(raw: Any, at: str) -> Lending:
     if not isinstance(raw, Mapping):
         raise _wrong(at, 'is an object such as {"mode": "header"}')
-    for name in raw:
-        if name not in _KNOWN:
-            close = nearest(str(name), _KNOWN)
-            raise CallerError(
-                f"there is no setting {str(name)[:80]!r}",
-                code="config.unknown",
-                hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(_KNOWN)}",
-                pointer=f"{at}/{escape(str(name)[:80])}",
-            )
+    check_names(raw, _KNOWN, at)
     said = {name: value for name, value in raw.items() if value is not None}
     mode = said.get("mode")
     if mode not in MODES:

@@ -7,6 +7,7 @@ fewest scopes. Among equally many those are taken that read as the narrower ones
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Collection, Iterable
 
@@ -16,8 +17,8 @@ Scopes = frozenset[str]
 Choice = tuple[Scopes, ...]
 """What one operation may do with: any one of these sets."""
 
-_MOST_TRIED = 20_000
-"""Combinations that are looked at; a document that has more gets a good answer instead of the best."""
+_MOST_LOOKED_AT = 200_000
+"""Alternatives of operations that are compared in search of the best; a document that has more gets a good answer."""
 
 _reads = re.compile(r"read[_.:-]?only|(?<![a-z])(?:read|view|list|get)(?![a-z])", re.IGNORECASE).search
 
@@ -78,16 +79,18 @@ def _by_names(choice: Choice) -> tuple[int, list[list[str]]]:
 def _best(choices: list[Choice]) -> Scopes:
     """The lightest union of one alternative each: by trying all, as far as that is feasible, from a good start on."""
     best = _greedy(choices)
-    tried = 0
+    looked = 0
     waiting: list[tuple[int, Scopes]] = [(0, frozenset())]
-    while waiting and tried < _MOST_TRIED:
-        tried += 1
+    while waiting and looked < _MOST_LOOKED_AT:
         at, chosen = waiting.pop()
+        looked += 1 + len(chosen)
         if len(chosen) > len(best):
             continue
         while at < len(choices) and any(one <= chosen for one in choices[at]):
+            looked += len(choices[at])
             at += 1
         if at == len(choices):
+            looked += 10 * len(chosen)
             best = min(best, chosen, key=_weight)
             continue
         # the lightest one is looked at first: it lies on top
@@ -96,17 +99,28 @@ def _best(choices: list[Choice]) -> Scopes:
 
 
 def _greedy(choices: list[Choice]) -> Scopes:
-    """Always what satisfies most operations for each scope more."""
-    chosen: Scopes = frozenset()
-    while True:
-        unmet = [choice for choice in choices if not any(one <= chosen for one in choice)]
-        if not unmet:
-            return chosen
-        candidates: set[Scopes] = {one - chosen for choice in unmet for one in choice}
-
-        def worth(more: Scopes, had: Scopes = chosen, left: list[Choice] = unmet) -> tuple[float, object]:
-            met = sum(1 for choice in left if any(one <= had | more for one in choice))
-            return (-met / len(more), _weight(more))
-
-        more: Scopes = min(candidates, key=worth)
-        chosen |= more
+    """Always what most operations that are left list, for each of its scopes."""
+    listing: dict[Scopes, list[int]] = {}
+    for number, choice in enumerate(choices):
+        for one in choice:
+            listing.setdefault(one, []).append(number)
+    left = {one: len(numbers) for one, numbers in listing.items()}
+    heap = [(-count / len(one), _weight(one), one) for one, count in left.items()]
+    heapq.heapify(heap)
+    chosen: set[str] = set()
+    met = [False] * len(choices)
+    while heap:
+        worth, weight, one = heapq.heappop(heap)
+        now = -left[one] / len(one)
+        if not now:
+            continue
+        if now != worth:
+            heapq.heappush(heap, (now, weight, one))
+            continue
+        chosen |= one
+        for number in listing[one]:
+            if not met[number]:
+                met[number] = True
+                for other in choices[number]:
+                    left[other] -= 1
+    return frozenset(chosen)

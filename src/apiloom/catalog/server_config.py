@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from apiloom.base.errors import CallerError
-from apiloom.base.nearest import nearest
-from apiloom.catalog.lending import Lending, lendings_to_json, read_lendings
+from apiloom.catalog.lending import Lending, check_names, lendings_to_json, read_lendings
 from apiloom.catalog.profiles import DEFAULT, check_profile
 from apiloom.catalog.selection import Selection
 from apiloom.catalog.traits import check_pattern
@@ -125,15 +124,7 @@ def _listed(values: tuple[str, ...] | None) -> list[str] | None:
 def _members(raw: Any, known: tuple[str, ...], at: str) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise _wrong(at, "is an object")
-    for name in raw:
-        if name not in known:
-            close = nearest(str(name), known)
-            raise CallerError(
-                f"there is no setting {str(name)[:80]!r}",
-                code="config.unknown",
-                hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}",
-                pointer=f"{at}/{escape(str(name)[:80])}",
-            )
+    check_names(raw, sorted(known), at)
     return dict(raw)
 
 

@@ -351,6 +351,10 @@ class MadeConnectSession(ConnectSession):
 
     url: str | None = field(default=None, repr=False)
     embed_url: str | None = field(default=None, repr=False)
+    user_code: str | None = field(default=None, repr=False)
+    verification_uri: str | None = None
+    verification_uri_complete: str | None = field(default=None, repr=False)
+    interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +375,27 @@ class OAuthClient:
     label: str = ""
     redirect_uri: str = ""
     created_by: str = ""
+    created_at: datetime | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """What one person gave one client: tokens that renew themselves until it ends. ``servers`` None: all."""
+
+    id: str
+    client: str
+    subject: str
+    tenant: str | None = None
+    client_name: str = ""
+    role: str = ""
+    servers: tuple[str, ...] | None = None
+    end_user: str | None = None
+    resource: str = ""
+    scopes: tuple[str, ...] = ()
+    redirect_uri: str | None = None
+    api_token: str | None = None
+    expires_at: datetime | None = None
     created_at: datetime | None = None
     revision: int = 0
 

@@ -77,6 +77,7 @@ class Gateway:
         self.connect_sessions = ConnectSessions(
             self, "connect-sessions", answers.ConnectSession, answers.MadeConnectSession
         )
+        self.sign_ins = SignIns(self, "sign-ins", answers.SignIn)
         self.events = Listings(self, "events", answers.Event)
         self.audit = Listings(self, "audit", answers.AuditLine)
 
@@ -179,6 +180,15 @@ class Listings(Generic[_Seen]):
 
     def _at(self, id_: str | int, *more: str | int) -> str:
         return "/".join((self._place, *(quote(str(part), safe="") for part in (id_, *more))))
+
+
+class SignIns(Listings[answers.SignIn]):
+    """Sign-ins."""
+
+    async def end(self, id_: str, *, plan: bool = False, revision: int | None = None) -> answers.Removed:
+        """End one at once; ``plan`` only says what would happen."""
+        told = await self._gateway.ask("DELETE", self._at(id_), {"plan": plan or None}, None, _revision(revision))
+        return read_answer(answers.Removed, told)
 
 
 class Resource(Listings[_Seen], Generic[_Seen, _Made]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from apiloom.calls.call import Outcome
 from apiloom.catalog.tool import Catalog
+from apiloom.net.request import Sender
 
 if TYPE_CHECKING:
     from apiloom.console.client import Gateway as Client
@@ -198,6 +199,10 @@ class Surroundings:
     prefix: str = sys.prefix
 
 
+def _no_outbound() -> Sender:
+    raise NotImplementedError
+
+
 def _no_comparison(_old: str, _new: str, _options: Options, _say: Say, _trusted: bool) -> dict[str, Any]:  # noqa: FBT001
     raise NotImplementedError
 
@@ -213,6 +218,7 @@ class House:
     ``platform``: work done with a client of the gateway's API, and what it returns.
     ``keys``: the keys of a gateway's data made, shown or rotated, and what was done.
     ``compare``: an old and a new source, and whether the new one's texts are trusted, to their difference as JSON.
+    ``outbound``: a way out to the network, as this machine is set up for it, closed when done.
     ``surroundings``: the machine the command was typed on.
     """
 
@@ -225,4 +231,5 @@ class House:
     copies: Callable[[CopyAsk, Say], Mapping[str, Any]] = _no_copies
     gateway: Callable[[Gateway, Listen, Say, Callable[[Opened], None]], int] = _no_gateway
     platform: Callable[[Reach, Say, Callable[[Client], Awaitable[Any]]], Any] = _no_platform
+    outbound: Callable[[], Sender] = _no_outbound
     surroundings: Surroundings = field(default_factory=Surroundings)

@@ -53,6 +53,7 @@ _ABSENT = {
     "overlay": _Absent(said="overlay", code="overlay.not_found"),
     "toolset": _Absent(said="toolset", code="toolset.not_found"),
     "oauth_client": _Absent(said="OAuth client", code="oauth_client.not_found"),
+    "sign_in": _Absent(said="sign-in", code="sign_in.not_found"),
     "connect_session": _Absent(said="connect session", code="connect_session.not_found"),
 }
 

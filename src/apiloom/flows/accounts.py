@@ -19,6 +19,7 @@ from apiloom.flows import fields
 from apiloom.flows.access import find_account, scope_of, tenant_for
 from apiloom.flows.asking import Affected, Page, Query, Removal, Removed, listed
 from apiloom.flows.audit import note
+from apiloom.flows.blanks import own_variables
 from apiloom.flows.changing import changing, check_revision
 from apiloom.flows.grants import told_back
 from apiloom.flows.ground import Ground
@@ -29,7 +30,8 @@ from apiloom.identity.roles import check_commands, check_end_user, check_may, ch
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Account, Connector, Grant, Server
 
-Credentials = dict[str, dict[str, str]]
+Credentials = dict[str, dict[str, Any]]
+"""By scheme, the members of what was given: texts, references to texts, and objects that hold references."""
 
 _FILTERS = {
     "tenant": str,
@@ -46,6 +48,8 @@ _MEMBERS = ("tenant", "connector", *_PATCHED)
 
 _MOST_SCHEMES = 20
 _LONGEST_SECRET = 16 * 1024
+_DEEPEST = 3
+"""Levels of a member that is an object: a service account with its key elsewhere has two."""
 _ADDRESSES = frozenset(
     {
         "token_url",
@@ -150,26 +154,48 @@ def merged_credentials(kept: Credentials, patch: Any, who: Principal) -> Credent
         before = result.get(scheme, {})
         # whoever may name another address must not have a secret sent there that they were never shown
         is_moved = any(before.get(name) != _as_text(name, given[name]) for name in _ADDRESSES & given.keys())
-        after = merged(before, given) if set(given) <= set(before) and not is_moved else dict(given)
-        result[scheme] = _texts(after, member)
-        if "ref" in given:
+        if _holds_reference({name: _as_text(name, value) for name, value in given.items()}):
             check_commands(who)
+        result[scheme] = _texts(_joined({} if is_moved or not set(given) <= set(before) else before, given), member)
     if len(result) > _MOST_SCHEMES:
         raise fields.refused("credentials", f"has more than {_MOST_SCHEMES} schemes", code="field.bounds")
     return result
 
 
-def _texts(given: Mapping[str, Any], member: str) -> dict[str, str]:
+def _joined(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A credential with the members that were given in place of its own, each whole: no part of a reference, or of an
+    object that holds one, stays with what somebody else wrote beside it.
+    """
+    if not before:
+        return dict(given)
+    joined = {**before, **{name: value if value is None else merged(None, value) for name, value in given.items()}}
+    return {name: value for name, value in joined.items() if value is not None}
+
+
+def _texts(given: Mapping[str, Any], member: str) -> dict[str, Any]:
     """The members of one credential. What they mean is checked elsewhere; no sentence repeats a value."""
     texts = {name: _as_text(name, value) for name, value in given.items()}
-    for value in texts.values():
-        if not isinstance(value, str):
+    for name, value in texts.items():
+        if isinstance(value, Mapping) and _holds_reference(value):
+            texts[name] = fields.json_object(value, member, most=_LONGEST_SECRET, deepest=_DEEPEST)
+        elif not isinstance(value, str):
             raise fields.refused(member, "must be an object of texts", code="credentials.form")
-        if len(value) > _LONGEST_SECRET:
+        elif len(value) > _LONGEST_SECRET:
             raise fields.refused(member, "is too long for a credential", code="field.bounds")
     if len(given) > _MOST_SCHEMES:
         raise fields.refused(member, "has too many members", code="credentials.form")
     return texts
+
+
+def _holds_reference(value: Mapping[str, Any]) -> bool:
+    """Whether something names a place of the host, however deep: where that may stand is checked elsewhere."""
+    level: list[Any] = [value]
+    while level:
+        if any("ref" in one for one in level if isinstance(one, Mapping)):
+            return True
+        inner = [list(one.values()) if isinstance(one, Mapping) else one for one in level]
+        level = [each for part in inner for each in part if isinstance(each, Mapping | list)]
+    return False
 
 
 def _as_text(name: str, value: Any) -> Any:
@@ -178,7 +204,7 @@ def _as_text(name: str, value: Any) -> Any:
         return json.canonical(value).decode()
     if name == "scopes" and isinstance(value, list) and all(isinstance(one, str) for one in value):
         return " ".join(value)
-    if name == "service_account" and isinstance(value, Mapping):
+    if name == "service_account" and isinstance(value, Mapping) and not _holds_reference(value):
         return json.canonical(value).decode()
     if name == "expires_at" and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -198,7 +224,9 @@ async def _check(
     """Check variables and credentials against the connector; the origins they lead to."""
     connector: Connector = await connector_named(scope, slug)
     version = await version_of(scope, connector)
-    return await ground.versions.check_account(compiled(scope, version), variables, credentials)
+    made = compiled(scope, version)
+    left = await own_variables(ground, scope, connector, made, variables)
+    return await ground.versions.check_account(made, left, credentials)
 
 
 async def list_accounts(ground: Ground, who: Principal, query: Query) -> Page[Account]:

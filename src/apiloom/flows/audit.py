@@ -8,17 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from apiloom.base.ids import fresh_at
-from apiloom.flows.access import scope_of
-from apiloom.flows.asking import Page, Query, listed
+from apiloom.flows.asking import Page, Query
 from apiloom.flows.ground import Ground
+from apiloom.flows.reached import Reached, page_of_past
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import check_may
 from apiloom.store.kinds import KINDS
 from apiloom.store.ports import Scope
 from apiloom.store.records import Audited, Tenant
 
 _KINDS = {kind.record: kind.name for kind in KINDS}
-_FILTERS = {"tenant": str, "principal": str, "action": str, "target": str, "outcome": str}
+_LINES: Reached[Audited] = Reached(
+    kind="audit",
+    rows=lambda scope: scope.audit,
+    filters={"tenant": str, "principal": str, "action": str, "target": str, "outcome": str},
+)
 
 
 async def note(ground: Ground, scope: Scope, who: Principal, action: str, record: Any, **detail: Any) -> None:
@@ -53,12 +56,4 @@ async def list_audit(ground: Ground, who: Principal, query: Query) -> Page[Audit
     Raises:
         CallerError: ``identity.forbidden``, and as :func:`~apiloom.flows.asking.listed`.
     """
-    check_may(who, "list", "audit", who.tenant)
-    async with ground.store.reading() as work:
-        scope = scope_of(work, who)
-        page = await listed(scope.audit, query, _FILTERS)
-        tenant = None if who.of_house else await scope.tenants.load(who.tenant)
-    if tenant is None:
-        return page
-    own = tuple(line for line in page.items if line.at >= tenant.created_at)
-    return page if len(own) == len(page.items) else Page(own)
+    return await page_of_past(_LINES, ground, who, query)

@@ -6,8 +6,9 @@ flows change first, look then at what forbids it, and raise, which undoes all.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from apiloom.base.errors import CallerError
 from apiloom.flows.ground import Ground
@@ -16,6 +17,7 @@ from apiloom.store.ports import Work
 Result = TypeVar("Result")
 
 _ATTEMPTS = 4
+_ENDING: set[asyncio.Task[None]] = set()
 
 
 class Revised(Protocol):
@@ -43,6 +45,18 @@ async def changing(ground: Ground, change: Callable[[Work], Awaitable[Result]], 
             ground.committed()
             return result
     raise AssertionError("the last attempt either answers or raises")
+
+
+async def see_through(step: Coroutine[Any, Any, None]) -> None:
+    """Take a step to its end though whoever waits for it is gone: what was half done is undone all the same.
+
+    Raises:
+        BaseException: whatever the step raises.
+    """
+    task = asyncio.ensure_future(step)
+    _ENDING.add(task)  # nobody else may hold it
+    task.add_done_callback(_ENDING.discard)
+    await asyncio.shield(task)
 
 
 def check_revision(record: Revised, if_match: int | None) -> None:

@@ -77,7 +77,9 @@ def _last(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         thing = (entry.kind, entry.id)
         if not entry.generation:
-            ends[thing] = entry
+            # of a token, which never comes back, its removal counts, whatever the clocks of two machines say
+            if not (entry.until and thing in ends and not ends[thing].until):
+                ends[thing] = entry
             # what comes under the same id from here on is another one, and counts from the beginning
             renewed.pop(thing, None)
         elif thing not in renewed or renewed[thing].generation <= entry.generation:
@@ -159,14 +161,7 @@ async def mark_stale(ground: Ground, work: Work, grant: Grant) -> int:
     now, scope = ground.now(), work.tenant(grant.tenant)
     marked = replace(grant, state="needs_reconnect", refresh_at=None, last_error=STALE, last_error_at=now)
     await scope.grants.save(marked, grant.revision)
-    await events.record(
-        scope,
-        at=now,
-        kind=events.NEEDS_RECONNECT,
-        tenant=grant.tenant,
-        target=grant.account,
-        detail={"scheme": grant.scheme, "code": STALE},
-    )
+    await events.record_of_grant(scope, grant, events.NEEDS_RECONNECT, at=now, code=STALE)
     return 1
 
 

@@ -1,27 +1,30 @@
 """An account connected: with what was typed and granted, in one transaction with the word of it.
 
 Where the vendor wants it, one tool that only reads is called before a new account counts as connected; what does not
-work is taken away again. :mod:`apiloom.flows.connect_visit` stands above.
+work, or is not seen to its end, is taken away again. Until then the account is nobody's but its session's, and takes up
+no external id. :mod:`apiloom.flows.connect_visit` stands above.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apiloom.base import json
-from apiloom.base.errors import CallerError
+from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.base.ids import fresh
 from apiloom.flows import events, fields
 from apiloom.flows.accounts import open_credentials
 from apiloom.flows.audit import note
-from apiloom.flows.changing import changing
+from apiloom.flows.changing import changing, see_through
 from apiloom.flows.connect_page import Asked, gone, load_again, open_kept, with_kept
 from apiloom.flows.connect_ports import Consent, Granted
 from apiloom.flows.connect_ways import Way
 from apiloom.flows.connecting import connecting_of
 from apiloom.flows.ground import Ground
+from apiloom.flows.removing import remove_account
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Account, ConnectSession
@@ -32,13 +35,12 @@ _WHO = ("sub", "id", "user_id", "login", "email")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """All that an account is connected with."""
+    """All that an account is connected with. ``grants`` are in the order of the way."""
 
     way: Way
     variables: Mapping[str, str]
     credentials: Mapping[str, Mapping[str, str]] = field(repr=False)
-    consent: Consent | None = None
-    granted: Granted | None = field(default=None, repr=False)
+    grants: tuple[tuple[Consent, Granted], ...] = field(default=(), repr=False)
 
 
 async def connect_account(ground: Ground, asked: Asked, given: Given) -> ConnectSession:
@@ -48,9 +50,9 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
         CallerError: ``connect.identity``, ``connect.gone``, ``connect.untried`` when the safe read failed,
             ``store.exists`` for an external id that was taken meanwhile.
     """
-    _check_same_person(asked, given)
+    check_same_person(asked, given)
     id_ = fresh("acc") if asked.account is None else asked.account.id
-    lost: list[Granted] = []
+    lost: list[tuple[Consent, Granted]] = []
     first = asked.account is None and ground.test_call is not None and bool(asked.session.wanted.get("check"))
 
     async def change(work: Work) -> ConnectSession:
@@ -58,19 +60,16 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
         now = await load_again(ground, work, asked.session)
         lost.clear()
         if now.state == "done":
-            lost.extend(_granted(given))
+            lost.extend(given.grants)
             return now
         account = await _kept_account(ground, scope, asked, given, id_)
         if first:
-            account = await scope.accounts.save(replace(account, enabled=False), account.revision)
-        if given.consent is not None and given.granted is not None:
-            await connecting_of(ground).keep(scope, account, given.consent, given.granted, now.id)
+            # an external id that is taken was refused just now; it is taken up once the account is known to work
+            tried = replace(account, enabled=False, external_id=None, created_by=now.id)
+            account = await scope.accounts.save(tried, account.revision)
+        for consent, granted in given.grants:
+            await connecting_of(ground).keep(scope, account, consent, granted, now.id)
         return now if first else await _done(ground, scope, now, account.id, asked, given)
-
-    session = await changing(ground, change)
-    if not first or session.state == "done":
-        return await _without(ground, session, given, lost)
-    await _check_works(ground, asked, id_)
 
     async def finish(work: Work) -> ConnectSession:
         scope = work.tenant(asked.session.tenant)
@@ -80,31 +79,43 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
             raise gone()
         lost.clear()
         if now.state == "done":  # another form of the same page was quicker: one session makes one account
-            lost.extend(_granted(given))
-            await _remove(scope, id_)
+            lost.extend(given.grants)
+            await remove_account(scope, id_)
             return now
-        await scope.accounts.save(replace(account, enabled=True), account.revision)
+        counts = replace(account, enabled=True, external_id=now.external_id, created_by=now.created_by)
+        await scope.accounts.save(counts, account.revision)
         return await _done(ground, scope, now, id_, asked, given)
 
-    return await _without(ground, await changing(ground, finish), given, lost)
+    try:
+        session = await changing(ground, change)
+        if first and session.state != "done":
+            await _check_works(ground, id_)
+            session = await changing(ground, finish)
+    except BaseException:  # whoever waited may be gone: what is half connected is nothing
+        if first:
+            await see_through(_undone(ground, asked.session, id_))
+        raise
+    return await _without(ground, session, lost)
 
 
-def _granted(given: Given) -> tuple[Granted, ...]:
-    return () if given.granted is None else (given.granted,)
+async def _undone(ground: Ground, session: ConnectSession, id_: str) -> None:
+    """Take an account away that is still being tried; where the store cannot be asked, the broom does it later."""
+
+    async def undo(work: Work) -> None:
+        scope = work.tenant(session.tenant)
+        account = await scope.accounts.load(id_)
+        if account is not None and account.created_by == session.id:
+            await remove_account(scope, id_)
+
+    with contextlib.suppress(ApiloomError):
+        await changing(ground, undo)
 
 
-async def _without(ground: Ground, session: ConnectSession, given: Given, lost: list[Granted]) -> ConnectSession:
+async def _without(ground: Ground, session: ConnectSession, lost: list[tuple[Consent, Granted]]) -> ConnectSession:
     """The session, once what was granted for nothing is given back."""
-    for granted in lost:
-        if given.consent is not None:
-            await connecting_of(ground).give_back(given.consent, granted)
+    for consent, granted in lost:
+        await connecting_of(ground).give_back(consent, granted)
     return session
-
-
-async def _remove(scope: Scope, id_: str) -> None:
-    for grant in await scope.grants.every({"account": id_}):
-        await scope.grants.remove(grant.id)
-    await scope.accounts.remove(id_)
 
 
 async def _done(
@@ -118,16 +129,17 @@ async def _done(
     await note(ground, scope, who, "connect", account, session=session.id, schemes=list(given.way.schemes))
     await _told(ground, scope, session, account, again=again)
     kept = await open_kept(ground, scope, session)
-    identity = dict(given.granted.identity) if given.granted else {}
+    identity = next((dict(granted.identity) for _, granted in given.grants if granted.identity), {})
     done = replace(
         await with_kept(ground, scope, session, kept.forgotten()),
         state="done",
+        poll_at=None,
         result={"account": id_, "identity": identity, "reconnected": again},
     )
     return await scope.connect_sessions.save(done, session.revision)
 
 
-def _check_same_person(asked: Asked, given: Given) -> None:
+def check_same_person(asked: Asked, given: Given) -> None:
     """That an account which is connected anew is still the same person's, unless the session says that it may change.
 
     Raises:
@@ -135,20 +147,29 @@ def _check_same_person(asked: Asked, given: Given) -> None:
     """
     if not asked.held_to_identity:
         return
-    if given.granted is None:
+    if not given.grants:
         raise CallerError(
             "what was typed does not say whose it is, and this account is connected as somebody",
             code="connect.identity",
             hint="sign in as the same person, or ask for a link that allows another",
         )
-    name = next((one for one in _WHO if asked.identity.get(one) is not None), "")
-    if name and given.granted.identity.get(name) == asked.identity[name]:
+    known = asked.identities
+    # who it was at another provider says nothing of who it is at this one, unless nobody else does
+    held = [(known[consent.scheme.id], granted) for consent, granted in given.grants if consent.scheme.id in known]
+    if known.keys().isdisjoint(given.way.consents):
+        held = [(asked.identity, given.grants[0][1])]
+    if all(_is_same(before, granted.identity) for before, granted in held):
         return
     raise CallerError(
         "you signed in as somebody else than this account is connected as",
         code="connect.identity",
         hint="sign in there as the same person, or ask for a link that allows another",
     )
+
+
+def _is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    name = next((one for one in _WHO if before.get(one) is not None), "")
+    return bool(name) and now.get(name) == before[name]
 
 
 async def _kept_account(ground: Ground, scope: Scope, asked: Asked, given: Given, id_: str) -> Account:
@@ -172,12 +193,14 @@ async def _kept_account(ground: Ground, scope: Scope, asked: Asked, given: Given
     if before is None:
         raise gone()
     kept: dict[str, Mapping[str, str]] = {**await open_credentials(ground, scope, before)}
-    if given.way.consent:
-        kept.pop(given.way.consent, None)  # what was granted now counts, and nothing that was typed once
+    for scheme in given.way.consents:
+        kept.pop(scheme, None)  # what was granted now counts, and nothing that was typed once
     for grant in await scope.grants.every({"account": before.id}):
         if grant.scheme in given.way.typed:
             await scope.grants.remove(grant.id)
-    account = await _with_credentials(ground, scope, before, {**kept, **given.credentials})
+    # what an account lacked to say where one signs in was asked for; nothing else of it changes
+    said = replace(before, variables={**given.variables, **before.variables})
+    account = await _with_credentials(ground, scope, said, {**kept, **given.credentials})
     return await scope.accounts.save(account, before.revision)
 
 
@@ -205,19 +228,14 @@ async def _told(ground: Ground, scope: Scope, session: ConnectSession, account: 
     )
 
 
-async def _check_works(ground: Ground, asked: Asked, id_: str) -> None:
-    """Call one tool that only reads; an account it fails with is taken away.
+async def _check_works(ground: Ground, id_: str) -> None:
+    """Call one tool that only reads.
 
     Raises:
         CallerError: ``connect.untried``.
     """
     if ground.test_call is None or await _works(ground, id_):
         return
-
-    async def undo(work: Work) -> None:
-        await _remove(work.tenant(asked.session.tenant), id_)
-
-    await changing(ground, undo)
     raise CallerError(
         "it was tried, and did not work", code="connect.untried", hint="check what was typed, and try again"
     )

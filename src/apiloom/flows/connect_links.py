@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from apiloom.base.ids import fresh
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing
-from apiloom.flows.connecting import digest_of
+from apiloom.flows.connecting import SIGNED_IN, digest_of
 from apiloom.flows.ground import Ground
 from apiloom.identity.principal import Principal
 from apiloom.store.ports import Work
@@ -34,8 +35,17 @@ class Link:
     expires_at: float
 
 
-async def link_for(ground: Ground, account: Account, scopes: Sequence[str] = ()) -> Link | None:
-    """A link to connect an account anew, with these scopes besides those that it asks for anyway.
+class Place(NamedTuple):
+    """Who lacks an account, and where."""
+
+    tenant: str
+    connector: str
+    end_user: str
+
+
+async def link_for(ground: Ground, account: Account, scopes: Sequence[str] = (), person: str = "") -> Link | None:
+    """A link to connect an account anew, with these scopes besides those that it asks for anyway; for nobody but the
+    ``person`` of that id who signed in at this gateway, where one is known.
 
     None where no page is served.
 
@@ -51,22 +61,33 @@ async def link_for(ground: Ground, account: Account, scopes: Sequence[str] = ())
             connector=account.connector,
             account=account.id,
             end_user=account.end_user,
-            wanted={"scopes": list(scopes)} if scopes else {},
+            wanted={**({"scopes": list(scopes)} if scopes else {}), **_for(person)},
         ),
     )
 
 
-async def first_link_for(ground: Ground, tenant: str, connector: str, end_user: str) -> Link | None:
+async def first_link_for(ground: Ground, place: Place, person: str = "") -> Link | None:
     """A link for somebody who has no account with a connector yet; None where no page is served, or nobody is named.
+    ``person`` as in :func:`link_for`.
 
     Raises:
         CallerError: ``store.depended_on`` when the tenant or the connector is gone.
         HouseFault: ``store.unreachable``.
     """
-    if not end_user:
+    if not place.end_user:
         return None
-    session = ConnectSession(id=fresh("cs"), tenant=tenant, connector=connector, end_user=end_user)
+    session = ConnectSession(
+        id=fresh("cs"),
+        tenant=place.tenant,
+        connector=place.connector,
+        end_user=place.end_user,
+        wanted=_for(person),
+    )
     return await _made(ground, session)
+
+
+def _for(person: str) -> dict[str, str]:
+    return {SIGNED_IN: person} if person else {}
 
 
 async def _made(ground: Ground, session: ConnectSession) -> Link | None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError, HouseFault
+from apiloom.catalog.scopes import needed_scopes
 from apiloom.flows.access import well_formed
-from apiloom.flows.connect_ports import Consent, Needs
-from apiloom.flows.connect_ways import Way, beyond, form_of, least_scopes, needed_by, ways_of
+from apiloom.flows.connect_ports import Blank, Consent, Needs
+from apiloom.flows.connect_ways import Way, beyond, form_of, needed_by, ways_of
 from apiloom.flows.connecting import MADE_WITH, WITHIN_CLIENT, connecting_of, knows
 from apiloom.flows.ground import Ground
 from apiloom.flows.oauth_clients import load_clients
@@ -40,11 +41,15 @@ class Field:
     value: str = ""
     required: bool = True
     secret: bool = False
+    provider: str = ""
+    """Whose address it stands in, where that is a provider's and not the API's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """All that a page of one session knows. ``consents`` are the OAuth clients by scheme."""
+    """All that a page of one session knows. By scheme: ``consents`` are the OAuth clients, ``providers`` what these are
+    called, ``blanks`` what of their addresses an account may say, ``identities`` as whom the account is connected.
+    """
 
     session: ConnectSession
     tenant: Tenant
@@ -54,25 +59,40 @@ class Asked:
     ways: tuple[Way, ...]
     consents: Mapping[str, OAuthClient] = field(repr=False)
     providers: Mapping[str, str] = field(default_factory=dict)
+    blanks: Mapping[str, tuple[Blank, ...]] = field(default_factory=dict)
     account: Account | None = None
-    identity: Mapping[str, Any] = field(default_factory=dict)
+    identities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """As whom the account is connected, empty where nobody said."""
+        return next(iter(self.identities.values()), {})
 
     @property
     def held_to_identity(self) -> bool:
         """Whether only the person as whom the account is connected may connect it anew."""
-        return bool(self.identity) and not self.session.wanted.get("allow_other_identity")
+        return bool(self.identities) and not self.session.wanted.get("allow_other_identity")
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """The variables that are known before anything is typed."""
+        told: Mapping[str, str] = self.session.wanted.get("variables", {})
+        return told if self.account is None else self.account.variables
 
     def way(self, number: int) -> Way:
         """One of the ways, the first where there is no such."""
         return next((way for way in self.ways if way.number == number), self.ways[0])
 
-    def variables(self) -> tuple[str, ...]:
-        """The variables that are asked for."""
+    def variables(self, way: Way) -> tuple[str, ...]:
+        """The variables that are asked for: of the API's address, and of where one signs in."""
+        known, ask = self.known, self.session.wanted.get("ask", ())
+        blanks = [one for scheme in way.consents for one in self.blanks.get(scheme, ())]
+        lacking = [one.name for one in blanks if one.name not in known and (one.is_needed or one.name in ask)]
         if self.account is not None:
-            return ()
-        known = self.session.wanted.get("variables", {})
-        lacking = [name for name in self.needs.variables if name not in known]
-        return tuple(dict.fromkeys([*lacking, *self.session.wanted.get("ask", ())]))
+            return tuple(dict.fromkeys(lacking))
+        own = [name for name in self.needs.variables if name not in known]
+        asked = [name for name in ask if name in self.needs.known]
+        return tuple(dict.fromkeys([*own, *asked, *lacking]))
 
     def fields(self, way: Way) -> tuple[Field, ...]:
         """What is typed for a way, in order."""
@@ -89,28 +109,37 @@ class Asked:
             for name in way.typed
             for member in form_of(self.needs.schemes[name])
         )
-        return (*(_variable(name, self.needs.known.get(name)) for name in self.variables()), *typed)
+        return (*(self._variable(name, way) for name in self.variables(way)), *typed)
 
-    def consent(self, way: Way) -> Consent:
-        """What is asked of the provider: the least that the tools need, and what the client and the vendor add."""
-        client = self.consents[way.consent]
-        needed = least_scopes(needed_by(self.needs, way), way.consent)
+    def _variable(self, name: str, way: Way) -> Field:
+        known = self.needs.known.get(name)
+        if known is not None:
+            return _variable(name, known)
+        blanks = (one for scheme in way.consents for one in self.blanks.get(scheme, ()) if one.name == name)
+        blank = next(blanks, None)
+        return Field(name=f"v:{name}", kind="variable", title=name, provider=blank.provider if blank else "")
+
+    def consent(self, way: Way, scheme: str, variables: Mapping[str, str]) -> Consent:
+        """What is asked of the provider of a scheme: the least that the tools need, and what the client and the vendor
+        add.
+        """
+        client = self.consents[scheme]
+        needed = needed_scopes(needed_by(self.needs, way), scheme)
         asked = tuple(self.session.wanted.get("scopes", ()))
         if client.tenant is None and self.session.wanted.get(WITHIN_CLIENT):
-            wider = beyond(self.needs, way.consent, client.scopes, asked)
+            wider = beyond(self.needs, scheme, client.scopes, asked)
             asked = tuple(one for one in asked if one not in wider)
         more = (*client.scopes, *asked)
         return Consent(
             tenant=self.session.tenant,
             client=client,
-            scheme=self.needs.schemes[way.consent],
+            scheme=self.needs.schemes[scheme],
             scopes=tuple(dict.fromkeys((*needed, *more))),
+            variables=variables,
         )
 
 
-def _variable(name: str, known: ServerVariable | None) -> Field:
-    if known is None:
-        return Field(name=f"v:{name}", kind="variable", title=name)
+def _variable(name: str, known: ServerVariable) -> Field:
     default = known.default or ""
     return Field(
         name=f"v:{name}",
@@ -220,11 +249,12 @@ async def load_asked(ground: Ground, session: ConnectSession) -> Asked:
         ways=ways_of(needs, frozenset(consents), before),
         consents=consents,
         providers={name: await port.provider(client, needs.schemes[name]) for name, client in consents.items()},
+        blanks={name: port.blanks(client, needs.schemes[name]) for name, client in consents.items()},
         account=account,
-        identity=next((grant.identity for grant in grants if grant.identity), {}),
+        identities={grant.scheme: grant.identity for grant in grants if grant.identity},
     )
     # what is typed says of nobody whose it is; where nothing else is left, sending it is refused
-    signing_in = tuple(way for way in asked.ways if way.consent)
+    signing_in = tuple(way for way in asked.ways if way.consents)
     return replace(asked, ways=signing_in) if asked.held_to_identity and signing_in else asked
 
 
@@ -233,7 +263,9 @@ async def load_asked(ground: Ground, session: ConnectSession) -> Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What of a visit only this house may read. ``attempt`` names the consent under way, empty for none."""
+    """What of a visit only this house may read. ``attempt`` names the consent under way, empty for none; ``granted`` is
+    what of the ``way`` was granted before it, by scheme, as the port packs it.
+    """
 
     channel: str = ""
     tries: int = 0
@@ -242,13 +274,18 @@ class Kept:
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     begun: Mapping[str, str] = field(default_factory=dict, repr=False)
+    granted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def forgotten(self) -> Kept:
-        """Without what was typed and what was under way."""
+        """Without what was typed, granted and under way."""
         return Kept(channel=self.channel, tries=self.tries)
 
+    def ended(self) -> Kept:
+        """Without what was under way; what was granted before it stays, and what was typed for that."""
+        return replace(self, attempt="", begun={}) if self.granted else self.forgotten()
 
-_KEPT = ("channel", "tries", "way", "attempt", "variables", "credentials", "begun")
+
+_KEPT = ("channel", "tries", "way", "attempt", "variables", "credentials", "begun", "granted")
 
 
 async def open_kept(ground: Ground, scope: Scope, session: ConnectSession) -> Kept:

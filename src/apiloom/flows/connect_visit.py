@@ -15,6 +15,7 @@ from apiloom.base.errors import ApiloomError, CallerError
 from apiloom.flows import fields
 from apiloom.flows.changing import changing
 from apiloom.flows.connect_account import Given, connect_account
+from apiloom.flows.connect_granting import begun_way, give_back_all, go_on, poll_at, unasked, under_way
 from apiloom.flows.connect_page import (
     Asked,
     Kept,
@@ -26,10 +27,12 @@ from apiloom.flows.connect_page import (
     open_kept,
     with_kept,
 )
+from apiloom.flows.connect_people import check_visitor
+from apiloom.flows.connect_ports import Begun, Visitor
 from apiloom.flows.connect_ways import Way, form_of
-from apiloom.flows.connecting import connecting_of, digest_of, knows, new_code
+from apiloom.flows.connecting import BY_DEVICE, connecting_of, digest_of, knows, new_code
 from apiloom.flows.ground import Ground, check_awake
-from apiloom.flows.oauth_clients import redirect_uri, way_back
+from apiloom.flows.oauth_clients import redirect_uri
 from apiloom.flows.parts import compiled
 from apiloom.store.ports import Work
 from apiloom.store.records import ConnectSession
@@ -52,22 +55,29 @@ class Step:
     url: str = field(default="", repr=False)
     link: str = field(default="", repr=False)
     error: ApiloomError | None = None
+    scheme: str = ""
+    """What is granted there."""
 
 
-async def bind(ground: Ground, text: str, browser: str, channel: str = "") -> ConnectSession:
+async def bind(
+    ground: Ground, text: str, browser: str, channel: str = "", visitor: Visitor | None = None
+) -> ConnectSession:
     """The session of a link for the browser that opens it: the first one, or that one again.
 
     ``channel`` is a hash of what another page of the same visitor can show, to be told what came of it. The first one
-    stays: a later one, from whoever else holds the link, takes nothing from it.
+    stays: a later one, from whoever else holds the link, takes nothing from it. ``visitor`` is who signed in just now.
 
     Raises:
-        CallerError: ``connect.gone``; ``connect.browser`` for any other browser.
+        CallerError: ``connect.gone``; ``connect.browser`` for any other browser; ``connect.sign_in`` where it is for
+            somebody who signs in first, ``connect.person`` for anybody but them.
     """
     session = await find_visit(ground, text)
     if session.browser:
         check_browser(ground, session, browser)
         if not channel or session.state == "done":
             return session
+    else:
+        check_visitor(session, visitor)
 
     async def change(work: Work) -> ConnectSession:
         scope = work.tenant(session.tenant)
@@ -76,7 +86,8 @@ async def bind(ground: Ground, text: str, browser: str, channel: str = "") -> Co
         if now.browser:
             check_browser(ground, now, browser)
         else:
-            now = replace(now, browser=digest_of(ground, f"browser {now.id}", browser), state="bound")
+            state = "bound" if now.state == "open" else now.state
+            now = replace(now, browser=digest_of(ground, f"browser {now.id}", browser), state=state)
         if channel and not kept.channel:
             now = await with_kept(ground, scope, now, replace(kept, channel=channel))
         return await scope.connect_sessions.save(now, now.revision)
@@ -113,22 +124,43 @@ async def submit(ground: Ground, link: str, session: ConnectSession, number: int
     if session.state == "done":
         return Step(session=session)
     check_awake(ground)
-    session = await _counted(ground, session)
+    if session.wanted.get(BY_DEVICE):
+        return Step(session=session)  # nothing is typed for it
+    session, kept = await _counted(ground, session)
     asked = await load_asked(ground, session)
     way = asked.way(number)
+    if kept.granted and kept.way == way.number:
+        given = Given(way=way, variables=kept.variables, credentials=kept.credentials)
+    else:
+        given = await checked(ground, asked, way, typed)
+    if way.consents:
+        return await _begin(ground, asked, given, link)
+    return Step(session=await connect_account(ground, asked, given))
+
+
+async def checked(ground: Ground, asked: Asked, way: Way, typed: Mapping[str, str]) -> Given:
+    """What was typed for a way, once it is known to fit.
+
+    Raises:
+        CallerError: ``connect.missing``, ``field.…``.
+        DesignError: as :meth:`~apiloom.flows.ground.Versions.check_account`; ``oauth.variable``.
+    """
     variables, credentials = _read(asked, way, typed)
+    own = {blank.name for each in asked.blanks.values() for blank in each}
+    left = {name: value for name, value in variables.items() if name in asked.needs.known or name not in own}
     async with ground.store.reading() as work:
-        made = compiled(work.tenant(session.tenant), asked.version)
-        await ground.versions.check_account(made, variables, credentials)
-    if way.consent:
-        return await _begin(ground, asked, Given(way=way, variables=variables, credentials=credentials), link)
-    return Step(
-        session=await connect_account(ground, asked, Given(way=way, variables=variables, credentials=credentials))
-    )
+        made = compiled(work.tenant(asked.session.tenant), asked.version)
+        await ground.versions.check_account(made, left, credentials)
+    for scheme in way.consents:
+        connecting_of(ground).check_blank(asked.consents[scheme], variables)
+    return Given(way=way, variables=variables, credentials=credentials)
 
 
-async def _counted(ground: Ground, session: ConnectSession) -> ConnectSession:
+async def _counted(ground: Ground, session: ConnectSession) -> tuple[ConnectSession, Kept]:
+    seen: list[Kept] = []
+
     async def change(work: Work) -> ConnectSession:
+        seen.clear()
         scope = work.tenant(session.tenant)
         now = await load_again(ground, work, session)
         kept = await open_kept(ground, scope, now)
@@ -138,10 +170,11 @@ async def _counted(ground: Ground, session: ConnectSession) -> ConnectSession:
                 code="connect.tries",
                 hint="go back to where you got the link and ask for a new one",
             )
-        now = await with_kept(ground, scope, now, replace(kept, tries=kept.tries + 1))
+        seen.append(replace(kept, tries=kept.tries + 1))
+        now = await with_kept(ground, scope, now, seen[0])
         return await scope.connect_sessions.save(now, now.revision)
 
-    return await changing(ground, change)
+    return await changing(ground, change), seen[0]
 
 
 def _read(asked: Asked, way: Way, typed: Mapping[str, str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
@@ -152,9 +185,8 @@ def _read(asked: Asked, way: Way, typed: Mapping[str, str]) -> tuple[dict[str, s
         raise CallerError(
             "something is left to fill in", code="connect.missing", hint="fill in what is marked", fields=lacking
         )
-    known = asked.session.wanted.get("variables", {}) if asked.account is None else asked.account.variables
-    given = {name: typed[f"v:{name}"].strip() for name in asked.variables()}
-    variables = fields.values({**known, **given}, "variables")
+    given = {name: typed[f"v:{name}"].strip() for name in asked.variables(way)}
+    variables = fields.values({**asked.known, **given}, "variables")
     credentials: dict[str, dict[str, str]] = {}
     for name in way.typed:
         members = form_of(asked.needs.schemes[name])
@@ -174,11 +206,15 @@ def _one(value: str, member: str) -> str:
 
 
 async def _begin(ground: Ground, asked: Asked, given: Given, link: str) -> Step:
+    """Lead to the provider of what is granted next."""
     way = given.way
     port = connecting_of(ground)
     attempt = secrets.token_urlsafe(_ATTEMPT)
     state = port.sealers[0].seal(_STATE, f"{asked.session.id} {attempt}".encode())
-    consent = asked.consent(way)
+    async with ground.store.reading() as work:
+        before = await open_kept(ground, work.tenant(asked.session.tenant), asked.session)
+    had = before.granted if before.way == way.number else {}
+    consent = asked.consent(way, way.next(had), given.variables)
     begun = await port.begin(consent, state, redirect_uri(ground, consent.client))
 
     async def change(work: Work) -> ConnectSession:
@@ -186,26 +222,17 @@ async def _begin(ground: Ground, asked: Asked, given: Given, link: str) -> Step:
         now = await load_again(ground, work, asked.session)
         if now.state == "done":
             return now
-        kept = await open_kept(ground, scope, now)
-        kept = replace(
-            kept,
-            way=way.number,
-            attempt=attempt,
-            variables=dict(given.variables),
-            credentials={name: dict(each) for name, each in given.credentials.items()},
-            begun={
-                **begun.kept,
-                "scheme": way.consent,
-                "client": consent.client.id,
-                "back": way_back(consent.client),
-                "link": link,
-            },
-        )
-        now = replace(await with_kept(ground, scope, now, kept), state="authorizing")
+        kept = under_way(await open_kept(ground, scope, now), given, consent, begun)
+        kept = replace(kept, attempt=attempt, begun={**kept.begun, "link": link})
+        now = replace(await with_kept(ground, scope, now, kept), state="authorizing", result={})
+        now = replace(now, poll_at=poll_at(ground, now, kept))
         return await scope.connect_sessions.save(now, now.revision)
 
     session = await changing(ground, change)
-    return Step(session=session, url="" if session.state == "done" else begun.url)
+    if before.granted and not had:
+        await give_back_all(ground, asked, before)  # another way was chosen than what was granted first is for
+    leads = isinstance(begun, Begun) and session.state != "done"
+    return Step(session=session, url=begun.url if leads else "", scheme=consent.scheme.id)
 
 
 def session_of(ground: Ground, state: str) -> tuple[str, str]:
@@ -219,15 +246,7 @@ def session_of(ground: Ground, state: str) -> tuple[str, str]:
         if payload is not None:
             id_, _, attempt = payload.decode("ascii").partition(" ")
             return id_, attempt
-    raise _unasked()
-
-
-def _unasked() -> CallerError:
-    return CallerError(
-        "this answer belongs to no question that is still open",
-        code="connect.state",
-        hint="go back to the page you came from and begin again",
-    )
+    raise unasked()
 
 
 async def returned(ground: Ground, browser: str, state: str, query: str, back: str = "") -> Step:
@@ -250,12 +269,12 @@ async def returned(ground: Ground, browser: str, state: str, query: str, back: s
         scope = work.tenant(now.tenant)
         kept = await open_kept(ground, scope, now)
         if now.state != "authorizing" or not secrets.compare_digest(kept.attempt, attempt):
-            raise _unasked()
+            raise unasked()
         if kept.begun.get("back", "") != back:
-            raise _unasked()  # it was given to another client than the one that asked
+            raise unasked()  # it was given to another client than the one that asked
         taken.append(kept)
         # used up before anything is asked for it: whoever comes with the same answer again finds nothing
-        now = replace(await with_kept(ground, scope, now, kept.forgotten()), state="bound")
+        now = replace(await with_kept(ground, scope, now, kept.ended()), state="bound")
         return await scope.connect_sessions.save(now, now.revision)
 
     session = await changing(ground, change)
@@ -273,17 +292,9 @@ async def _answered(ground: Ground, session: ConnectSession, kept: Kept, query: 
 async def _exchanged(ground: Ground, session: ConnectSession, kept: Kept, query: str) -> ConnectSession:
     port = connecting_of(ground)
     asked = await load_asked(ground, session)
-    way = next((way for way in asked.ways if way.consent == kept.begun.get("scheme")), None)
-    if way is None or asked.consents[way.consent].id != kept.begun.get("client"):
-        raise _unasked()  # the connector or its client became another meanwhile
-    consent = asked.consent(way)
+    way, consent = begun_way(asked, kept)
     granted = await port.finish(consent, redirect_uri(ground, consent.client), kept.begun, query)
-    given = Given(way=way, variables=kept.variables, credentials=kept.credentials, consent=consent, granted=granted)
-    try:
-        return await connect_account(ground, asked, given)
-    except ApiloomError:
-        await port.give_back(consent, granted)
-        raise
+    return await go_on(ground, asked, way, kept, granted)
 
 
 # what came of it, for the page that waits

@@ -19,17 +19,21 @@ _MOST_SCHEMES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to connect. ``typed`` are the schemes whose credentials are typed, ``consent`` the one that is granted
-    by OAuth, empty for none. ``number`` counts from 1, the best first.
+    """One way to connect. ``typed`` are the schemes whose credentials are typed, ``consents`` those that are granted
+    by OAuth, one after the other. ``number`` counts from 1, the best first.
     """
 
     number: int
     typed: tuple[str, ...] = ()
-    consent: str = ""
+    consents: tuple[str, ...] = ()
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        return (*self.typed, self.consent) if self.consent else self.typed
+        return (*self.typed, *self.consents)
+
+    def next(self, granted: Collection[str] = ()) -> str:
+        """The scheme that is granted next, after those that are; empty where none is left."""
+        return next((one for one in self.consents if one not in granted), "")
 
 
 def ways_of(needs: Needs, consents: Collection[str], before: Collection[str] = ()) -> tuple[Way, ...]:
@@ -87,9 +91,8 @@ def _closed(
 
 
 def _way(number: int, schemes: frozenset[str], consents: frozenset[str]) -> Way:
-    # one page leads to one provider; what a second one would grant can be typed as a token
-    consent = min(schemes & consents, default="")
-    return Way(number=number, typed=tuple(sorted(schemes - {consent})), consent=consent)
+    granted = schemes & consents
+    return Way(number=number, typed=tuple(sorted(schemes - granted)), consents=tuple(sorted(granted)))
 
 
 def form_of(scheme: SecurityScheme) -> tuple[str, ...]:
@@ -101,15 +104,6 @@ def needed_by(needs: Needs, way: Way) -> Sequence[tuple[SecurityNeed, ...]]:
     """The alternatives of the tools that a way opens, those alone that it opens them by."""
     schemes = frozenset(way.schemes)
     return [kept for each in needs.tools if (kept := _within(each, schemes))]
-
-
-def least_scopes(tools: Iterable[Sequence[SecurityNeed]], scheme: str) -> tuple[str, ...]:
-    """The scopes of a scheme that tools need."""
-    found: dict[str, None] = {}
-    for alternatives in tools:
-        need: SecurityNeed = next((one for one in alternatives if scheme in dict(one)), ())
-        found.update(dict.fromkeys(dict(need).get(scheme, ())))
-    return tuple(sorted(found))
 
 
 def beyond(needs: Needs, scheme: str, known: Iterable[str], asked: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from apiloom.base.ids import fresh_at
 from apiloom.store.ports import Scope
-from apiloom.store.records import Event
+from apiloom.store.records import Event, Grant
 
 _ACCOUNT: Final = "account"
 NEEDS_RECONNECT: Final = f"{_ACCOUNT}.needs_reconnect"
@@ -40,3 +40,9 @@ async def record(
     await scope.events.add(
         Event(id=fresh_at("evt", at), at=at, kind=kind, tenant=tenant, target=target, detail=dict(detail))
     )
+
+
+async def record_of_grant(scope: Scope, grant: Grant, kind: str, *, at: float, code: str) -> None:
+    """Keep an event of what an account was granted, for the reason that ``code`` names."""
+    detail = {"scheme": grant.scheme, "code": code}
+    await record(scope, at=at, kind=kind, tenant=grant.tenant, target=grant.account, detail=detail)

@@ -20,7 +20,7 @@ from apiloom.flows.changing import changing
 from apiloom.flows.grant_ports import Grants
 from apiloom.flows.ground import Ground, check_awake
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import check_may, check_reaches
+from apiloom.identity.roles import check_end_user, check_may, check_reaches
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Account, Grant
 
@@ -81,12 +81,13 @@ async def refresh_account(ground: Ground, who: Principal, id_: str) -> Sequence[
     """Renew what an account was granted now, whether it is due or not.
 
     Raises:
-        CallerError: ``account.not_found``, ``account.ungranted``, ``identity.forbidden``, ``store.dormant``.
+        CallerError: ``account.not_found``, ``account.ungranted``, ``identity.forbidden``, ``identity.wider``,
+            ``store.dormant``.
         ApiloomError: why the provider gave nothing.
     """
     async with ground.store.reading() as work:
         account = await find_account(work, who, "update", id_)
-        check_reaches(who, role="", tenant=account.tenant)
+        _check_whose(who, account)
         check_awake(ground)
         port = _port(ground)
         grants = await work.tenant(account.tenant).grants.every({"account": account.id})
@@ -105,12 +106,13 @@ async def revoke_account(ground: Ground, who: Principal, id_: str) -> Mapping[st
     given up before is not again.
 
     Raises:
-        CallerError: ``account.not_found``, ``account.ungranted``, ``identity.forbidden``, ``store.dormant``.
+        CallerError: ``account.not_found``, ``account.ungranted``, ``identity.forbidden``, ``identity.wider``,
+            ``store.dormant``.
     """
 
     async def change(work: Work) -> tuple[Account, Sequence[Grant]]:
         account = await find_account(work, who, "update", id_)
-        check_reaches(who, role="", tenant=account.tenant)
+        _check_whose(who, account)
         check_awake(ground)
         _port(ground)
         scope = work.tenant(account.tenant)
@@ -126,6 +128,12 @@ async def revoke_account(ground: Ground, who: Principal, id_: str) -> Mapping[st
     account, grants = await changing(ground, change)
     told = await told_back(ground, account, grants)
     return {"account": account.id, "revoked": len(grants), "told_provider": told}
+
+
+def _check_whose(who: Principal, account: Account) -> None:
+    """That whoever gives up or renews what an account was granted could change the account itself."""
+    check_end_user(who, account.end_user)
+    check_reaches(who, role="", tenant=account.tenant)
 
 
 async def told_back(ground: Ground, account: Account, grants: Sequence[Grant]) -> int:
@@ -155,14 +163,7 @@ async def _give_up(ground: Ground, scope: Scope, grant: Grant) -> None:
         lease_until=0.0,
     )
     await scope.grants.save(over, grant.revision)
-    await events.record(
-        scope,
-        at=now,
-        kind=events.REVOKED,
-        tenant=grant.tenant,
-        target=grant.account,
-        detail={"scheme": grant.scheme, "code": REVOKED},
-    )
+    await events.record_of_grant(scope, grant, events.REVOKED, at=now, code=REVOKED)
 
 
 async def due_grants(ground: Ground, most: int = 500) -> Sequence[Grant]:

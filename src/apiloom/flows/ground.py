@@ -136,7 +136,7 @@ class Versions(Protocol):
         """The tools as they were read, before any overlay, with their definitions and further names."""
 
     async def check_account(
-        self, compiled: Compiled, variables: Mapping[str, str], credentials: Mapping[str, Mapping[str, str]]
+        self, compiled: Compiled, variables: Mapping[str, str], credentials: Mapping[str, Mapping[str, Any]]
     ) -> frozenset[str]:
         """Check variables and credentials against what the version asks for; the origins that they lead to.
 

@@ -18,15 +18,15 @@ from apiloom.base.ids import fresh
 from apiloom.base.merging import merged
 from apiloom.base.nearest import nearest
 from apiloom.flows import events, fields
-from apiloom.flows.access import find, scope_of, tenant_for
-from apiloom.flows.asking import Affected, Page, Query, Removal, Removed, listed
+from apiloom.flows.asking import Affected, Page, Query, Removal, Removed
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
 from apiloom.flows.ground import Ground
 from apiloom.flows.parts import connector_named
+from apiloom.flows.reached import Reached, home
 from apiloom.flows.removing import check_free, removed, removing
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import Verb, check_commands, check_may, check_reaches
+from apiloom.identity.roles import check_commands, check_reaches
 from apiloom.model.api import SecurityScheme
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Grant, OAuthClient
@@ -46,13 +46,18 @@ ENDPOINTS = ("authorization_url", "token_url", "device_url", "revocation_url", "
 PROOFS = ("client_secret", "private_key", "ref")
 """What a client proves itself with: a text, a key (PEM, or a JWK in JSON), or the place where either of them lies."""
 
-_FILTERS = {"connector": str, "tenant": str, "scheme": str, "provider": str, "client_id": str}
 _PATCHED = ("provider", "client_id", "method", "secret", "scopes", "endpoints", "parameters", "label")
 _MEMBERS = ("tenant", "connector", "scheme", *_PATCHED)
 _BESIDE_KEY = frozenset({"private_key", "key_id", "algorithm"})
 _RESERVED = frozenset({"response_type", "client_id", "redirect_uri", "state", "nonce", "scope", "code_challenge"})
 _LONGEST_SECRET = 16 * 1024
 _LONGEST_URL = 2048
+_CLIENTS: Reached[OAuthClient] = Reached(
+    kind="oauth-clients",
+    one="oauth_client",
+    rows=lambda scope: scope.oauth_clients,
+    filters={"connector": str, "tenant": str, "scheme": str, "provider": str, "client_id": str},
+)
 
 
 def way_back(client: OAuthClient) -> str:
@@ -87,10 +92,7 @@ async def create_oauth_client(ground: Ground, who: Principal, wanted: Mapping[st
     proof = await _placed(ground, asked, _proof(wanted.get("secret"), who))
 
     async def change(work: Work) -> OAuthClient:
-        tenant = named or who.tenant or None
-        check_may(who, "create", "oauth-clients", tenant)
-        check_reaches(who, role="", tenant=tenant)
-        scope = work.house() if tenant is None else (await tenant_for(work, who, tenant))[1]
+        tenant, scope = await _CLIENTS.place(work, who, named)
         await connector_named(scope, slug)
         kept = await scope.oauth_clients.add(await _sealed(ground, scope, replace(asked, tenant=tenant), proof))
         await note(ground, scope, who, "create", kept, connector=slug, scheme=scheme)
@@ -279,9 +281,7 @@ async def load_clients(
 
 async def list_oauth_clients(ground: Ground, who: Principal, query: Query) -> Page[OAuthClient]:
     """The OAuth clients that a principal sees: its own, and the house's for connectors shown to it."""
-    check_may(who, "list", "oauth-clients", who.tenant)
-    async with ground.store.reading() as work:
-        return await listed(scope_of(work, who).oauth_clients, query, _FILTERS)
+    return await _CLIENTS.page(ground, who, query)
 
 
 async def read_oauth_client(ground: Ground, who: Principal, id_: str) -> OAuthClient:
@@ -290,15 +290,7 @@ async def read_oauth_client(ground: Ground, who: Principal, id_: str) -> OAuthCl
     Raises:
         CallerError: ``oauth_client.not_found``, ``identity.forbidden``.
     """
-    async with ground.store.reading() as work:
-        return (await _find(work, who, "read", id_))[0]
-
-
-async def _find(work: Work, who: Principal, verb: Verb, id_: str) -> tuple[OAuthClient, Scope]:
-    check_may(who, verb, "oauth-clients", who.tenant)
-    client = await find(scope_of(work, who).oauth_clients, "oauth_client", id_)
-    check_may(who, verb, "oauth-clients", client.tenant)
-    return client, work.house() if client.tenant is None else work.tenant(client.tenant)
+    return await _CLIENTS.read(ground, who, id_)
 
 
 async def patch_oauth_client(
@@ -317,7 +309,8 @@ async def patch_oauth_client(
         proof = await _placed(ground, _patched(ground, before, patch), proof)
 
     async def change(work: Work) -> OAuthClient:
-        client, scope = await _find(work, who, "update", id_)
+        client = await _CLIENTS.find(work, who, "update", id_)
+        scope = home(work, client)
         check_revision(client, if_match)
         check_reaches(who, role="", tenant=client.tenant)
         changed = _patched(ground, client, patch)
@@ -354,7 +347,8 @@ async def delete_oauth_client(ground: Ground, who: Principal, id_: str, how: Rem
     """
 
     async def change(work: Work) -> Removed:
-        client, scope = await _find(work, who, "delete", id_)
+        client = await _CLIENTS.find(work, who, "delete", id_)
+        scope = home(work, client)
         check_revision(client, how.if_match)
         check_reaches(who, role="", tenant=client.tenant)
         if not how.plan:
@@ -378,11 +372,4 @@ async def _end(ground: Ground, scope: Scope, grant: Grant) -> None:
     now, code = ground.now(), "oauth.client"
     ended = replace(grant, state="needs_reconnect", refresh_at=None, last_error=code, last_error_at=now)
     await scope.grants.save(ended, grant.revision)
-    await events.record(
-        scope,
-        at=now,
-        kind=events.NEEDS_RECONNECT,
-        tenant=grant.tenant,
-        target=grant.account,
-        detail={"scheme": grant.scheme, "code": code},
-    )
+    await events.record_of_grant(scope, grant, events.NEEDS_RECONNECT, at=now, code=code)

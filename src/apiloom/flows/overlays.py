@@ -15,15 +15,16 @@ from apiloom.base.merging import merged
 from apiloom.catalog import overlays
 from apiloom.catalog.rebase import base_of, rebase
 from apiloom.flows import fields
-from apiloom.flows.access import find, find_account, find_server, scope_of, tenant_for
-from apiloom.flows.asking import Page, Query, Removal, Removed, listed
+from apiloom.flows.access import find_account, find_server, tenant_for
+from apiloom.flows.asking import Page, Query, Removal, Removed
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
 from apiloom.flows.ground import Ground
 from apiloom.flows.parts import compiled, connector_named, version_of
+from apiloom.flows.reached import Reached, home
 from apiloom.flows.removing import removed, removing
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import Verb, check_end_user, check_may, check_reaches
+from apiloom.identity.roles import check_end_user, check_may, check_reaches
 from apiloom.model.findings import Finding
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Layer, Overlay
@@ -35,8 +36,13 @@ Made = tuple[Mapping[str, Any], Mapping[str, Any]]
 """A patch, and what the places it edits held when it was made."""
 
 _DEEPEST = 60
-_FILTERS = {"layer": str, "connector": str, "tenant": str, "target": str}
 _MEMBERS = ("layer", "connector", "tenant", "target", "patch")
+_OVERLAYS: Reached[Overlay] = Reached(
+    kind="overlays",
+    one="overlay",
+    rows=lambda scope: scope.overlays,
+    filters={"layer": str, "connector": str, "tenant": str, "target": str},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,9 +203,7 @@ async def _read(ground: Ground, scope: Scope, slug: str) -> overlays.Ground:
 
 async def list_overlays(ground: Ground, who: Principal, query: Query) -> Page[Overlay]:
     """The overlays that a principal sees: its own, and those of connectors shown to it."""
-    check_may(who, "list", "overlays", who.tenant)
-    async with ground.store.reading() as work:
-        return await listed(scope_of(work, who).overlays, query, _FILTERS)
+    return await _OVERLAYS.page(ground, who, query)
 
 
 async def read_overlay(ground: Ground, who: Principal, id_: str) -> Overlay:
@@ -208,15 +212,7 @@ async def read_overlay(ground: Ground, who: Principal, id_: str) -> Overlay:
     Raises:
         CallerError: ``overlay.not_found``, ``identity.forbidden``.
     """
-    async with ground.store.reading() as work:
-        return (await _find(work, who, "read", id_))[0]
-
-
-async def _find(work: Work, who: Principal, verb: Verb, id_: str) -> tuple[Overlay, Scope]:
-    check_may(who, verb, "overlays", who.tenant)
-    overlay = await find(scope_of(work, who).overlays, "overlay", id_)
-    check_may(who, verb, "overlays", overlay.tenant)
-    return overlay, work.house() if overlay.tenant is None else work.tenant(overlay.tenant)
+    return await _OVERLAYS.read(ground, who, id_)
 
 
 async def patch_overlay(
@@ -231,7 +227,8 @@ async def patch_overlay(
     given = fields.json_object(patch.get("patch") or {}, "patch", most=MOST_PATCH, deepest=_DEEPEST)
 
     async def change(work: Work) -> Overlay:
-        overlay, scope = await _find(work, who, "update", id_)
+        overlay = await _OVERLAYS.find(work, who, "update", id_)
+        scope = home(work, overlay)
         check_revision(overlay, if_match)
         patched, base = await _checked(ground, scope, overlay.connector, merged(overlay.patch, given), overlay)
         # whoever edits one tool has not looked at the others: their conflicts stay
@@ -251,8 +248,8 @@ async def review_overlay(ground: Ground, who: Principal, id_: str) -> Reviewed:
         CallerError: ``overlay.not_found``, ``connector.conflict``, ``identity.forbidden``.
     """
     async with ground.store.reading() as work:
-        overlay, scope = await _find(work, who, "read", id_)
-        read = await _read(ground, scope, overlay.connector)
+        overlay = await _OVERLAYS.find(work, who, "read", id_)
+        read = await _read(ground, home(work, overlay), overlay.connector)
     patch, findings = rebase(overlay.patch, overlay.base, read.tools, read.aliases)
     return Reviewed(overlay=overlay, patch=patch, findings=findings)
 
@@ -265,7 +262,8 @@ async def delete_overlay(ground: Ground, who: Principal, id_: str, how: Removal)
     """
 
     async def change(work: Work) -> Removed:
-        overlay, scope = await _find(work, who, "delete", id_)
+        overlay = await _OVERLAYS.find(work, who, "delete", id_)
+        scope = home(work, overlay)
         check_revision(overlay, how.if_match)
         check_reaches(who, role="", tenant=overlay.tenant)
         if not how.plan:

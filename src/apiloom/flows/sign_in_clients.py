@@ -6,7 +6,7 @@ handed in.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,9 @@ from apiloom.base.errors import ApiloomError
 from apiloom.flows.changing import changing
 from apiloom.flows.ground import Ground
 from apiloom.identity.facade_clients import (
+    CODE_GRANT,
+    DEVICE_GRANT,
+    USUAL_GRANTS,
     ClientTerms,
     is_document_url,
     read_client,
@@ -22,6 +25,7 @@ from apiloom.identity.facade_clients import (
     redirect_host,
     refused,
 )
+from apiloom.identity.settings import Facade
 from apiloom.store.ports import Work
 from apiloom.store.records import Registration
 
@@ -38,33 +42,44 @@ MOST: Final = 10_000
 CLI: Final = "apiloom-cli"
 """The command line of apiloom, known to every gateway: the one client that may ask for the admin API."""
 
-_CLI = Registration(id=CLI, kind="dynamic", name="apiloom on the command line", redirect_uris=("http://127.0.0.1/",))
+_CLI = Registration(
+    id=CLI,
+    kind="dynamic",
+    name="apiloom on the command line",
+    redirect_uris=("http://127.0.0.1/",),
+    metadata={"grant_types": [*USUAL_GRANTS, DEVICE_GRANT]},
+)
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """Gives the body at a URL, or raises an :class:`~apiloom.base.errors.ApiloomError`."""
 
 
-async def register(ground: Ground, value: object) -> Registration:
-    """Take in a client that describes itself (RFC 7591 section 3.1).
+async def register(ground: Ground, value: object, facade: Facade) -> Registration:
+    """Take in a client that describes itself (RFC 7591 section 3.1). What is not offered to it, it is not given.
 
     Raises:
         CallerError: ``sign_in.…`` as :func:`~apiloom.identity.facade_clients.read_client`;
             ``sign_in.temporarily_unavailable`` where too many are known.
     """
     terms = read_client(value)
+    if facade.devices != "all":
+        terms = replace(terms, grants=tuple(each for each in terms.grants if each != DEVICE_GRANT))
+        if CODE_GRANT not in terms.grants:
+            raise refused("sign_in.invalid_client_metadata", f"grant_types must have {CODE_GRANT}")
     now = ground.now()
     made = Registration(
         id=ids.fresh("cli"),
         kind="dynamic",
         name=terms.name,
         redirect_uris=terms.redirect_uris,
+        metadata={"grant_types": list(terms.grants)},
         created_at=now,
         expires_at=now + UNUSED,
     )
 
     async def change(work: Work) -> Registration:
         rows = work.house().registrations
-        await _check_room(work)
+        await _make_room(work, now)
         return await rows.add(made)
 
     return await changing(ground, change)
@@ -109,6 +124,22 @@ async def note_used(work: Work, client: str, now: float) -> None:
         await rows.save(replace(known, expires_at=now + USED), known.revision)
 
 
+async def names_of(work: Work, clients: Sequence[str]) -> Mapping[str, str]:
+    """What clients call themselves, by their ids; those that are forgotten are left out."""
+    known = await work.house().registrations.load_all(sorted(set(clients)))
+    return {CLI: _CLI.name, **{id_: each.name for id_, each in known.items()}}
+
+
+def grants_of(client: Registration) -> tuple[str, ...]:
+    """The ways to a token that a client has."""
+    return tuple(client.metadata.get("grant_types", USUAL_GRANTS))
+
+
+def offers_devices(facade: Facade, client: str) -> bool:
+    """Whether people may sign in for a device of a client, by its id."""
+    return facade.devices == "all" or (facade.devices == "cli" and client == CLI)
+
+
 def shown_as(client: Registration) -> str:
     """What a person is told a client is: where its document lies proves who it is, a name it gave itself does not."""
     return redirect_host(client.id) if client.kind == "document" else ""
@@ -125,19 +156,32 @@ async def _keep_document(ground: Ground, url: str, terms: ClientTerms) -> Regist
             kind="document",
             name=terms.name,
             redirect_uris=terms.redirect_uris,
+            metadata={"grant_types": list(terms.grants)},
             created_at=now if before is None else before.created_at,
             expires_at=now + DOCUMENT,
         )
         if before is None:
-            await _check_room(work)
+            await _make_room(work, now)
             return await rows.add(fresh)
         return await rows.save(replace(fresh, revision=before.revision), before.revision)
 
     return await changing(ground, change)
 
 
-async def _check_room(work: Work) -> None:
-    if await work.house().registrations.count() >= MOST:
+async def _make_room(work: Work, now: float) -> None:
+    """Let those give way that nobody signed in with, the oldest first, and documents, which are fetched again: a crowd
+    of registrations keeps nobody out.
+
+    Raises:
+        CallerError: ``sign_in.temporarily_unavailable`` where all are in use.
+    """
+    rows = work.house().registrations
+    over = await rows.count() + 1 - MOST
+    if over <= 0:
+        return
+    idle = [each.id for each in await rows.due("expires_at", now + UNUSED, over)]
+    if len(idle) < over:
         raise refused(
             "sign_in.temporarily_unavailable", "too many applications have registered here", "try again later"
         )
+    await rows.remove_all(idle)

@@ -21,7 +21,7 @@ from apiloom.flows.changing import changing
 from apiloom.flows.ground import Ground
 from apiloom.flows.sign_in_clients import note_used
 from apiloom.identity.facade_clients import is_web, refused
-from apiloom.store.ports import Work
+from apiloom.store.ports import Rows, Work
 from apiloom.store.records import SignIn
 
 MINUTES: Final = 600.0
@@ -33,10 +33,16 @@ CODE: Final = 60.0
 MOST: Final = 20_000
 """Sign-ins under way."""
 
+_TOGETHER: Final = 500
+"""Rows that give way at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a client asked for, checked. ``resource`` is a path of this gateway, ``challenge`` that of PKCE (S256)."""
+    """What a client asked for, checked. ``resource`` is a path of this gateway, ``challenge`` that of PKCE (S256).
+
+    ``device`` is the id of the sign-in that a device began: then nobody is sent anywhere, and there is no code.
+    """
 
     client: str
     redirect_uri: str
@@ -44,6 +50,7 @@ class Wanted:
     challenge: str
     resource: str
     scope: str
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +92,11 @@ async def begin(ground: Ground, wanted: Wanted) -> Begun:
     nonce = secrets.token_urlsafe(24)
     now = ground.now()
     id_ = ids.fresh("sgn")
-    asked = {
-        "redirect_uri": wanted.redirect_uri,
-        "state": wanted.state,
-        "challenge": wanted.challenge,
-        "resource": wanted.resource,
-        "scope": wanted.scope,
-    }
+    asked = asked_of(wanted)
 
     async def change(work: Work) -> SignIn:
         house = work.house()
-        if await house.sign_ins.count() >= MOST:
+        if not await has_room(house.sign_ins, now, MOST):
             raise refused(
                 "sign_in.temporarily_unavailable", "too many people are signing in", "try again in a few minutes"
             )
@@ -115,6 +116,23 @@ async def begin(ground: Ground, wanted: Wanted) -> Begun:
 
     made = await changing(ground, change)
     return Begun(sign_in=made, browser=browser, state=state, verifier=verifier, nonce=nonce)
+
+
+def asked_of(wanted: Wanted) -> dict[str, str]:
+    """What is kept of what a client asked for."""
+    asked = {
+        "redirect_uri": wanted.redirect_uri,
+        "state": wanted.state,
+        "challenge": wanted.challenge,
+        "resource": wanted.resource,
+        "scope": wanted.scope,
+    }
+    return {**asked, "device": wanted.device} if wanted.device else asked
+
+
+def device_of(sign_in: SignIn) -> str:
+    """The id of the sign-in that a device began and that this one decides about; empty for all others."""
+    return str(sign_in.asked.get("device", ""))
 
 
 def cookie_of(ground: Ground, sign_in: str) -> str:
@@ -140,10 +158,10 @@ async def returned(ground: Ground, state: str, cookies: Mapping[str, str]) -> Be
 
     async def change(work: Work) -> Begun:
         house = work.house()
-        known = await _by_digest(ground, house.sign_ins, state)
+        known = await by_digest(ground, house.sign_ins, state)
         browser = "" if known is None else cookies.get(cookie_of(ground, known.id), "")
         if known is None or known.state != "issuer" or not _is_browsers(ground, known, browser):
-            raise _lost()
+            raise lost()
         told = json.loads(await ground.sealing.open(house, "", known.id, known.sealed))
         return Begun(
             sign_in=await house.sign_ins.save(replace(known, state="redeeming"), known.revision),
@@ -165,7 +183,7 @@ async def found(ground: Ground, id_: str, browser: str, state: str) -> SignIn:
     async with ground.store.reading() as work:
         sign_in = await work.house().sign_ins.load(id_)
     if sign_in is None or sign_in.state != state or not _is_browsers(ground, sign_in, browser):
-        raise _lost()
+        raise lost()
     return sign_in
 
 
@@ -184,10 +202,10 @@ async def identified(ground: Ground, sign_in: SignIn, person: Person) -> tuple[S
         house = work.house()
         known = await house.sign_ins.load(sign_in.id)
         if known is None or not ground.now() < known.expires_at or not _is_same(known, sign_in):
-            raise _lost()
+            raise lost()
         if person.tenant and await house.tenants.load(person.tenant) is None:
             raise refused("sign_in.access_denied", "your tenant is not there", "ask whoever runs this gateway")
-        sealed = await ground.sealing.seal(house, "", known.id, json.dumps(_plain(person)))
+        sealed = await ground.sealing.seal(house, "", known.id, json.dumps(plain_person(person)))
         fresh = replace(
             known,
             state="consent",
@@ -232,7 +250,7 @@ async def is_remembered(ground: Ground, sign_in: SignIn, person: Person) -> bool
 
 def csrf(ground: Ground, sign_in: SignIn, browser: str) -> str:
     """What a form of a sign-in carries, so that no other page can send it."""
-    return base64.urlsafe_b64encode(ground.digests(_form(sign_in, browser))[0]).decode().rstrip("=")
+    return proof_of_form(ground, _form(sign_in, browser))
 
 
 def check_csrf(ground: Ground, sign_in: SignIn, browser: str, shown: str) -> None:
@@ -241,10 +259,20 @@ def check_csrf(ground: Ground, sign_in: SignIn, browser: str, shown: str) -> Non
     Raises:
         CallerError: ``sign_in.lost``.
     """
-    for digest in ground.digests(_form(sign_in, browser)):
-        if hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), shown.encode("utf-8", "replace")):
-            return
-    raise _lost()
+    if not is_form(ground, _form(sign_in, browser), shown):
+        raise lost()
+
+
+def proof_of_form(ground: Ground, form: str) -> str:
+    """What a form by this name carries."""
+    return base64.urlsafe_b64encode(ground.digests(form)[0]).decode().rstrip("=")
+
+
+def is_form(ground: Ground, form: str, shown: str) -> bool:
+    """Whether a form carries what the one by this name does."""
+    given = shown.encode("utf-8", "replace")
+    fit = [hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), given) for digest in ground.digests(form)]
+    return any(fit)
 
 
 async def consented(ground: Ground, sign_in: SignIn) -> Secret:
@@ -259,8 +287,8 @@ async def consented(ground: Ground, sign_in: SignIn) -> Secret:
         house = work.house()
         known = await house.sign_ins.load(sign_in.id)
         now = ground.now()
-        if known is None or known.state != "consent" or not now < known.expires_at:
-            raise _lost()
+        if known is None or known.state != "consent" or device_of(known) or not now < known.expires_at:
+            raise lost()
         fresh = replace(known, state="code", digest=ground.digests(code.reveal())[0], expires_at=now + CODE)
         await house.sign_ins.save(fresh, known.revision)
         await note_used(work, known.client, now)
@@ -285,27 +313,42 @@ async def declined(ground: Ground, sign_in: SignIn) -> None:
 
 async def by_code(ground: Ground, work: Work, code: str) -> SignIn | None:
     """The sign-in that a code is of, also one whose code was redeemed before."""
-    sign_in = await _by_digest(ground, work.house().sign_ins, code)
+    sign_in = await by_digest(ground, work.house().sign_ins, code)
     return sign_in if sign_in is not None and sign_in.state in {"code", "used"} else None
 
 
-async def sweep_sign_ins(ground: Ground, most: int = 1000) -> int:
-    """Forget sign-ins, registrations and families that are over, at most so many of each; how many."""
-    count = 0
+async def has_room(rows: Rows[SignIn], now: float, most: int, where: Mapping[str, Any] | None = None) -> bool:
+    """Whether fewer than so many live, in a transaction that writes. Those that are over and were not swept yet give
+    way, so that a crowd keeps others out for no longer than its sign-ins live.
+    """
+    while await rows.count(where) >= most:
+        over = [each.id for each in await rows.due("expires_at", now, _TOGETHER)]
+        if not over:
+            return False
+        await rows.remove_all(over)
+    return True
+
+
+async def sweep_sign_ins(ground: Ground, most: int = 1000) -> bool:
+    """Forget sign-ins, registrations and families that are over, at most so many of each. True: some may be left for
+    the next time, which should come soon.
+    """
+    more = False
     for kind in ("sign_ins", "registrations", "token_families"):
         async with ground.store.reading() as work:
             rows = getattr(work.house(), kind)
             over = [each.id for each in await rows.due("expires_at", ground.now(), most)]
         if over:
-            count += await changing(ground, _forgetting(ground, kind, over))
-    return count
+            await changing(ground, _forgetting(ground, kind, over))
+        more = more or len(over) >= most
+    return more
 
 
-def _forgetting(ground: Ground, kind: str, ids_: list[str]) -> Callable[[Work], Awaitable[int]]:
-    async def change(work: Work) -> int:
+def _forgetting(ground: Ground, kind: str, ids_: list[str]) -> Callable[[Work], Awaitable[None]]:
+    async def change(work: Work) -> None:
         rows = getattr(work.house(), kind)
         still = [each.id for each in (await rows.load_all(ids_)).values() if _is_over(each, ground.now())]
-        return int(await rows.remove_all(still))
+        await rows.remove_all(still)
 
     return change
 
@@ -314,11 +357,12 @@ def _is_over(record: Any, now: float) -> bool:
     return record.expires_at is not None and bool(record.expires_at <= now)
 
 
-async def _by_digest(ground: Ground, rows: Any, text: str) -> SignIn | None:
+async def by_digest(ground: Ground, rows: Any, text: str, member: str = "digest") -> SignIn | None:
+    """The sign-in that a secret leads to."""
     if not text or len(text) > 200:
         return None
     for digest in ground.digests(text):
-        page, _ = await rows.page(limit=1, where={"digest": digest})
+        page, _ = await rows.page(limit=1, where={member: digest})
         if page:
             record: SignIn = page[0]
             return record
@@ -339,7 +383,8 @@ def _form(sign_in: SignIn, browser: str) -> str:
     return f"form:{sign_in.id}:{sign_in.state}:{browser}"
 
 
-def _plain(person: Person) -> Mapping[str, Any]:
+def plain_person(person: Person) -> Mapping[str, Any]:
+    """Somebody as plain values, to be sealed."""
     return {
         "id": person.id,
         "subject": person.subject,
@@ -370,7 +415,8 @@ def family_members(person: Person, redirect_uri: str) -> Mapping[str, Any]:
     return {**_rights(person), "redirect": redirect_uri}
 
 
-def _lost() -> CallerError:
+def lost() -> CallerError:
+    """``sign_in.lost``: what is said of every sign-in that is not there, or not for this browser."""
     return CallerError(
         "this sign-in is over, or began in another browser",
         code="sign_in.lost",

@@ -40,7 +40,11 @@ class Swept:
     more: bool = False
 
 
-async def sweep(ground: Ground, most: int = 1000) -> Swept:
+_TIMED = {"remembered": ("expires_at", 0.0), "connect_sessions": ("expires_at", KEPT_FOR), "events": ("at", TOLD_FOR)}
+"""Kinds that are found by a time of theirs, without looking at every record: that time, and how long they are kept."""
+
+
+async def sweep(ground: Ground, most: int = 500) -> Swept:
     """Remove servers, tokens, remembered answers and connect sessions that have ended, and events that are long past,
     at most so many of each kind, in small steps.
     """
@@ -57,10 +61,11 @@ async def sweep(ground: Ground, most: int = 1000) -> Swept:
 
 
 async def _ended(ground: Ground, kind: str, most: int) -> list[str]:
-    """Ids of records that have ended, page by page, so that no transaction stands open for long."""
-    if kind == "events":
+    """Ids of records that have ended; most kinds page by page, so that no transaction stands open for long."""
+    if kind in _TIMED:
+        member, kept = _TIMED[kind]
         async with ground.store.reading() as work:
-            return [event.id for event in await work.house().events.due("at", ground.now() - TOLD_FOR, most)]
+            return [record.id for record in await _rows(work.house(), kind).due(member, ground.now() - kept, most)]
     found: list[str] = []
     after = ""
     while True:
@@ -83,7 +88,7 @@ def _sweeping(ground: Ground, kind: str, ids: Sequence[str]) -> Callable[[Work],
                 await remove_server(house, record)
             else:
                 await _rows(house, kind).remove(id_)
-            if kind not in ("remembered", "connect_sessions", "events"):
+            if kind not in _TIMED:
                 await note(ground, house, SWEEPER, "expire", record)
             gone += 1
         return gone

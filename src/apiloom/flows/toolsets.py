@@ -14,23 +14,28 @@ from typing import Any, Protocol
 from apiloom.base.errors import CallerError
 from apiloom.catalog.toolsets import check_membership, read_membership
 from apiloom.flows import fields
-from apiloom.flows.access import find, scope_of, tenant_for
-from apiloom.flows.asking import Affected, Page, Query, Removal, Removed, listed
+from apiloom.flows.access import scope_of
+from apiloom.flows.asking import Affected, Page, Query, Removal, Removed
 from apiloom.flows.audit import note
 from apiloom.flows.changing import changing, check_revision
 from apiloom.flows.dependants import every_server
 from apiloom.flows.ground import Ground
 from apiloom.flows.parts import compiled, connector_named, version_of
+from apiloom.flows.reached import Reached
 from apiloom.flows.removing import check_free, removed, removing
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import Verb, check_may, check_reaches
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Server, Toolset
 
-_FILTERS = {"connector": str, "tenant": str, "name": str, "origin": str}
 _PATCHED = ("title", "description", "select")
 _MEMBERS = ("connector", "name", "tenant", *_PATCHED)
 _LONGEST_DESCRIPTION = 2000
+_TOOLSETS: Reached[Toolset] = Reached(
+    kind="toolsets",
+    one="toolset",
+    rows=lambda scope: scope.toolsets,
+    filters={"connector": str, "tenant": str, "name": str, "origin": str},
+)
 
 MOST_TOOLSETS = 500
 """Toolsets of one connector that the house, or one tenant, may have."""
@@ -64,10 +69,7 @@ async def create_toolset(ground: Ground, who: Principal, wanted: Mapping[str, An
     asked = _patched(blank, {"select": None, **wanted})
 
     async def change(work: Work) -> Toolset:
-        tenant = named or who.tenant or None
-        check_may(who, "create", "toolsets", tenant)
-        check_reaches(who, role="", tenant=tenant)
-        scope = work.house() if tenant is None else (await tenant_for(work, who, tenant))[1]
+        tenant, scope = await _TOOLSETS.place(work, who, named)
         toolset = replace(asked, id=toolset_id(slug, name, tenant), tenant=tenant)
         await _check_select(ground, scope, toolset)
         kept = await scope.toolsets.add(toolset)
@@ -119,9 +121,7 @@ async def _check_select(ground: Ground, scope: Scope, toolset: Toolset) -> None:
 
 async def list_toolsets(ground: Ground, who: Principal, query: Query) -> Page[Toolset]:
     """The toolsets that a principal sees: the house's of connectors shown to it, and its own."""
-    check_may(who, "list", "toolsets", who.tenant)
-    async with ground.store.reading() as work:
-        return await listed(scope_of(work, who).toolsets, query, _FILTERS)
+    return await _TOOLSETS.page(ground, who, query)
 
 
 async def read_toolset(ground: Ground, who: Principal, id_: str) -> Toolset:
@@ -130,16 +130,7 @@ async def read_toolset(ground: Ground, who: Principal, id_: str) -> Toolset:
     Raises:
         CallerError: ``toolset.not_found``, ``identity.forbidden``.
     """
-    async with ground.store.reading() as work:
-        return (await _find(work, who, "read", id_))[0]
-
-
-async def _find(work: Work, who: Principal, verb: Verb, id_: str) -> tuple[Toolset, Scope]:
-    check_may(who, verb, "toolsets", who.tenant)
-    scope = scope_of(work, who)
-    toolset = await find(scope.toolsets, "toolset", id_)
-    check_may(who, verb, "toolsets", toolset.tenant)
-    return toolset, scope
+    return await _TOOLSETS.read(ground, who, id_)
 
 
 async def patch_toolset(
@@ -153,7 +144,7 @@ async def patch_toolset(
     patch = fields.members(patch, _PATCHED)
 
     async def change(work: Work) -> Toolset:
-        toolset, scope = await _find(work, who, "update", id_)
+        toolset, scope = await _TOOLSETS.find(work, who, "update", id_), scope_of(work, who)
         check_revision(toolset, if_match)
         changed = _patched(toolset, patch)
         if changed == toolset:
@@ -176,7 +167,7 @@ async def delete_toolset(ground: Ground, who: Principal, id_: str, how: Removal)
     """
 
     async def change(work: Work) -> Removed:
-        toolset, scope = await _find(work, who, "delete", id_)
+        toolset, scope = await _TOOLSETS.find(work, who, "delete", id_), scope_of(work, who)
         check_revision(toolset, how.if_match)
         if not how.plan:
             await scope.toolsets.remove(toolset.id)

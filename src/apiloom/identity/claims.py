@@ -5,8 +5,10 @@ Pure: claims and the time in, a judgement out. Signatures are :mod:`apiloom.iden
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +17,7 @@ SKEW = 60.0
 
 _FARTHEST = 1e11
 _LONGEST_SUBJECT = 255
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class Unfit(Exception):  # noqa: N818 - what the claims are
@@ -26,7 +29,7 @@ class Unfit(Exception):  # noqa: N818 - what the claims are
 
 
 def check_times(claims: Mapping[str, Any], now: float) -> float:
-    """When the token ends, in seconds since the epoch, ``exp`` itself.
+    """When the token ends, in seconds since the epoch: ``exp``, and by what clocks may differ later.
 
     Raises:
         Unfit: it has ended, has not begun, or has no end that is a number.
@@ -62,6 +65,22 @@ def check_subject(claims: Mapping[str, Any]) -> str:
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         raise Unfit("it is about nobody")
     return subject
+
+
+def bound_to(claims: Mapping[str, Any]) -> bytes:
+    """The thumbprint of the certificate that a token is bound to (RFC 8705 section 3.1); empty: to nothing.
+
+    Raises:
+        Unfit: it is bound to a key of another kind (RFC 7800), which nobody here can show to have.
+    """
+    if "cnf" not in claims:
+        return b""
+    told = claims["cnf"]
+    value = told.get("x5t#S256") if isinstance(told, dict) and len(told) == 1 else None
+    if not isinstance(value, str) or _THUMBPRINT.fullmatch(value) is None:
+        # taken as a bearer's it would lose what binds it
+        raise Unfit("it is bound to a key")
+    return base64.urlsafe_b64decode(f"{value}=")
 
 
 def audiences(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -20,6 +20,13 @@ LONGEST: Final = 2000
 MOST_URIS: Final = 20
 LONGEST_NAME: Final = 100
 
+CODE_GRANT: Final = "authorization_code"
+REFRESH_GRANT: Final = "refresh_token"
+DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+"""The ways to a token, by OAuth's names (RFC 6749 sections 4.1 and 6, RFC 8628 section 3.4)."""
+
+USUAL_GRANTS: Final = (CODE_GRANT, REFRESH_GRANT)
+
 _APPLICATIONS: Final = frozenset(
     {
         *("claude", "cursor", "goose", "raycast", "vscode", "vscode-insiders", "vscodium", "warp", "windsurf", "zed"),
@@ -37,10 +44,13 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9.:\[\]-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTerms:
-    """What a client said of itself, checked. ``name`` is its own word, nobody else's."""
+    """What a client said of itself, checked. ``name`` is its own word, nobody else's; ``grants`` are those of the ways
+    to a token that it named, of those there are.
+    """
 
     name: str
     redirect_uris: tuple[str, ...]
+    grants: tuple[str, ...] = USUAL_GRANTS
 
 
 def refused(code: str, why: str, hint: str = "") -> CallerError:
@@ -56,8 +66,10 @@ def read_client(value: object) -> ClientTerms:
     """
     if not isinstance(value, Mapping):
         raise refused("sign_in.invalid_client_metadata", "a client is described by a JSON object")
-    uris = value.get("redirect_uris")
-    if not isinstance(uris, list) or not 0 < len(uris) <= MOST_URIS:
+    grants = _grants(value.get("grant_types"))
+    # who has nobody sent back needs no place for it (RFC 7591 section 2)
+    uris = value.get("redirect_uris", [] if CODE_GRANT not in grants else None)
+    if not isinstance(uris, list) or not (CODE_GRANT not in grants or uris) or len(uris) > MOST_URIS:
         raise refused("sign_in.invalid_redirect_uri", f"a client names one to {MOST_URIS} redirect_uris")
     for uri in uris:
         if not isinstance(uri, str) or not is_redirect(uri):
@@ -66,12 +78,11 @@ def read_client(value: object) -> ClientTerms:
                 "a redirect URI is https, http on this machine alone, or of an application's own scheme",
                 "an own scheme is a domain turned round, such as com.example.app; leave out fragments and users",
             )
-    for member, known in (("grant_types", _GRANTS), ("response_types", frozenset({"code"}))):
-        wanted = value.get(member)
-        if wanted is not None and not (isinstance(wanted, list) and _useful(wanted, known)):
-            raise refused("sign_in.invalid_client_metadata", f"{member} must have one of {', '.join(sorted(known))}")
+    wanted = value.get("response_types")
+    if wanted is not None and CODE_GRANT in grants and not (isinstance(wanted, list) and "code" in wanted):
+        raise refused("sign_in.invalid_client_metadata", "response_types must have code")
     name = value.get("client_name", "")
-    return ClientTerms(name=_clean(name) if isinstance(name, str) else "", redirect_uris=tuple(uris))
+    return ClientTerms(name=_clean(name) if isinstance(name, str) else "", redirect_uris=tuple(uris), grants=grants)
 
 
 def read_document(value: object, url: str) -> ClientTerms:
@@ -153,11 +164,16 @@ def is_local(uri: str) -> bool:
     return parts.scheme == "http" and is_loopback(parts.hostname or "")
 
 
-_GRANTS = frozenset({"authorization_code", "refresh_token"})
-
-
-def _useful(wanted: list[object], known: frozenset[str]) -> bool:
-    return any(isinstance(each, str) and each in known for each in wanted)
+def _grants(wanted: object) -> tuple[str, ...]:
+    """The ways to a token that a client names; those of a browser where it names none, or not a device's."""
+    if wanted is None:
+        return USUAL_GRANTS
+    known = (*USUAL_GRANTS, DEVICE_GRANT)
+    if not isinstance(wanted, list) or not any(isinstance(each, str) and each in known for each in wanted):
+        raise refused("sign_in.invalid_client_metadata", f"grant_types must have one of {', '.join(known)}")
+    if DEVICE_GRANT not in wanted:
+        return USUAL_GRANTS
+    return tuple(each for each in known if each in wanted or each == REFRESH_GRANT)
 
 
 def _without_port(uri: str) -> tuple[str, str, str] | None:

@@ -6,13 +6,15 @@ where it is to be found (``env:NAME``, ``file:PATH``), which is for whoever open
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, get_args
+from typing import Any, Final, Literal, NoReturn, cast, get_args
 from urllib.parse import urlsplit
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError, DesignError
+from apiloom.identity.certificates import CLAIMS, FORMS, USUAL_HEADER, Form, may_hold, usual_form
 from apiloom.identity.principal import Role
 from apiloom.identity.roles import check_shape
 from apiloom.identity.rules import PLACE, Rule, may_be_same
@@ -25,7 +27,11 @@ USUAL_ALGORITHMS: Final = ("RS256", "ES256")
 TYPES: Final = ("at+jwt", "application/at+jwt", "jwt", "")
 """Values of ``typ`` that an access token may have (RFC 9068 section 2.1), in lower case; empty: none at all."""
 
+Devices = Literal["none", "cli", "all"]
+"""Whose devices people may sign in for with a code."""
+
 MOST_BYTES = 256 * 1024
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST = 100
 _MOST_RULES = 1000
 _SECONDS = {
@@ -73,7 +79,8 @@ class Facade:
     """The gateway as an authorization server. Without an ``issuer`` people show an API token on its page.
 
     ``client_id`` and ``secret`` (a reference) are what it signs in with at the issuer. ``registration`` lets clients
-    register themselves (RFC 7591), ``documents`` lets them be named by the URL of a document about them.
+    register themselves (RFC 7591), ``documents`` lets them be named by the URL of a document about them. ``devices``
+    says who may have people sign in for another device (RFC 8628): the command line, all clients that say so, or none.
     """
 
     issuer: str = ""
@@ -88,6 +95,7 @@ class Facade:
     grace_seconds: float = 60.0
     registration: bool = True
     documents: bool = True
+    devices: Devices = "cli"
 
     @property
     def admits(self) -> str:
@@ -97,11 +105,27 @@ class Facade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Client certificates that a trusted proxy tells of, and what they make of people.
+
+    ``header`` is the one they come in, in lower case, ``form`` how. ``rules`` may be none: then a certificate lets
+    nobody in by itself, and only proves that somebody may show a token that is bound to it. ``authorities`` is a
+    reference to those who must have signed them; empty: the proxy alone sees to that.
+    """
+
+    header: str = USUAL_HEADER
+    form: Form = "rfc9440"
+    rules: tuple[Rule, ...] = ()
+    authorities: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """All of it."""
 
     issuers: tuple[Issuer, ...] = ()
     facade: Facade | None = None
+    certificates: Certificates | None = None
 
 
 def read_identity(text: bytes) -> Identity:
@@ -116,10 +140,14 @@ def read_identity(text: bytes) -> Identity:
         value = None
     if not isinstance(value, dict):
         _wrong("", f"it is no JSON object of at most {MOST_BYTES:,} bytes")
-    found = Part(value, "", {"issuers", "facade"})
+    found = Part(value, "", {"issuers", "facade", "certificates"})
     issuers = tuple(_issuer(part) for part in found.parts("issuers"))
-    facade = found.part("facade")
-    identity = Identity(issuers=issuers, facade=None if facade is None else _facade(facade))
+    facade, shown = found.part("facade"), found.part("certificates")
+    identity = Identity(
+        issuers=issuers,
+        facade=None if facade is None else _facade(facade),
+        certificates=None if shown is None else _certificates(shown, needed=not issuers),
+    )
     _check(identity)
     return identity
 
@@ -140,10 +168,12 @@ def _check(identity: Identity) -> None:
 
 
 def _check_apart(identity: Identity) -> None:
-    """That no two issuers can name the same end user of a tenant: each would let its people at the other's accounts."""
+    """That no two sources can name the same end user of a tenant: each would let its people at the other's accounts."""
     named = [(one.issuer, f"/issuers/{at}/principals", one.rules) for at, one in enumerate(identity.issuers)]
     if identity.facade is not None and identity.facade.issuer:
         named.append((identity.facade.issuer, "/facade/principals", identity.facade.rules))
+    if identity.certificates is not None:
+        named.append(("certificates", "/certificates/principals", identity.certificates.rules))
     rules = [(issuer, at, rule) for issuer, at, each in named for rule in each if rule.end_user]
     if len(rules) > _MOST_RULES:
         _wrong("", f"more than {_MOST_RULES} rules name an end_user")
@@ -199,7 +229,7 @@ def _introspection(part: Part) -> Introspection:
 def _facade(part: Part) -> Facade:
     part.only(
         "issuer client_id client_secret scopes algorithms principals unverified_email "
-        "access_seconds refresh_seconds grace_seconds registration documents"
+        "access_seconds refresh_seconds grace_seconds registration documents devices"
     )
     issuer = part.url("issuer")
     if not issuer:
@@ -223,7 +253,44 @@ def _facade(part: Part) -> Facade:
         grace_seconds=part.seconds("grace_seconds", usual.grace_seconds),
         registration=part.flag("registration", default=True),
         documents=part.flag("documents", default=True),
+        devices=_devices(part),
     )
+
+
+def _devices(part: Part) -> Devices:
+    found = part.text("devices") or Facade().devices
+    if found not in get_args(Devices):
+        part.wrong("devices", f"it is one of {', '.join(get_args(Devices))}")
+    return cast("Devices", found)
+
+
+def _certificates(part: Part, *, needed: bool) -> Certificates:
+    """What is said of certificates; rules are ``needed`` where no token could be bound to one."""
+    part.only("header format principals authorities")
+    header = (part.text("header") or USUAL_HEADER).lower()
+    if not may_hold(header):
+        part.wrong("header", "a header's name is needed, in letters, digits and hyphens, that means nothing else")
+    form = part.text("format") or usual_form(header)
+    if form not in FORMS:
+        part.wrong("format", f"there are {', '.join(FORMS)}")
+    authorities = part.text("authorities")
+    if authorities and not authorities.startswith("file:"):
+        part.wrong("authorities", "write where their certificates are to be found, as file:PATH")
+    rules = _rules(part) if needed or part.has("principals") else ()
+    for each, rule in zip(part.parts("principals"), rules, strict=False):
+        _check_claims(each, rule)
+    return Certificates(header=header, form=form, rules=rules, authorities=authorities)
+
+
+def _check_claims(part: Part, rule: Rule) -> None:
+    """Refuse what no certificate has: a rule that never holds would be a mistake that nobody sees."""
+    lent = [(name, PLACE.search(getattr(rule, name))) for name in ("tenant", "end_user")]
+    asked = [("when", name) for name in rule.when] + [(name, place[1]) for name, place in lent if place is not None]
+    for member, name in asked:
+        if name not in CLAIMS:
+            part.wrong(member, f"a certificate has no {name[:60]}; it has {', '.join(CLAIMS)}")
+    if any(_FINGERPRINT.fullmatch(value) is None for value in rule.when.get("fingerprint", ())):
+        part.wrong("when", "a fingerprint is the SHA-256 in 64 small hexadecimal digits, without colons")
 
 
 def _algorithms(part: Part) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """How often one may ask within a minute, by where the question comes from. Pure: an address and the time in.
 
-One address of IPv4 counts for itself; of IPv6 a network of 64 bits, for that is what one subscriber is given.
+One address of IPv4 counts for itself; of IPv6 a network of 64 bits, for that is what one subscriber is given. Where
+all together have a bound, those who ask much get no more than half of it: the rest is for those who ask seldom, and the
+last quarter for those who have not asked yet.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ class Turns:
     Args:
         each: of one address.
         clock: seconds that only rise.
-        every: of all; None: there is no such bound, so that nobody can use up what is others'.
+        every: of all; None: there is no such bound, so that nobody can use up what is others'. Half of it is kept for
+            addresses with less than a tenth of their turns, half of that for the first turn of an address; and a
+            network (24 bits of IPv4, 48 of IPv6) gets of what is kept no more than one address may have at all.
     """
 
     def __init__(self, each: int, clock: Callable[[], float], *, every: int | None = None) -> None:
@@ -31,6 +35,7 @@ class Turns:
         self._clock = clock
         self._minute = float("-inf")
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._networks: dict[str, int] = {}
         self._all = 0
 
     def left(self, address: str) -> bool:
@@ -39,9 +44,16 @@ class Turns:
         if minute != self._minute:
             self._minute, self._all = minute, 0
             self._counts.clear()
-        if self._every is not None and self._all >= self._every:
-            return False
-        return self._counts.get(place_of(address), 0) < self._each
+            self._networks.clear()
+        place = place_of(address)
+        had = self._counts.get(place, 0)
+        return had < self._each and (self._every is None or self._all < self._bound(self._every, place, had))
+
+    def _bound(self, every: int, place: str, had: int) -> int:
+        """How many all together may have had, for a place to have its next."""
+        if had >= max(1, self._each // 10) or self._networks.get(network_of(place), 0) >= self._each:
+            return every - every // 2
+        return every - every // 4 if had else every
 
     def check(self, address: str) -> None:
         """Refuse whoever has none left.
@@ -57,6 +69,9 @@ class Turns:
         place = place_of(address)
         self._counts[place] = self._counts.get(place, 0) + 1
         self._all += 1
+        if self._every is not None:
+            network = network_of(place)
+            self._networks[network] = self._networks.get(network, 0) + 1
         if len(self._counts) > MOST:
             self._counts.popitem(last=False)
 
@@ -71,13 +86,30 @@ class Turns:
 
 
 def place_of(address: str) -> str:
-    """What counts as one: an address of IPv4, a network of IPv6, or the text itself where it is neither."""
+    """What counts as one: an address of IPv4, a network of IPv6, or the text itself where it is neither.
+
+    Some proxies write the caller's port behind its address; that is another one for each connection, and no place.
+    """
     if ":" not in address:
         return address
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and ((host.startswith("[") and host.endswith("]")) or host.count(".") == 3):
+        address = host.strip("[]")
     try:
-        read = ipaddress.IPv6Address(address.partition("%")[0])
+        read = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
+    if isinstance(read, ipaddress.IPv4Address):
+        return str(read)
     if read.ipv4_mapped is not None:
         return str(read.ipv4_mapped)
     return f"{ipaddress.IPv6Address(int(read) >> 64 << 64)}/64"
+
+
+def network_of(place: str) -> str:
+    """The network of a place: what somebody with many addresses likely has them of; the text itself where it is none."""
+    try:
+        read = ipaddress.ip_network(place)
+    except ValueError:
+        return place
+    return str(read.supernet(new_prefix=24 if read.version == 4 else 48))  # noqa: PLR2004 - as the name says

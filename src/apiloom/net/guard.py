@@ -64,9 +64,14 @@ _METADATA = frozenset(
         "169.254.169.254",
         "169.254.170.2",  # credentials of tasks and pods
         "169.254.170.23",
+        "169.254.0.23",
+        "169.254.42.42",
+        "fd00:42::42",
+        "fd00:c1::a9fe:a9fe",
         "fd00:ec2::23",
         "fd00:ec2::254",
         "fd20:ce::254",
+        "fe80::a9fe:a9fe",
         "100.100.100.200",
         "192.0.0.192",
         "168.63.129.16",  # public by its number, but Azure answers there to its own machines

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apiloom import __version__
+from apiloom.base.secret import InTheClear
 from apiloom.net.guard import Guard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetSettings:
+class NetSettings(InTheClear):
     """Times are in seconds.
 
     ``timeout`` bounds an exchange whose request names no time of its own; ``idle`` is how long an unused connection

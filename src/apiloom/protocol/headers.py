@@ -30,6 +30,7 @@ VERSION_HEADER: Final = b"mcp-protocol-version"
 METHOD_HEADER: Final = b"mcp-method"
 NAME_HEADER: Final = b"mcp-name"
 
+_LISTS: Final = frozenset({b"accept", b"x-forwarded-for"})
 _SPOKEN: Final = MODERN.name.encode()
 _ROUTING: Final = frozenset({VERSION_HEADER, METHOD_HEADER, NAME_HEADER})
 _NAMED: Final = MappingProxyType({"tools/call": "name", "prompts/get": "name", "resources/read": "uri"})
@@ -39,7 +40,7 @@ _OPEN, _CLOSE = "=?base64?", "?="
 def fold(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
     """Headers by name (as ASGI gives them: lower-case), and the names that stand more than once.
 
-    Of a repeated header the first value is kept, except for Accept, whose values are one list.
+    Of a repeated header the first value is kept, except for those whose values are one list (RFC 9110 section 5.3).
     """
     pairs = headers if isinstance(headers, list) else list(headers)
     heads = dict(pairs)
@@ -50,7 +51,7 @@ def fold(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], fr
     for name, value in pairs:
         if name not in heads:
             heads[name] = value
-        elif name == b"accept":
+        elif name in _LISTS:
             heads[name] += b"," + value
         else:
             twice.add(name)

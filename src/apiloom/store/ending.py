@@ -11,8 +11,10 @@ from typing import Any, Final
 from apiloom.store.kinds import Kind
 from apiloom.store.ports import Ended
 
-REMOVED: Final = frozenset({"tenant", "account", "server", "server_token", "api_token", "grant", "token_family"})
-"""Kinds of which a removal takes a right or a credential away."""
+REMOVED: Final = frozenset({"tenant", "account", "server", "server_token", "api_token", "grant"})
+"""Kinds of which a removal takes a right or a credential away. A sign-in is ended by saving it, and goes when its own
+end has come, which no copy of it outlives.
+"""
 
 _EXPIRING: Final = frozenset({"server_token", "api_token"})
 

@@ -18,6 +18,7 @@ VersionState = Literal["proposed", "current", "past", "rejected"]
 GrantState = Literal["active", "failing", "needs_reconnect"]
 GrantKind = Literal["code", "device", "client_credentials", "jwt_bearer", "token_exchange", "imported"]
 SessionState = Literal["open", "bound", "authorizing", "done", "failed"]
+SignInState = Literal["issuer", "redeeming", "consent", "code", "used", "device", "approved", "denied", "redeemed"]
 
 DEFAULT_TENANT = "default"
 """The tenant that a fresh store has."""
@@ -371,7 +372,8 @@ class ConnectSession:
     label, metadata, scopes), ``look`` how the page looks. ``browser`` is a hash of the cookie of the first browser that
     opened it; ``sealed`` is what only this house may read of a sign-in under way (PKCE verifier, nonce, what was typed
     so far). ``result`` is told when it is asked for: the account, or an error's code. ``code`` is a hash of the
-    one-time code that the vendor's backend redeems.
+    one-time code that the vendor's backend redeems. ``poll_at`` is when a provider is asked next what became of a
+    device's confirmation, or a session that ended half-way is tidied up; None: never.
     """
 
     id: str
@@ -391,6 +393,7 @@ class ConnectSession:
     sealed: bytes = field(default=b"", repr=False)
     code: bytes = field(default=b"", repr=False)
     result: Mapping[str, Any] = field(default_factory=dict)
+    poll_at: float | None = None
     expires_at: float = 0.0
     created_by: str = ""
     created_at: float = 0.0
@@ -448,14 +451,16 @@ class SignIn:
 
     ``id`` is ``sgn_…``. ``digest`` is the keyed hash of the secret that leads back to it: the state, then the code.
     ``asked`` is the client's request; ``sealed`` is what only this house may read (the verifier and nonce of the
-    operator's issuer, who it turned out to be).
+    operator's issuer, who it turned out to be). One that a device began is found by the keyed hash of its
+    ``user_code`` while it waits for somebody (``device``); then it is ``approved``, ``denied`` or ``redeemed``.
     """
 
     id: str
     client: str
     digest: bytes = field(default=b"", repr=False)
+    user_code: bytes = field(default=b"", repr=False)
     key_version: int = 1
-    state: Literal["issuer", "redeeming", "consent", "code", "used"] = "issuer"
+    state: SignInState = "issuer"
     asked: Mapping[str, Any] = field(default_factory=dict)
     browser: bytes = field(default=b"", repr=False)
     sealed: bytes = field(default=b"", repr=False)
@@ -469,10 +474,10 @@ class TokenFamily:
     """The tokens that one consent of one person to one MCP client gave. ``id`` is ``fam_…``.
 
     ``digest`` is the seed that its refresh tokens are proven with, of which that of the present ``generation`` counts,
-    and the one before until ``grace_until``; ``previous`` is not used. ``principal`` is who they stand for: id, role,
-    servers, end_user, the id of the API ``token`` that was shown, if one was, the name of the settings they were
-    ``admitted`` by, and the ``redirect`` URI they were given to. ``resource`` is the audience (RFC 8707), a path of
-    this gateway. Once ``ended``, nothing of it counts.
+    and the one before until ``grace_until``. ``principal`` is who they stand for: id, role, servers, end_user, the id
+    of the API ``token`` that was shown, if one was, the name of the settings they were ``admitted`` by, and the
+    ``redirect`` URI they were given to. ``resource`` is the audience (RFC 8707), a path of this gateway. Once
+    ``ended``, nothing of it counts.
     """
 
     id: str
@@ -483,7 +488,6 @@ class TokenFamily:
     resource: str = ""
     scopes: tuple[str, ...] = ()
     digest: bytes = field(default=b"", repr=False)
-    previous: bytes = field(default=b"", repr=False)
     key_version: int = 1
     generation: int = 1
     grace_until: float = 0.0

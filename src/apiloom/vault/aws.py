@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import ReadOnlyCredentials  # type: ignore[import-untyped]
 
 from apiloom.base.pieces import Pieces
+from apiloom.base.secret import InTheClear
 from apiloom.net.request import Request
 from apiloom.vault.credentials import AwsKeys
 
@@ -43,7 +44,7 @@ class _Storing(_Known, auth.S3SigV4Auth):  # type: ignore[misc]
     """As services of files check it."""
 
 
-class AwsSignature:
+class AwsSignature(InTheClear):
     """Signs requests with one set of keys."""
 
     __slots__ = ("_auth", "_loose")

@@ -23,7 +23,7 @@ _is_word = re.compile(r"[a-z0-9-]{1,63}").fullmatch
 _is_id = re.compile(r"[A-Za-z0-9]{8,128}").fullmatch
 
 Secretly = Callable[[str, Any], Secret]
-"""Reads a secret of a scheme: a text, or a reference to one."""
+"""Reads a secret of a scheme."""
 
 
 def parse_aws(scheme: str, value: Mapping[str, Any], secretly: Secretly) -> Credential:

@@ -15,30 +15,33 @@ from apiloom.net.settings import NetSettings
 from apiloom.net.tls import check_settings
 from apiloom.vault.credentials import Certificate, Credential, Credentials
 from apiloom.vault.marks import Mark, Signature, traces
+from apiloom.vault.pems import key_lines
 
 MEMBERS = frozenset({"certificate", "private_key"})
 FORM = '{"certificate": PEM, "private_key": PEM}'
 
 _LONGEST = 64 * 1024
 
-Followed = Callable[[str, Any], str]
-"""Reads a text of a scheme: as it is, or behind a reference."""
+Text = Callable[[str, Any], str]
+"""Reads a text of a scheme."""
 
 
-def parse_certificate(scheme: str, value: Mapping[str, Any], followed: Followed) -> Credential:
-    """The credential of a scheme in the form of :data:`FORM`; the certificate's chain may follow it.
+def parse_certificate(scheme: str, value: Mapping[str, Any], text: Text, *, is_whole: bool = True) -> Credential:
+    """The credential of a scheme in the form of :data:`FORM`; the certificate's chain may follow it. Where it is not
+    whole, because a part lies elsewhere and was not read, it is not tried either.
 
     Raises:
         DesignError: ``credentials.form``; ``credentials.value`` when the two do not belong together.
     """
     if set(value) != MEMBERS:
         raise DesignError(f"the certificate of {scheme} is no pair", code="credentials.form", hint=f"write {FORM}")
-    certificate, key = (followed(scheme, value[name]).strip() for name in ("certificate", "private_key"))
+    certificate, key = (text(scheme, value[name]).strip() for name in ("certificate", "private_key"))
     pem = f"{certificate}\n{key}\n"
     if len(pem) > _LONGEST or not pem.isascii():
         raise _unusable(scheme)
     try:
-        check_settings(NetSettings(identity_pem=pem.encode()))
+        if is_whole:
+            check_settings(NetSettings(identity_pem=pem.encode()))
     except DesignError:
         raise _unusable(scheme) from None
     return Credential(form=Certificate(pem=Secret(pem), key=Secret(key)))
@@ -46,12 +49,22 @@ def parse_certificate(scheme: str, value: Mapping[str, Any], followed: Followed)
 
 def build_certificate(certificate: Certificate) -> Signature:
     """Nothing is put on a request. The lines of the key must not come back, should anybody have them."""
-    lines = [line for line in certificate.key.reveal().splitlines() if line and not line.startswith("-----")]
-    return Signature(real=Mark(), shown=Mark(), secrets=traces(*(line for line in lines if len(line) > _SHORT)))
+    return Signature(real=Mark(), shown=Mark(), secrets=traces(*key_lines(certificate.key.reveal())))
 
 
-_SHORT = 16
-"""Characters of a last line that would take ordinary text with it."""
+def check_alone(credentials: Credentials) -> None:
+    """That there is no second certificate: a connection shows one.
+
+    Raises:
+        DesignError: ``credentials.form``.
+    """
+    schemes = sorted(name for name, each in credentials.by_scheme.items() if isinstance(each.form, Certificate))
+    if len(schemes) > 1:
+        raise DesignError(
+            f"there are certificates for {schemes[0]} and for {schemes[1]}, and a connection shows one",
+            code="credentials.form",
+            hint="make an account for each",
+        )
 
 
 def identity_of(credentials: Credentials) -> bytes:

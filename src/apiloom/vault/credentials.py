@@ -43,11 +43,12 @@ class AwsKeys:
 class Credential:
     """What one security scheme was given: a single value (key or token), a user name and password, or a ``form``.
 
-    ``hidden`` are further secrets that signed nothing and must not come back in an answer either.
+    ``hidden`` are further secrets that signed nothing and must not come back in an answer either. A user name may be
+    the key itself, where the password is empty.
     """
 
     token: Secret | None = None
-    username: str = ""
+    username: str = field(default="", repr=False)
     password: Secret | None = None
     hidden: tuple[Secret, ...] = ()
     form: Template | Certificate | AwsKeys | None = None

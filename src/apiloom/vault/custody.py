@@ -99,10 +99,13 @@ class Custody:
         self._held = {purpose: dict(sorted(versions.items())) for purpose, versions in held.items()}
 
     def take(self, other: Custody) -> None:
-        """Hold what another holds, besides what is held already: no key that somebody may need is forgotten."""
+        """Hold what another holds, besides what is held already: no key that somebody may need is forgotten. A version
+        above its newest went away with the rows of a store that was put back: nothing is made with it any more.
+        """
         self.fingerprint = other.fingerprint
         for purpose, versions in other._held.items():
-            self._held[purpose] = dict(sorted({**self._held.get(purpose, {}), **versions}.items()))
+            kept = {version: key for version, key in self._held.get(purpose, {}).items() if version <= max(versions)}
+            self._held[purpose] = dict(sorted({**kept, **versions}.items()))
 
     def sub_key(self, purpose: Purpose, version: int) -> bytes:
         """The key of a purpose in one version, 32 bytes.

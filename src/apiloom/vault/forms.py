@@ -7,7 +7,7 @@ a value. :mod:`apiloom.vault.given` stands above and reads the forms that are no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from math import isfinite
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from apiloom.base import json
 from apiloom.base.errors import DesignError, UpstreamError
 from apiloom.base.plugins import load
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret
 from apiloom.model.api import SecurityScheme
 from apiloom.vault.oauth.asking import split_url
 from apiloom.vault.oauth.terms import (
@@ -32,6 +32,8 @@ from apiloom.vault.oauth.terms import (
     Terms,
     Tokens,
 )
+from apiloom.vault.pems import key_lines
+from apiloom.vault.referring import Resolve, tell
 
 Kind = Literal["client_credentials", "jwt_bearer", "imported"]
 """How tokens are got: as the client itself, by a signed statement, with a refresh token that was brought along."""
@@ -39,9 +41,6 @@ Kind = Literal["client_credentials", "jwt_bearer", "imported"]
 METHODS = frozenset(
     {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "none"}
 )
-_SECRETS = frozenset({"client_secret", "private_key", "service_account", "refresh_token", "access_token"})
-"""Members that may lie elsewhere."""
-
 _URLS = ("token_url", "revocation_url", "identity_url")
 _COMMON = frozenset({"scopes", "audience", "resource", "provider", *_URLS})
 _CLIENT = frozenset({"client_id", "client_secret", "method", "issuer"})
@@ -88,7 +87,7 @@ class OAuthForm:
 
 
 def form_secrets(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """What of a form must not come back in an answer, without what its references stand for."""
+    """What of a form must not come back in an answer; references in it are no secrets."""
     account = value.get("service_account")
     if isinstance(account, str):
         try:
@@ -97,30 +96,23 @@ def form_secrets(value: Mapping[str, Any]) -> tuple[str, ...]:
             account = None
     inner = account.get("private_key") if isinstance(account, Mapping) else None
     names = ("client_secret", "private_key", "access_token", "refresh_token")
-    found = [inner, *(value.get(name) for name in names)]
-    return tuple(each for each in found if isinstance(each, str) and each)
+    found = [each for each in (inner, *(value.get(name) for name in names)) if isinstance(each, str) and each]
+    return tuple(part for each in found for part in (key_lines(each) if "-----BEGIN" in each else (each,)))
 
 
-def read_form(scheme: str, value: Mapping[str, Any], resolve: Callable[[str], str] | None = None) -> OAuthForm:
+def read_form(scheme: str, value: Mapping[str, Any], resolve: Resolve | None = None) -> OAuthForm:
     """An OAuth form of the credential of a scheme. With ``resolve``, ``{"ref": …}`` stands for a secret in it.
 
     Raises:
         DesignError: ``credentials.form`` for members that do not belong together, ``credentials.value`` for one that
             cannot be used, ``oauth.key``, ``oauth.url``.
     """
-    given = dict(value)
-    if (
-        isinstance(given.get("ref"), str)
-        and "client_id" in given
-        and not {"client_secret", "private_key"} & given.keys()
-    ):
-        given["client_secret"] = {"ref": given.pop("ref")}
-    told = {name: _followed(scheme, name, each, resolve) for name, each in given.items()}
-    kind = form_kind(told)
-    stray = sorted(str(name)[:40] for name in told if name not in _ALLOWED[kind])
+    told = tell(scheme, value, resolve)
+    kind = form_kind(told.form)
+    stray = sorted(str(name)[:40] for name in told.form if name not in _ALLOWED[kind])
     if stray:
         raise _refused(scheme, f"has members that do not belong together: {', '.join(stray[:5])}")
-    reading = _Reading(scheme, told, looked_at=not isinstance(value.get("private_key"), Mapping))
+    reading = _Reading(scheme, told.form, looked_at=told.unread.isdisjoint({"private_key", "service_account"}))
     reader = {"client_credentials": _client, "jwt_bearer": _assertion, "imported": _imported}[kind]
     return reader(reading)
 
@@ -219,11 +211,11 @@ def form_kind(told: Mapping[str, Any]) -> Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """``looked_at`` says that a private key is checked at once; one that lies elsewhere is when it is used."""
+class _Reading(InTheClear):
+    """``looked_at`` says that a private key is checked at once; one that was not read from where it lies is later."""
 
     scheme: str
-    told: Mapping[str, Any]
+    told: Mapping[str, Any] = field(repr=False)
     looked_at: bool = True
 
     def text(self, name: str, longest: int = 2_048) -> str:
@@ -382,15 +374,6 @@ def _moment(value: Any) -> float | None:
         return found.timestamp() if found is not None and found.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
-
-
-def _followed(scheme: str, name: str, value: Any, resolve: Callable[[str], str] | None) -> Any:
-    """A secret of a form may itself lie elsewhere."""
-    if name in _SECRETS and isinstance(value, Mapping) and set(value) == {"ref"} and isinstance(value["ref"], str):
-        if resolve is None:
-            raise _refused(scheme, f"has a reference in {name}, which cannot be followed here")
-        return resolve(value["ref"])
-    return value
 
 
 def _refused(scheme: str, what: str) -> DesignError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apiloom.base.errors import DesignError
@@ -17,13 +16,11 @@ from apiloom.base.secret import Secret
 from apiloom.vault.aws_keys import parse_aws
 from apiloom.vault.certificates import parse_certificate
 from apiloom.vault.credentials import Credential, Credentials
+from apiloom.vault.referring import Resolve, Told, tell
 from apiloom.vault.templates import parse_template
 
 if TYPE_CHECKING:
     from apiloom.vault.forms import OAuthForm
-
-Resolve = Callable[[str], str]
-"""Turns a reference such as ``env:NAME`` or ``file:PATH`` into the secret it stands for."""
 
 _FORMS = (
     '{"token": …}, {"key": …}, {"username": …, "password": …}, {"client_id": …, "client_secret": …, "scopes": […]} '
@@ -40,15 +37,18 @@ def parse_credentials(raw: Mapping[str, Any], resolve: Resolve | None = None) ->
 
     Args:
         raw: scheme name to ``{"token"}``, ``{"key"}``, ``{"username", "password"}``, ``{"ref"}`` or one of the forms
-            of :mod:`apiloom.vault.forms` that tokens are got with.
-        resolve: follows references; without it they are refused.
+            of :mod:`apiloom.vault.forms` that tokens are got with; references inside as
+            :mod:`apiloom.vault.referring` says.
+        resolve: follows references, or looks at them; without it they are refused.
 
     Raises:
         DesignError: ``credentials.form`` for any other form, ``credentials.value`` for a value that cannot be sent,
             ``oauth.key`` and ``oauth.url`` for forms that tokens are got with.
     """
     forms = {scheme: _form(scheme, value, resolve) for scheme, value in raw.items() if is_oauth_form(value)}
-    plain = {scheme: _parsed(scheme, value, resolve) for scheme, value in raw.items() if scheme not in forms}
+    plain = {
+        scheme: _parsed(scheme, tell(scheme, value, resolve)) for scheme, value in raw.items() if scheme not in forms
+    }
     return Credentials(plain, forms)
 
 
@@ -75,40 +75,33 @@ def single_value(scheme: str, value: str) -> Credential:
     return Credential(token=_secret(scheme, value))
 
 
-def _own_form(value: Any) -> Callable[[str, Any, _Read], Credential] | None:
+def _own_form(value: Mapping[str, Any], unread: frozenset[str]) -> Callable[[str], Credential] | None:
     """Who reads a form that is neither a plain value nor OAuth's, told by a member that no other form has."""
-    if not isinstance(value, Mapping):
-        return None
     if "certificate" in value:
-        return lambda scheme, value, read: parse_certificate(scheme, value, read.text)
+        # what was only looked at fits nothing
+        return lambda scheme: parse_certificate(scheme, value, _text, is_whole=not unread)
     if "access_key_id" in value:
-        return lambda scheme, value, read: parse_aws(scheme, value, read.secret)
+        return lambda scheme: parse_aws(scheme, value, _text_secret)
     if "headers" in value:
-        return lambda scheme, value, read: parse_template(scheme, value, read.secret)
+        return lambda scheme: parse_template(scheme, value, _text_secret)
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Reads members of forms: texts, or references to texts where these are followed."""
-
-    resolve: Resolve | None
-
-    def text(self, scheme: str, value: Any) -> str:
-        if isinstance(value, Mapping) and set(value) == {"ref"} and isinstance(value["ref"], str):
-            return _followed(scheme, value["ref"], self.resolve)
-        if not isinstance(value, str):
-            raise DesignError(f"a part of the credential of {scheme} is no text", code="credentials.form", hint=_FORMS)
-        return value
-
-    def secret(self, scheme: str, value: Any) -> Secret:
-        return _secret(scheme, self.text(scheme, value))
+def _text(scheme: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise DesignError(f"a part of the credential of {scheme} is no text", code="credentials.form", hint=_FORMS)
+    return value
 
 
-def _parsed(scheme: str, value: Any, resolve: Resolve | None) -> Credential:
-    own = _own_form(value)
+def _text_secret(scheme: str, value: Any) -> Secret:
+    return _secret(scheme, _text(scheme, value))
+
+
+def _parsed(scheme: str, told: Told) -> Credential:
+    value = told.form
+    own = _own_form(value, told.unread) if isinstance(value, Mapping) else None
     if own is not None:
-        return own(scheme, value, _Read(resolve))
+        return own(scheme)
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for part in value.values()):
         raise DesignError(f"the credential of {scheme} is not an object of texts", code="credentials.form", hint=_FORMS)
     members = set(value)
@@ -116,14 +109,13 @@ def _parsed(scheme: str, value: Any, resolve: Resolve | None) -> Credential:
         return single_value(scheme, next(iter(value.values())))
     if members == {"username", "password"}:
         return _pair(scheme, value["username"], value["password"])
-    if members == {"ref"}:
-        return single_value(scheme, _followed(scheme, value["ref"], resolve))
     raise DesignError(
         f"the credential of {scheme} has none of the known forms", code="credentials.form", hint=f"write {_FORMS}"
     )
 
 
 def _pair(scheme: str, username: str, password: str) -> Credential:
+    username = username.rstrip("\r\n")  # it may lie in a file, as a password does
     if ":" in username or _CONTROL.search(username):
         raise DesignError(
             f"the user name of {scheme} holds a colon or a control character",
@@ -132,16 +124,6 @@ def _pair(scheme: str, username: str, password: str) -> Credential:
         )
     # an empty password is legal, and common where a key stands as the user name
     return Credential(username=username, password=Secret(_one_line(scheme, password)))
-
-
-def _followed(scheme: str, reference: str, resolve: Resolve | None) -> str:
-    if resolve is None or reference.partition(":")[0] not in {"env", "file", "keyring", "bao"}:
-        raise DesignError(
-            f"the reference of {scheme} cannot be followed",
-            code="credentials.form",
-            hint="write env:NAME, file:PATH, keyring:SERVICE/NAME or bao:PATH#MEMBER",
-        )
-    return resolve(reference)
 
 
 def _secret(scheme: str, value: str) -> Secret:

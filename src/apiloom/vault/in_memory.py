@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from apiloom.vault.oauth.terms import Tokens
-from apiloom.vault.ports import Held
+from apiloom.vault.ports import UNSURE, Held
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class InMemory:
         held = await self.load(id_)
         if held is None or held.leased or held.generation != was or held.ended:
             return held
-        doubt = id_ in self._leases
+        doubt = id_ in self._leases or held.code in UNSURE
         self._leases[id_] = self.clock() + seconds
         return replace(held, leased=True, mine=True, doubt=doubt)
 

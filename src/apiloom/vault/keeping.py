@@ -12,13 +12,14 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from apiloom.base.errors import ApiloomError, HouseFault, UpstreamError
 from apiloom.vault.breaking import Breakers
 from apiloom.vault.oauth.terms import ByRefresh, Tokens
-from apiloom.vault.ports import Fetch, Held, Lease, Renewal, Renewals, SecretStore
+from apiloom.vault.ports import UNSURE, Fetch, Held, Lease, Renewal, Renewals, SecretStore
 
 EXCHANGE = 10.0
 """Seconds that one request to a token endpoint may take."""
@@ -60,11 +61,13 @@ MOST_RESTING = 10_000
 IN_DOUBT = "oauth.in_doubt"
 ENDED = "oauth.ended"
 
-_UNSURE = frozenset({"net.timeout", "net.broken"})
-"""What a request may have failed with although it was carried out."""
-
 _KEEPING = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts to keep a pair that is in hand and nowhere else."""
+
+_GIVING_UP = (0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to give up a lease."""
+
+_T = TypeVar("_T")
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -165,7 +168,9 @@ class Keeper:
         if running is None:
             rest = self._rested(held.id)
             if rest is not None:
-                raise type(rest.error)(rest.error.message, code=rest.error.code, hint=rest.error.hint)
+                raise type(rest.error)(
+                    rest.error.message, code=rest.error.code, hint=rest.error.hint, **rest.error.facts
+                )
             running = self._task(held)
         return await asyncio.shield(running)
 
@@ -259,8 +264,9 @@ class Keeper:
         except ApiloomError as error:
             if error.code == ENDED and held.doubt:
                 error = over(IN_DOUBT)
-            ended = error.code in (ENDED, IN_DOUBT)
-            await store.failed(held.id, was, error.code, ended=ended)
+            code, ended = error.code, error.code in (ENDED, IN_DOUBT)
+            # a lease that is not given up keeps everybody waiting until it runs out
+            await self._written(lambda: store.failed(held.id, was, code, ended=ended), _GIVING_UP)
             raise error from None
         # whoever is cancelled does not know what became of the request: the lease runs out, which tells the next one so
         kept = await self._kept(held, tokens)
@@ -295,14 +301,16 @@ class Keeper:
         try:
             return await self._fetched(renewal)
         except UpstreamError as error:
-            if error.code not in _UNSURE or not isinstance(renewal.ask, ByRefresh):
+            if error.code not in UNSURE or not isinstance(renewal.ask, ByRefresh):
                 raise
+            unsure = error
         try:
             return await self._fetched(renewal)
         except UpstreamError as error:
             if error.code == ENDED:
                 raise over(IN_DOUBT) from None
-            raise
+            # whoever asks next must know that the token may have been used
+            raise (error if error.code in UNSURE else unsure) from None
 
     async def _fetched(self, renewal: Renewal) -> Tokens:
         terms = renewal.terms
@@ -330,14 +338,7 @@ class Keeper:
     async def _kept(self, held: Held, tokens: Tokens) -> Held:
         """Keep the new pair: it is in hand and nowhere else, so that is tried for a while."""
         at = refresh_at(tokens.expires_at, self.timing)
-        for wait in (*_KEEPING, None):
-            try:
-                kept = await self.ports.store.keep(held.id, held.generation, tokens, at)
-                break
-            except HouseFault as error:
-                if wait is None or error.code != "store.unreachable":
-                    raise
-                await self.timing.pause(wait)
+        kept = await self._written(lambda: self.ports.store.keep(held.id, held.generation, tokens, at), _KEEPING)
         if kept is not None:
             return kept
         # somebody wrote another pair meanwhile, such as a person who connected anew: theirs counts
@@ -345,6 +346,17 @@ class Keeper:
         if found is None:
             raise _gone()
         return found
+
+    async def _written(self, write: Callable[[], Awaitable[_T]], pauses: Sequence[float]) -> _T:
+        """What writing comes to, tried again while the store is away."""
+        for wait in pauses:
+            try:
+                return await write()
+            except HouseFault as error:
+                if error.code != "store.unreachable":
+                    raise
+            await self.timing.pause(wait)
+        return await write()
 
     # what is remembered of attempts
 

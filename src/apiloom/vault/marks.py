@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote_plus
 
 from apiloom.base.errors import DesignError
+from apiloom.base.secret import InTheClear
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Request
 from apiloom.vault.credentials import Credential
@@ -25,7 +26,7 @@ cookies are percent-encoded already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(InTheClear):
     """Headers, a piece of a query and a piece of a Cookie header, ready to be written."""
 
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -71,7 +72,7 @@ class Signs(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(InTheClear):
     """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them.
 
     ``signs``, where a scheme signs each request anew, does so when all marks have been put on it.

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from apiloom.vault.oauth.terms import Ask, Terms, Tokens
+
+UNSURE: Final = frozenset({"net.timeout", "net.broken"})
+"""What a request may have failed with although it was carried out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

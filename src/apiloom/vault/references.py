@@ -1,8 +1,9 @@
 """References to secrets that lie elsewhere: ``env:NAME``, ``file:PATH``, ``keyring:SERVICE/NAME``, ``bao:PATH#MEMBER``.
 
 What a reference stands for is never stored. It is held in memory for a minute, so that many accounts ask once, and read
-anew after that or when somebody says that it no longer counts; while its place cannot be asked, the last value holds
-for some minutes more. Everything is bounded in size and time, and no sentence repeats a value.
+anew after that or when somebody says that it no longer counts; while OpenBao cannot be asked, or a place does not
+answer, the last value holds for some minutes more. Everything is bounded in size and time, and no sentence repeats a
+value.
 
 Knows no accounts and no schemes. :mod:`apiloom.vault.given` stands beside, ``app`` above.
 """
@@ -22,7 +23,7 @@ from typing import Final, Literal
 
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError, DesignError, UpstreamError
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret
 from apiloom.vault.transit import Bao
 
 FRESH: Final = 60.0
@@ -30,6 +31,9 @@ FRESH: Final = 60.0
 
 STALE: Final = 600.0
 """Seconds that a value counts when it cannot be read again."""
+
+PATIENCE: Final = 15.0
+"""Seconds that somebody waits for a value; what still reads it then is not begun a second time."""
 
 SOONEST: Final = 1.0
 """Seconds between two readings of one reference, however often somebody says that it no longer counts."""
@@ -45,8 +49,8 @@ LONGEST: Final = 1024
 
 Kind = Literal["env", "file", "keyring", "bao"]
 
-_OURS: Final = frozenset({"APILOOM_KEY", "APILOOM_TOKEN", "BAO_TOKEN", "VAULT_TOKEN"})
-"""Variables that are no API's: what opens the house is never sent anywhere."""
+_OURS: Final = frozenset({"APILOOM_DATA", "APILOOM_KEY", "APILOOM_TOKEN", "BAO_TOKEN", "VAULT_TOKEN"})
+"""Variables that are no API's, however a system spells them: what opens the house is never sent anywhere."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,7 +65,7 @@ def read_reference(reference: str) -> tuple[Kind, str]:
     kind, _, place = reference.partition(":")
     service, _, name = place.partition("/")
     known = {
-        "env": bool(_NAME.fullmatch(place)) and place not in _OURS,
+        "env": bool(_NAME.fullmatch(place)) and place.upper() not in _OURS,
         "file": bool(place),
         "keyring": bool(service and name) and not _CONTROL.search(place),
         "bao": bool(place.partition("#")[0]) and not _CONTROL.search(place),
@@ -82,7 +86,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(InTheClear):
     """Where references lead on this machine. ``bao`` opens a way to OpenBao; ``keyring`` names the keyring's class."""
 
     environment: Mapping[str, str] = field(repr=False)
@@ -125,16 +129,26 @@ class References:
             task = self._reading[reference] = asyncio.create_task(self._read(reference))
             task.add_done_callback(lambda done: self._read_once(reference, done))
         try:
-            return await asyncio.shield(task)
-        except UpstreamError:
-            if held is None or anew or now - held.at > STALE:
+            # a thread that hangs on a dead disk cannot be ended; whoever waits for it can be told
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(task)
+        except (UpstreamError, TimeoutError) as error:
+            if held is not None and not anew and now - held.at <= STALE:
+                return held.value
+            if isinstance(error, UpstreamError):
                 raise
-            return held.value
+            kind = reference.partition(":")[0]
+            raise _refused(f"what a {kind}: reference leads to is not there in time", "look after it") from None
 
     def _read_once(self, reference: str, done: asyncio.Task[Secret]) -> None:
         self._reading.pop(reference, None)
         if not done.cancelled():
             done.exception()  # whoever waited may have gone: then nobody else looks at it
+
+    def get(self, reference: str) -> Secret | None:
+        """What a reference stood for when it was last read; None where nobody here ever had it, or long ago."""
+        held = self._kept.get(reference)
+        return None if held is None else held.value
 
     async def text(self, reference: str) -> str:
         """What a reference stands for, as text for whoever signs with it.

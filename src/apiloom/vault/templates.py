@@ -28,7 +28,7 @@ _is_value = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?").fullmatch
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 
 Secretly = Callable[[str, Any], Secret]
-"""Reads a secret of a scheme: a text, or a reference to one."""
+"""Reads a secret of a scheme."""
 
 
 def parse_template(scheme: str, value: Mapping[str, Any], secretly: Secretly) -> Credential:
@@ -42,7 +42,7 @@ def parse_template(scheme: str, value: Mapping[str, Any], secretly: Secretly) ->
         set(value) != MEMBERS
         or not isinstance(headers, Mapping)
         or not isinstance(values, Mapping)
-        or not 0 < len(headers) <= _MOST
+        or not 0 < len({str(name).lower() for name in headers}) == len(headers) <= _MOST
         or len(values) > _MOST
         or not all(isinstance(text, str) and len(text) <= _LONGEST for text in headers.values())
     ):
@@ -63,7 +63,7 @@ def build_template(scheme: SecurityScheme, template: Template) -> Signature:
     plain = {name: secret.reveal() for name, secret in template.values.items()}
     real = tuple((name, _filled(text, plain)) for name, text in template.headers)
     for name, text in real:
-        if not _is_value(text) or len(text) > _LONGEST:
+        if not _is_value(text):
             raise DesignError(
                 f"the header {name} of {scheme.id} would hold what a header cannot carry",
                 code="credentials.value",
@@ -77,7 +77,7 @@ def build_template(scheme: SecurityScheme, template: Template) -> Signature:
 
 
 def _members(value: Any) -> Any:
-    """An object of texts: as such, or as the JSON text that an account keeps of it. That one follows no reference:
+    """An object of texts: as such, or as the JSON text that an account keeps of it. No reference stands in that one:
     whoever may name places of this machine was asked before, and only where a reference could be seen.
     """
     if not isinstance(value, str):
@@ -106,4 +106,6 @@ def _check(scheme: str, name: str, text: str, values: Mapping[str, Secret]) -> N
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _PLACE.sub(lambda place: values[place[1]], text)
+    """The text with values in its places; empty where that would be longer than a header is, and is never made."""
+    length = len(text) + sum(len(values[name]) - len(name) - 2 for name in _PLACE.findall(text))
+    return _PLACE.sub(lambda place: values[place[1]], text) if length <= _LONGEST else ""

@@ -30,7 +30,7 @@ from apiloom.protocol.visits import asking, opens_pages, required
 from apiloom.wire import resources
 from apiloom.wire.card import Card
 from apiloom.wire.settings import WireSettings
-from apiloom.wire.visits import MOST_ASKED, Visits
+from apiloom.wire.visits import MOST_ASKED, Visits, named
 
 _log = logging.getLogger("apiloom.wire")
 
@@ -165,16 +165,17 @@ class Dialogue:
 
     def _asking(self, ask: Ask, visit: Visit, asked: tuple[str, ...]) -> Answer | Rejection | None:
         """The client asked to open a page, in its revision's way; None where it cannot be, or was asked already."""
-        told = (visit.key, visit.url, visit.message)
+        key = named(visit.key)
+        told = (key, visit.url, visit.message)
         if ask.revision.visits == "error":
             return required(told) if ask.opens else None
         bound = self._bound(ask)
         meta = ask.params.meta or {}
         if not (ask.revision.visits and bound and opens_pages(meta.get(CAPABILITIES_KEY))):
             return None
-        if visit.key in asked or len(asked) >= MOST_ASKED:
+        if key in asked or len(asked) >= MOST_ASKED:
             return None
-        return Answer(asking(_imprint(ask), ask.answer_to, told, self._visits.seal(bound, (*asked, visit.key))))
+        return Answer(asking(_imprint(ask), ask.answer_to, told, self._visits.seal(bound, (*asked, key))))
 
     def _bound(self, ask: Ask) -> bytes:
         return self._visits.bound(ask.principal, ask.params)

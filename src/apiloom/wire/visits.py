@@ -31,6 +31,9 @@ LONGEST: Final = 4096
 MOST_ASKED: Final = 4
 """Needs that one call asks for; further ones are told as errors."""
 
+LONGEST_KEY: Final = 128
+"""Characters by which a need is named to a client: so that the state of a call that asks for most of them is taken."""
+
 _PURPOSE: Final = "visit"
 _INVALID: Final = Rejection(
     INVALID_PARAMS, "params.requestState is not of this call, or has expired; call again without it"
@@ -38,6 +41,13 @@ _INVALID: Final = Rejection(
 _NO_ANSWER: Final = Rejection(
     INVALID_PARAMS, "params.inputResponses must hold an action for what was asked: accept, decline or cancel"
 )
+
+
+def named(key: str) -> str:
+    """What a need is called between us and a client: its key, or a hash of one that is long, as many scopes make it."""
+    if len(key) <= LONGEST_KEY and key.isascii():
+        return key
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Visits:

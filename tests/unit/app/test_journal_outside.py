@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -223,3 +224,20 @@ def test_every_line_is_on_the_disk_before_the_call_returns(tmp_path: Path, monke
         "until",
         "generation",
     }
+
+
+def test_a_file_that_cannot_be_made_smaller_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_outside, "LARGEST", 100)
+    one = journal(tmp_path)
+
+    def full(_: Path, __: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    for number in range(5):
+        with contextlib.suppress(OSError):
+            one.append([Ended(kind="account", id=f"acc_{number}")], 1, 1)
+    assert [path.name for path in one.folder.iterdir()] == [one.file.name]
+    assert {entry.id for entry in one.read().entries} == {f"acc_{number}" for number in range(5)}

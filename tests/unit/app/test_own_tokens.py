@@ -15,24 +15,15 @@ import pytest
 
 import apiloom
 from apiloom.base.errors import DesignError
-from support.oidc import AuthorizationServer, authorization_server
+from support.oidc import AuthorizationServer
 from support.servers import apiloom as command
 from support.servers import modern, serving, text_of
 from support.upstream import Answer, Seen, Upstream, upstream
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AuthorizationServer]:
-    with authorization_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: AuthorizationServer) -> Iterator[AuthorizationServer]:
-    running.reset()
-    yield running
-    running.up()
-    running.ttl(3600)
+def server(oidc: AuthorizationServer) -> AuthorizationServer:
+    return oidc
 
 
 @pytest.fixture

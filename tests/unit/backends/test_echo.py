@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import sys
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -33,6 +34,9 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "text of json": lambda key: json.dumps(json.dumps({"k": key})),
     "text of text of json": lambda key: json.dumps(json.dumps(json.dumps({"k": key}, ensure_ascii=False))),
     "html of json": lambda key: html.escape(json.dumps({"k": key})),
+    "link to html": lambda key: quote(html.escape(key), safe=""),
+    "link to numbers": lambda key: quote(html.escape(key).replace("+", "&#43;").replace("é", "&#xE9;"), safe="").lower(),
+    "link to a link to html": lambda key: quote(quote(html.escape(html.escape(key)), safe=""), safe=""),
     "json of html": lambda key: json.dumps(html.escape(html.escape(key))),
     "form of json": lambda key: quote_plus(json.dumps({"k": key})),
     "python": repr,
@@ -73,6 +77,35 @@ def test_an_answer_without_secrets_is_the_same_object() -> None:
 
 def test_a_secret_inside_another_one_leaves_nothing_of_it() -> None:
     assert erased(b"x=abcdef-123456;", "abcdef", "abcdef-123456").body == b"x=***;"
+
+
+@pytest.mark.parametrize("secret", ["-" * 700 + "abcd1234", "ab-" * 400, "abc" * 400 + "1234", "~" * 900])
+@pytest.mark.parametrize(
+    "write", [str, quote, lambda one: one.encode().hex(), lambda one: one.encode().hex(":").upper()]
+)
+def test_a_long_secret_is_known_wherever_in_it_something_can_be_looked_for(
+    secret: str, write: Callable[[str], str]
+) -> None:
+    written = write(secret)
+    assert erased(f"before {written} after".encode(), secret).body == b"before *** after"
+
+
+def test_a_long_secret_is_prepared_with_hardly_more_work_than_a_short_one() -> None:
+    def steps(secret: str) -> int:
+        found = 0
+
+        def count(*_: object) -> None:
+            nonlocal found
+            found += 1
+
+        sys.setprofile(count)
+        try:
+            Eraser((secret,))
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert steps("Zz0123456789-" * 1200) < 2 * steps("Zz0123456789-" * 20)
 
 
 def test_looking_for_a_secret_in_a_wall_of_backslashes_ends() -> None:

@@ -136,6 +136,32 @@ def test_without_a_source_the_gateway_is_served(tmp_path, capsys):
     assert "shown once and good for an hour: ala_token" in told.err
 
 
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("https://x.example", "https://x.example"),
+        ("HTTPS://X.Example:443/", "https://x.example/"),
+        ("http://X.example:80", "http://x.example"),
+        ("https://x.example:80/loom", "https://x.example:80/loom"),
+        ("http://[::1]:8787", "http://[::1]:8787"),
+    ],
+)
+def test_a_public_url_is_kept_as_clients_write_it(tmp_path, given, known):
+    desk = Desk(tmp_path)
+    desk.run("serve", "--public-url", given)
+    assert desk.asked[0][2].public_url == known
+
+
+@pytest.mark.parametrize(
+    "given", ["https://x.example?a=1", "https://u@x.example", "https://x.example/#a", "https://ä.example"]
+)
+def test_a_public_url_that_no_token_can_be_bound_to_is_refused(tmp_path, capsys, given):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "--public-url", given) == 2
+    assert desk.asked == []
+    assert "--public-url" in capsys.readouterr().err
+
+
 def test_a_program_is_told_where_the_gateway_is_and_never_a_token(tmp_path, capsys):
     desk = Desk(tmp_path)
     assert desk.run("serve", "--json") == 0

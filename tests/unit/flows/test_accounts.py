@@ -180,6 +180,65 @@ async def test_references_to_places_of_the_host_come_from_its_owner_alone() -> N
     )
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"token": {"ref": "env:HOME"}},
+        {"username": "ann", "password": {"ref": "file:/etc/passwd"}},
+        {"certificate": "PEM", "private_key": {"ref": "file:/etc/ssl/key"}},
+        {"access_key_id": "A" * 20, "secret_access_key": {"ref": "bao:x#y"}, "region": "r", "service": "s"},
+        {"headers": {"X-A": "{k}{l}"}, "values": {"k": "plain", "l": {"ref": "env:HOME"}}},
+        {"client_id": "me", "client_secret": {"ref": "keyring:a/b"}},
+        {"client_id": "me", "ref": "env:HOME"},
+        {"service_account": {"ref": "file:/sa.json"}},
+        {"service_account": {"client_email": "a", "private_key": {"ref": "file:/key"}}},
+        {"token": {"ref": "env:HOME", "more": 1}},
+        {"token": [[{"ref": "env:HOME"}]]},
+        {"token": {"a": {"b": {"c": {"ref": "env:HOME"}}}}},
+    ],
+)
+async def test_members_that_lie_elsewhere_are_named_by_the_hosts_owner_alone(form: dict[str, Any]) -> None:
+    grounds = await with_shop()
+    account = await create_account(grounds.ground, HOST_OWNER, {**NEW, "tenant": "acme"})
+    for who in (ACME, OPERATOR, OWNER):
+        asked = {"credentials": {"key": form}}
+        await refusal(create_account(grounds.ground, who, {**NEW, **asked}), "identity.forbidden")
+        await refusal(patch_account(grounds.ground, who, account.id, asked), "identity.forbidden")
+    assert await credentials_of(grounds, account) == {"key": {"key": SECRET}}
+
+
+async def test_references_in_members_are_kept_as_they_were_given_and_replaced_whole() -> None:
+    grounds = await with_shop()
+    form = {"headers": {"X-A": "{k}{l}"}, "values": {"k": {"ref": "env:K"}, "l": {"ref": "env:L"}}}
+    asked = {**NEW, "tenant": "acme", "credentials": {"key": form}}
+    account = await create_account(grounds.ground, HOST_OWNER, asked)
+    before = {"headers": '{"X-A":"{k}{l}"}', "values": form["values"]}
+    assert await credentials_of(grounds, account) == {"key": before}
+
+    # who may not name places keeps those that are there, and takes over no part of an object that holds one
+    headers = {"headers": {"X-B": "{k}"}}
+    patched = await patch_account(grounds.ground, ACME, account.id, {"credentials": {"key": headers}})
+    assert (await credentials_of(grounds, patched))["key"]["values"] == form["values"]
+    values = {"values": {"k": "plain", "l": None}}
+    patched = await patch_account(grounds.ground, ACME, account.id, {"credentials": {"key": values}})
+    assert await credentials_of(grounds, patched) == {"key": {"headers": '{"X-B":"{k}"}', "values": '{"k":"plain"}'}}
+
+
+async def test_a_secret_that_lies_elsewhere_follows_nobody_to_another_host() -> None:
+    grounds = await with_shop()
+    form = {"headers": {"X-A": "{k}{l}"}, "values": {"k": {"ref": "env:K"}, "l": "x"}}
+    asked = {**NEW, "tenant": "acme", "credentials": {"key": form}, "variables": {"region": "eu"}}
+    account = await create_account(grounds.ground, HOST_OWNER, asked)
+    moved = {"variables": {"region": "us"}}
+    await refusal(patch_account(grounds.ground, ACME, account.id, moved), "account.moved")
+    for given in ({"key": {"headers": {"X-A": "{l}"}}}, {"key": {"values": form["values"]}}, {"key": form}):
+        code = "identity.forbidden" if "values" in given["key"] else "account.moved"
+        await refusal(patch_account(grounds.ground, ACME, account.id, {**moved, "credentials": given}), code)
+    given = {"key": {"headers": {"X-A": "{l}"}, "values": {"l": "y"}}}
+    left = await patch_account(grounds.ground, ACME, account.id, {**moved, "credentials": given})
+    assert "env:K" not in str(await credentials_of(grounds, left))
+
+
 async def test_a_patch_merges_credentials_and_null_removes_a_scheme() -> None:
     grounds = await with_shop()
     both = {"key": {"key": SECRET}, "login": {"username": "ann", "password": "one"}}

@@ -13,7 +13,8 @@ from apiloom.base import json
 from apiloom.base.errors import CallerError, DesignError
 from apiloom.flows.asking import Query, Removal
 from apiloom.flows.connect_account import Given, connect_account
-from apiloom.flows.connect_links import first_link_for, link_for
+from apiloom.flows.connect_create import Started, create_session
+from apiloom.flows.connect_links import Place, first_link_for, link_for
 from apiloom.flows.connect_page import find_visit, load_asked
 from apiloom.flows.connect_ports import Granted, Needs
 from apiloom.flows.connect_visit import bind, returned, submit, told
@@ -22,8 +23,6 @@ from apiloom.flows.connect_ways import Way, needed_by, ways_of
 from apiloom.flows.connecting import (
     KEPT_FOR,
     MADE_WITH,
-    Started,
-    create_session,
     delete_session,
     list_sessions,
     read_session,
@@ -274,7 +273,7 @@ async def test_what_is_typed_does_not_take_the_place_of_somebody_who_signed_in()
     await identified(grounds)
     _, text = await opened(grounds, account="acc_1")
     asked = await load_asked(grounds.ground, await find_visit(grounds.ground, text))
-    assert [way.consent for way in asked.ways] == ["Account"], "a key is not offered"
+    assert [way.consents for way in asked.ways] == [("Account",)], "a key is not offered"
     step = await typed(grounds, text, 2, **{"c:Key:token": "eves"})
     assert step.session.state == "authorizing", "nor taken"
     _, other = await opened(grounds, account="acc_1", allow_other_identity=True)
@@ -309,7 +308,9 @@ async def test_a_tenant_has_nothing_more_asked_with_the_houses_client() -> None:
     async with grounds.ground.store.writing() as work:
         await work.tenant("acme").oauth_clients.remove("ocl_2")
     asked = await load_asked(grounds.ground, late)
-    assert asked.consent(asked.way(1)).scopes == ("email", "openid", "profile"), "its own client is gone meanwhile"
+    assert asked.consent(asked.way(1), "Account", {}).scopes == ("email", "openid", "profile"), (
+        "its own client is gone meanwhile"
+    )
 
 
 @pytest.mark.parametrize("gone", ["token", "sign-in", "ended"])
@@ -351,7 +352,7 @@ async def test_a_session_makes_one_account_though_two_forms_of_it_are_tried_at_o
 
     def given(code: str) -> Given:
         granted = Granted(tokens=code, identity={"sub": code})
-        return Given(way=way, variables={}, credentials={}, consent=asked.consent(way), granted=granted)
+        return Given(way=way, variables={}, credentials={}, grants=((asked.consent(way, "Account", {}), granted),))
 
     one, two = await asyncio.gather(*(connect_account(grounds.ground, asked, given(code)) for code in ("one", "two")))
     assert one.result == two.result
@@ -375,6 +376,17 @@ async def test_what_a_session_came_to_is_told_to_the_first_that_asked_for_it() -
     assert (await told(grounds.ground, text, "a" * 64))[1]
 
 
+async def test_of_several_scopes_that_would_do_the_least_are_asked_for() -> None:
+    grounds = await house()
+    started = await create_session(grounds.ground, ACME, {"connector": "notes"})
+    asked = await load_asked(grounds.ground, started.session)
+    all_, read = (("Account", ("mail.all",)),), (("Account", ("mail.read",)),)
+    either = replace(asked, needs=replace(asked.needs, tools=((all_, read), (all_, read))))
+    assert either.consent(either.way(1), "Account", {}).scopes == ("mail.read", "profile")
+    one = replace(asked, needs=replace(asked.needs, tools=((all_, read), (all_,))))
+    assert one.consent(one.way(1), "Account", {}).scopes == ("mail.all", "profile"), "what one tool needs serves both"
+
+
 async def test_links_for_agents_are_for_the_accounts_person_and_for_nobody_unnamed() -> None:
     grounds = await house()
     async with grounds.ground.store.writing() as work:
@@ -386,9 +398,9 @@ async def test_links_for_agents_are_for_the_accounts_person_and_for_nobody_unnam
     session = await find_visit(grounds.ground, link.url.rpartition("/")[2])
     asked = await load_asked(grounds.ground, session)
     assert (session.end_user, session.account) == ("ann", "acc_1")
-    assert asked.consent(asked.way(1)).scopes == ("email", "openid", "profile", "more")
-    assert await first_link_for(grounds.ground, "acme", "notes", "") is None
-    first = await first_link_for(grounds.ground, "acme", "notes", "bob")
+    assert asked.consent(asked.way(1), "Account", {}).scopes == ("email", "openid", "profile", "more")
+    assert await first_link_for(grounds.ground, Place("acme", "notes", "")) is None
+    first = await first_link_for(grounds.ground, Place("acme", "notes", "bob"))
     assert first is not None
     assert (await find_visit(grounds.ground, first.url.rpartition("/")[2])).end_user == "bob"
     assert await link_for(replace(grounds.ground, connecting=None), account) is None
@@ -470,7 +482,7 @@ def test_an_account_is_connected_anew_the_way_it_was() -> None:
 
 def test_only_the_scopes_of_a_way_are_asked() -> None:
     asked = needs([{"o": ["read"]}, A], [{"o": ["read", "write"], "b": []}, A])
-    assert needed_by(asked, Way(number=1, consent="o")) == [((("o", ("read",)),),)]
+    assert needed_by(asked, Way(number=1, consents=("o",))) == [((("o", ("read",)),),)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,3 +154,16 @@ async def test_a_moment_that_has_come_is_found_with_the_earliest_first() -> None
         assert [one.scheme for one in await rows.due("refresh_at", NOON + 48)] == ["c", "b", "login"]
         assert [one.scheme for one in await rows.due("refresh_at", NOON + 9)] == ["c"]
         assert [one.scheme for one in await rows.due("refresh_at", NOON + 48, 1)] == ["c"]
+
+
+@pytest.mark.parametrize("flow", [refresh_account, revoke_account])
+async def test_a_token_that_stands_for_one_person_does_neither_with_the_account_of_another(flow: Any) -> None:
+    grounds, renewer, account = await connected()
+    ada = replace(ACME, end_user="ada")
+    with pytest.raises(CallerError) as refused:
+        await flow(grounds.ground, ada, account.id)
+    assert refused.value.code == "identity.wider"
+    assert (renewer.asked, renewer.told) == ([], [])
+    await patch_account(grounds.ground, ACME, account.id, {"end_user": "ada"})
+    await flow(grounds.ground, ada, account.id)
+    assert renewer.asked or renewer.told

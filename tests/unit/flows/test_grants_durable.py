@@ -22,6 +22,7 @@ from apiloom.flows.durable.renewing import AGAIN, NAME, renewing, start_due
 from apiloom.flows.grants import due_grants
 from apiloom.store.records import Account, Grant, Tenant
 from support.grounds import NOON, Grounds, with_shop
+from support.postgres import Postgres
 from support.renewer import Renewer
 
 PATIENCE = 30.0
@@ -255,3 +256,28 @@ async def test_the_due_of_one_tenant_do_not_hide_those_of_others() -> None:
     grounds.clock.now = NOON + 60
     assert [one.id for one in await due_grants(grounds.ground, 1)] == ["acc_1/due", "acc_2/login"]
     assert [one.id for one in await due_grants(grounds.ground)] == ["acc_1/due", "acc_2/login", "acc_1/later"]
+
+
+async def test_the_work_of_nodes_that_are_gone_is_another_s_until_it_was_taken_over() -> None:
+    grounds = await with_shop()
+    old = Beats(ground=grounds.ground, node="old", clock=lambda: 0.0, alone=True)
+    await old.beat()
+    new = Beats(ground=grounds.ground, node="new", clock=lambda: 0.0, alone=True)
+    assert list(await new.beat()) == ["old"]
+    # the engine did not take it
+    assert list(await new.beat()) == ["old"]
+    await new.forget(["old"])
+    assert list(await new.beat()) == []
+
+
+async def test_behind_a_pooler_that_mixes_transactions_there_is_durable_work_too(postgres: Postgres, ran: Ran) -> None:
+    url = f"{postgres.url(await postgres.database())}?statement_cache_size=0&ssl=prefer"
+    open_engine = await asyncio.to_thread(plugins.load, "apiloom.flows.durable.dbos_engine:open_engine")
+    made: Engine = await open_engine(url, None, "n", [Flow(name="f", run=ran.flow)])
+    try:
+        await made.start("f", "f/1", "a")
+        async with asyncio.timeout(PATIENCE):
+            await ran.done.wait()
+    finally:
+        await made.close()
+    assert ran.given == ["a"]

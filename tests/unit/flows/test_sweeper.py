@@ -91,3 +91,18 @@ async def test_a_server_that_is_given_more_time_while_the_broom_is_at_work_stays
     seen = iter([NOON + 60])
 
     assert await sweep(replace(grounds.ground, now=lambda: next(seen, NOON))) == Swept()
+
+
+async def test_of_a_thousand_things_that_are_over_those_that_are_left_are_told_of() -> None:
+    grounds = await with_shop()
+    async with grounds.ground.store.writing() as work:
+        scope = work.tenant("acme")
+        for _ in range(1001):
+            await events.record(scope, at=NOON, kind=events.CONNECTED, tenant="acme", target="acc_1", detail={})
+    grounds.clock.now = NOON + 90 * 86400
+
+    rounds = []
+    while not rounds or rounds[-1].more:
+        rounds.append(await sweep(grounds.ground))
+    assert sum(swept.events for swept in rounds) == 1001
+    assert len(rounds) > 1

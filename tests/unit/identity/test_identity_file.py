@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from apiloom.base.errors import DesignError
 from apiloom.identity.settings import is_safe_url, read_identity
+from support.source import ROOT
 
 RULES = [{"when": {"groups": ["a", "b"]}, "tenant": "acme"}]
 ISSUER = {"issuer": "https://id.example", "principals": RULES}
@@ -33,7 +35,48 @@ def test_what_is_left_out_is_as_careful_as_can_be() -> None:
     assert (facade.issuer, facade.access_seconds, facade.grace_seconds) == ("", 600.0, 60.0)
 
 
+def test_certificates_are_told_of_in_the_usual_header_and_form() -> None:
+    rules = [{"when": {"uri": "spiffe://a/b"}, "tenant": "acme", "end_user": "{uri}"}]
+    found = read(certificates={"principals": rules}).certificates
+    assert (found.header, found.form, found.authorities) == ("client-cert", "rfc9440", "")
+    for header, form in (("X-Forwarded-Client-Cert", "xfcc"), ("X-SSL-Client-Cert", "pem")):
+        found = read(certificates={"header": header, "principals": rules}).certificates
+        assert (found.header, found.form) == (header.lower(), form)
+    # only to prove that somebody may show a token that is bound to one
+    assert read(issuers=[ISSUER], certificates={}).certificates.rules == ()
+    apart = [{"tenant": "acme", "end_user": "b:{cn}"}]
+    issuer = {**ISSUER, "principals": [{"tenant": "acme", "end_user": "a:{sub}"}]}
+    assert read(issuers=[issuer], certificates={"principals": apart}).certificates.rules[0].end_user == "b:{cn}"
+
+
+SHOWN: dict[str, Any] = {"principals": [{"tenant": "acme"}]}
+
 WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"certificates": []}, "/certificates"),
+    ({"certificates": {}}, "/certificates/principals"),
+    ({"certificates": {**SHOWN, "principals": []}}, "/certificates/principals"),
+    ({"certificates": {**SHOWN, "colour": 1}}, "/certificates/colour"),
+    ({"certificates": {**SHOWN, "header": "authorization"}}, "/certificates/header"),
+    ({"certificates": {**SHOWN, "header": "Client_Cert"}}, "/certificates/header"),
+    ({"certificates": {**SHOWN, "header": "x-upstream-authorization-a"}}, "/certificates/header"),
+    ({"certificates": {**SHOWN, "format": "der"}}, "/certificates/format"),
+    ({"certificates": {**SHOWN, "authorities": "env:X"}}, "/certificates/authorities"),
+    ({"certificates": {**SHOWN, "authorities": "/a.pem"}}, "/certificates/authorities"),
+    ({"certificates": {"principals": [{"role": "operator"}]}}, "/certificates/principals/0/when"),
+    ({"certificates": {"principals": [{"when": {"sub": "a"}, "tenant": "b"}]}}, "/certificates/principals/0/when"),
+    ({"certificates": {"principals": [{"tenant": "{sub}"}]}}, "/certificates/principals/0/tenant"),
+    ({"certificates": {"principals": [{"tenant": "a", "end_user": "{sub}"}]}}, "/certificates/principals/0/end_user"),
+    (
+        {"certificates": {"principals": [{"when": {"fingerprint": "AA:BB"}, "tenant": "a"}]}},
+        "/certificates/principals/0/when",
+    ),
+    (
+        {
+            "issuers": [{**ISSUER, "principals": [{"tenant": "acme", "end_user": "{sub}"}]}],
+            "certificates": {"principals": [{"tenant": "{dns}", "end_user": "{cn}"}]},
+        },
+        "/certificates/principals",
+    ),
     ({"issuer": []}, "/issuer"),
     ({"issuers": {}}, "/issuers"),
     ({"issuers": [{}]}, "/issuers/0/issuer"),
@@ -182,3 +225,11 @@ def test_no_file_does_more_than_be_refused(text: bytes) -> None:
 )
 def test_tokens_and_keys_go_over_https_or_nowhere(url: str, safe: bool) -> None:
     assert is_safe_url(url) is safe
+
+
+def test_every_file_that_the_page_shows_is_one() -> None:
+    page = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert len(shown) > 1
+    for text in shown:
+        read_identity(text.encode())

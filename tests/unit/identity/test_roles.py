@@ -48,6 +48,7 @@ MEANT: dict[str, set[str]] = {
     "api-tokens": SEE | WRITE,
     "oauth-clients": SEE | WRITE,
     "connect-sessions": SEE | {"create", "delete", "use"},
+    "sign-ins": SEE | {"delete"},
     "events": SEE,
     "audit": SEE,
     "catalogue": SEE,
@@ -59,6 +60,7 @@ MEANT: dict[str, set[str]] = {
 A_TENANTS_OWN = {"accounts", "servers", "server-tokens", "toolsets", "overlays", "api-tokens"} | {
     "oauth-clients",
     "connect-sessions",
+    "sign-ins",
 }
 SHOWN_TO_TENANTS = {"connectors", "versions", "toolsets", "overlays", "oauth-clients", "catalogue", "health"}
 SHOWN_TO_AGENTS = {"connectors", "versions", "servers", "toolsets", "catalogue", "health"}

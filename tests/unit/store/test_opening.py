@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -283,3 +285,30 @@ async def test_any_number_of_nodes_serves_postgres(postgres: Postgres) -> None:
     locks = [await hold_node_lock(postgres.url("any")) for _ in range(3)]
     for lock in locks:
         await lock.release()
+
+
+ALONE = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=DELETE').fetchone()[0])"
+
+
+async def test_a_store_that_is_opened_once_more_here_still_keeps_other_processes_from_thinking_themselves_alone(
+    tmp_path: Path,
+) -> None:
+    """Whoever ends alone clears the log away, with what others have open in it."""
+    file = tmp_path / "apiloom.db"
+    url = f"sqlite+aiosqlite:///{file}"
+
+    def other() -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE, str(file)], capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, (done.stdout + done.stderr).strip().rpartition("\n")[2]
+
+    store = await open_store(url)
+    async with store.reading() as work:
+        await work.house().connectors.every()
+    assert other() == (1, "sqlite3.OperationalError: database is locked")
+    again = await open_store(url)
+    assert other() == (1, "sqlite3.OperationalError: database is locked")
+    await again.close()
+    await store.close()
+    assert other() == (0, "delete")

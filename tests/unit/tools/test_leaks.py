@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import html
 import io
 import json
@@ -80,11 +81,21 @@ def test_a_planted_secret_is_found_however_it_is_written(writer: str) -> None:
     assert {(leak.field, leak.road) for leak in found} == {("planted", "a road")}
 
 
-def test_bytes_are_found_as_they_are_and_encoded() -> None:
-    canaries, key = Canaries(), bytes(range(100, 132))
+@pytest.mark.parametrize("key", [bytes(range(100, 132)), bytes(range(0, 256, 8)), hashlib.sha256(b"a key").digest()])
+def test_bytes_are_found_as_they_are_and_encoded(key: bytes) -> None:
+    canaries = Canaries()
     canaries.add("key", key)
-    for written in (b"<" + key + b">", base64.b64encode(b"ab" + key), key.hex().encode()):
-        assert leaks(canaries, {"road": written})
+    text = key.decode("latin-1")
+    every: list[str | bytes] = [
+        b"<" + key + b">",
+        base64.b64encode(b"ab" + key),
+        key.hex(),
+        repr(key),
+        repr({1: [key]}),
+    ]
+    every += [json.dumps(repr(key)), json.dumps(text), text, json.dumps(list(key)), repr(tuple(key)), quote(key)]
+    for written in every:
+        assert leaks(canaries, {"road": written}), written
 
 
 def test_what_is_no_secret_is_not_found() -> None:

@@ -176,11 +176,35 @@ async def test_a_new_pair_is_kept_before_it_is_used_and_not_lost_when_the_store_
     assert len(bench.provider.asked) == 1
 
 
-class _With:
-    """A store that keeps in another way."""
+async def test_a_store_that_is_away_for_a_moment_leaves_no_lease_that_others_wait_for(bench: Bench) -> None:
+    failed, away = bench.store.failed, [True, True]
 
-    def __init__(self, store: InMemory, keep: Callable[..., Awaitable[Held | None]]) -> None:
-        self.load, self.failed, self.keep = store.load, store.failed, keep
+    async def gave_up(id_: str, was: int, code: str, *, ended: bool) -> None:
+        if away:
+            away.pop()
+            raise HouseFault("away", code="store.unreachable")
+        await failed(id_, was, code, ended=ended)
+
+    bench.node.ports = replace(bench.node.ports, store=_With(bench.store, bench.store.keep, gave_up))
+    bench.provider.answers = [fails("oauth.unavailable")]
+    bench.clock.now += 3600
+    assert await bench.refused() == "oauth.unavailable"
+    bench.clock.now += 1
+    before = bench.clock.now
+    assert (await bench.node.fresh("g")).generation == 2
+    assert bench.clock.now == before
+
+
+class _With:
+    """A store that keeps, or gives up a lease, in another way."""
+
+    def __init__(
+        self,
+        store: InMemory,
+        keep: Callable[..., Awaitable[Held | None]],
+        failed: Callable[..., Awaitable[None]] | None = None,
+    ) -> None:
+        self.load, self.failed, self.keep = store.load, failed or store.failed, keep
 
 
 async def test_a_pair_that_somebody_wrote_meanwhile_counts(bench: Bench) -> None:
@@ -250,6 +274,20 @@ async def test_a_token_that_was_used_up_by_a_lost_answer_leaves_a_doubt_that_is_
     assert await bench.refused() == "oauth.in_doubt"
     assert bench.provider.asked == ["refresh-0", "refresh-0"]
     assert bench.store.told == ["g"]
+
+
+@pytest.mark.parametrize("second", ["oauth.unavailable", "oauth.refused", "net.refused", "net.timeout"])
+async def test_a_doubt_is_not_forgotten_because_nothing_can_be_asked_at_the_moment(bench: Bench, second: str) -> None:
+    def used() -> None:
+        bench.provider.used.add("refresh-0")
+        raise UpstreamError("it broke", code="net.broken")
+
+    bench.provider.answers = [used, fails(second)]
+    bench.clock.now += 3600
+    assert await bench.refused() in {"net.broken", "net.timeout"}
+    bench.clock.now += 60
+    assert await bench.refused() == "oauth.in_doubt"
+    assert bench.provider.asked == ["refresh-0"] * 3
 
 
 async def test_the_lease_of_a_node_that_died_runs_out_and_leaves_a_doubt(bench: Bench) -> None:

@@ -318,6 +318,8 @@ def test_a_secret_cannot_be_printed_or_pickled() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(secret)
     assert "hunter2" not in repr(parse_credentials({"basic": {"username": "u", "password": "hunter2"}}))
+    # where the password is empty, the user name is the key
+    assert "hunter2" not in repr(parse_credentials({"basic": {"username": "hunter2", "password": ""}}))
 
 
 def test_of_two_schemes_in_one_place_the_first_that_is_given_is_sent() -> None:

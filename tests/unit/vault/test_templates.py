@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -71,6 +72,7 @@ def test_braces_that_are_no_place_stay_and_values_are_not_read_again() -> None:
         ({"headers": {"X-Auth": "{key}"}}, "credentials.form"),
         ({"headers": {"X-Auth": "{key}"}, "values": {"key": "secret-value"}, "more": 1}, "credentials.form"),
         ({"headers": {"X-Auth": 7}, "values": {}}, "credentials.form"),
+        ({"headers": {"X-Auth": "{key}", "x-auth": "b"}, "values": {"key": "secret-value"}}, "credentials.form"),
         ({"headers": {"X-Auth": "{kye}"}, "values": {"key": "secret-value"}}, "credentials.form"),
         ({"headers": {"X Auth": "{key}"}, "values": {"key": "secret-value"}}, "credentials.form"),
         ({"headers": {"Host": "{key}"}, "values": {"key": "secret-value"}}, "credentials.form"),
@@ -80,6 +82,7 @@ def test_braces_that_are_no_place_stay_and_values_are_not_read_again() -> None:
         ({"headers": {"X-Auth": "{key}"}, "values": {"key": ["secret-value"]}}, "credentials.form"),
         ({"headers": {f"X-{n}": "a" for n in range(17)}, "values": {}}, "credentials.form"),
         ({"headers": {"X-Auth": "a" * 9000}, "values": {}}, "credentials.form"),
+        ({"headers": {"X-Auth": "{key}" * 1600}, "values": {"key": "a-value" * 9000}}, "credentials.value"),
         ({"headers": {"X-Auth": "a\r\nX-More: b"}, "values": {}}, "credentials.value"),
         ({"headers": {"X-Auth": "{key}"}, "values": {"key": "sécret-value"}}, "credentials.value"),
     ],
@@ -89,6 +92,18 @@ def test_what_cannot_be_sent_is_refused_without_being_repeated(form: Any, code: 
         check_credentials(SCHEMES, parse_credentials({"key": form}))
     assert caught.value.code == code
     assert "value" not in caught.value.message or "secret-value" not in caught.value.sentence()
+
+
+def test_a_header_that_would_be_too_long_is_never_made() -> None:
+    form = {"headers": {"X-Auth": "{key}" * 1600}, "values": {"key": "v" * 10_000}}
+    credentials = parse_credentials({"key": form})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DesignError):
+            check_credentials(SCHEMES, credentials)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_an_account_keeps_as_text_is_read_and_follows_no_reference() -> None:

@@ -1,12 +1,14 @@
 """From where somebody calls: the address of the connection, or what a trusted proxy says of it.
 
 A forwarded header is what anybody may write; only the entries that trusted proxies added themselves count, read from
-the end (RFC 7239 section 8.1 says the same of its successor).
+the end (RFC 7239 section 8.1 says the same of its successor). Several of these headers are one list, in their order
+(RFC 9110 section 5.3): some proxies add a header of their own below the client's.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -14,6 +16,7 @@ from apiloom.base.errors import DesignError
 
 FORWARDED = b"x-forwarded-for"
 _LONGEST = 4096
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 Networks = tuple[str, ...]
 """In CIDR notation."""
@@ -46,10 +49,16 @@ def caller_address(peer: str, heads: Mapping[bytes, bytes], trusted: Networks) -
     if len(said) > _LONGEST:
         return ""
     for entry in reversed(said.decode("latin-1").split(",")):
-        address = entry.strip()
+        address = _without_port(entry.strip())
         if address and not within(address, trusted):
             return address
     return peer
+
+
+def _without_port(entry: str) -> str:
+    """The address of an entry, to which some proxies write the port that a connection came from."""
+    found = _WITH_PORT.fullmatch(entry)
+    return entry if found is None else found[1] or found[2]
 
 
 def within(address: str, networks: Networks) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from apiloom.app.gateway.addresses import FORWARDED, Networks, caller_address, within
+from apiloom.app.gateway.addresses import Networks, caller_address, within
 from apiloom.app.gateway.delegating import Lends
 from apiloom.app.gateway.memory import Memory
 from apiloom.app.gateway.welcome import Welcome
 from apiloom.base.values import Value
 from apiloom.catalog.selection import CLASSES, EVERYTHING
-from apiloom.identity.challenges import named_resource
+from apiloom.console.api.door import Refused
+from apiloom.identity.challenges import insufficient, named_resource
 from apiloom.identity.guests import API, MCP
 from apiloom.identity.index import Holder
 from apiloom.identity.principal import Principal
@@ -25,6 +26,8 @@ from apiloom.identity.roles import may
 from apiloom.protocol.headers import fold
 from apiloom.store.records import Server
 from apiloom.wire.door import Reply, Visitor, refused
+
+AUTHORIZATION = b"authorization"
 
 UNAUTHORIZED = refused(
     401,
@@ -70,11 +73,25 @@ class Admission:
         self.welcome: Welcome | None = None
         self.lends: Lends | None = None
 
+    @property
+    def proxies(self) -> Networks:
+        """Those whose word counts on where a request comes from, and who showed them a certificate."""
+        return self._proxies
+
     def address(self, visitor: Visitor, peer: str) -> str:
-        """From where a request comes; empty where a proxy has written that more than once."""
+        """From where a request comes; empty where that cannot be known."""
         if not self._proxies:
             return peer
-        return "" if FORWARDED in visitor.twice else caller_address(peer, visitor.heads, self._proxies)
+        return caller_address(peer, visitor.heads, self._proxies)
+
+    def shown(self, visitor: Visitor, peer: str, *, alone: bool = False) -> bytes:
+        """What a request shows, as the value of an Authorization header: its own, or what stands for the certificate
+        that a trusted proxy tells of. ``alone``: its URL lets the caller in, and so no certificate does.
+        """
+        certified = None if self.welcome is None else self.welcome.certified
+        if certified is None:
+            return visitor.heads.get(AUTHORIZATION, b"")
+        return certified.shown(visitor.heads, visitor.twice, peer, self.address(visitor, peer), alone=alone)
 
     def by_path(self, token: str, authorization: bytes, address: str) -> Admitted | Reply:
         """``/mcp/{server-token}``: whoever knows the URL, with an API token besides where the server asks for one."""
@@ -126,22 +143,43 @@ class Admission:
         peer = str(client[0]) if client else ""
         if not self._proxies:
             return peer
+        return caller_address(peer, fold(scope["headers"])[0], self._proxies)
+
+    def with_shown(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """A request that is none of MCP's, with what stands for its caller's certificate as its bearer."""
+        certified = None if self.welcome is None else self.welcome.certified
+        if certified is None:
+            return scope
         heads, twice = fold(scope["headers"])
-        return "" if FORWARDED in twice else caller_address(peer, heads, self._proxies)
+        if AUTHORIZATION in twice:
+            return scope
+        client = scope.get("client")
+        told = certified.shown(heads, twice, str(client[0]) if client else "", self.peer(scope))
+        if told == heads.get(AUTHORIZATION, b""):
+            return scope
+        kept = [(name, value) for name, value in scope["headers"] if name != AUTHORIZATION]
+        return {**scope, "headers": [*kept, (AUTHORIZATION, told)]}
 
     def own(self, token: str) -> Principal | None:
         """Whose API token of the house's own a text is."""
         holder = self._memory.index.get(token, self._now())
         return None if holder is None or holder.server else holder.principal
 
-    def api(self, token: str) -> Principal | None:
-        """Whose API token a text is, or who signed in with it for the admin API."""
+    def api(self, token: str) -> Principal | Refused:
+        """Whose API token a text is, or who signed in with it for the admin API; else what they are told."""
         now = self._now()
         holder = self._memory.index.get(token, now)
-        if holder is not None:
-            return None if holder.server else holder.principal
-        guest = None if self.welcome is None else self.welcome.guest(token, now)
-        return guest.principal if guest is not None and guest.fits(API) and not guest.lacks(API) else None
+        if holder is not None and not holder.server:
+            return holder.principal
+        welcome = self.welcome
+        if welcome is None:
+            return Refused()
+        guest = welcome.guest(token, now) if holder is None else None
+        if guest is None or not guest.fits(API):
+            return Refused(challenge=welcome.challenge(API))
+        if scopes := guest.lacks(API):
+            return Refused(challenge=insufficient(welcome.public_url, API, scopes), scopes=scopes)
+        return guest.principal
 
     def usable(self, principal: Principal) -> list[Server]:
         """The servers that a union shows to whoever holds an API token, by their names."""

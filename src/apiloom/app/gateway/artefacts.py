@@ -51,8 +51,8 @@ class Artefacts:
         if known is None:
             task = self._loading.get(id_)
             if task is None:
-                task = self._loading[id_] = asyncio.create_task(self._load(slug, number, id_))
-                task.add_done_callback(lambda _: self._loading.pop(id_, None))
+                task = self._loading[id_] = asyncio.create_task(self._load(slug, number))
+                task.add_done_callback(lambda done: self._loaded(id_, done))
             # one who leaves early must not take the others' artefact along
             known = await asyncio.shield(task)
         self._kept[id_] = known
@@ -61,13 +61,24 @@ class Artefacts:
             self._kept.popitem(last=False)
         return known
 
-    async def _load(self, slug: str, number: int, id_: str) -> Shared:
+    def forget(self) -> None:
+        """The store may be another one now, where a number stands for something else. What is in use stays in use."""
+        self._known.clear()
+        self._kept.clear()
+        self._loading.clear()
+
+    async def _load(self, slug: str, number: int) -> Shared:
         async with self._store.reading() as work:
             content = await work.house().versions.artefact(f"{slug}/{number}")
         if content is None:
             raise HouseFault(
                 f"version {number} of {slug} has nothing compiled", code="gateway.version", hint="import it again"
             )
-        shared = Shared(slug, number, await asyncio.to_thread(unpack, content))
-        self._known[id_] = shared
-        return shared
+        return Shared(slug, number, await asyncio.to_thread(unpack, content))
+
+    def _loaded(self, id_: str, task: asyncio.Task[Shared]) -> None:
+        if self._loading.get(id_) is not task:
+            return  # it was forgotten meanwhile
+        del self._loading[id_]
+        if not task.cancelled() and task.exception() is None:
+            self._known[id_] = task.result()

@@ -157,6 +157,13 @@ async def restore(place: Place, file: Path, journals: Sequence[Path], say: Say, 
         try:
             done = await _prepared(place, file, draft, journals, say)
             saved = await asyncio.to_thread(_swap, draft, store)
+        except OSError as error:
+            raise HouseFault(
+                "the backup cannot be put in the place of the store",
+                code="backup.file",
+                hint="look for room on the disk, and who may write in the folder",
+                error=type(error).__name__,
+            ) from None
         finally:
             _clear(draft)
     finally:
@@ -294,7 +301,10 @@ def _swap(draft: Path, store: Path) -> str:
                 "somebody is working with the store", code="store.served", hint="wait until they are done, then again"
             )
         kept = store.with_name(f"{store.name}.before-{_stamp()}")
-        os.link(store, kept)
+        try:
+            os.link(store, kept)
+        except OSError:  # a file system without links
+            copy_file(store, kept)
         saved = str(kept)
     draft.replace(store)
     _sync(store.parent)

@@ -13,11 +13,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,12 +26,12 @@ from apiloom.app.connectors import Loaded
 from apiloom.app.directions import Directions, directions
 from apiloom.app.environment import Given
 from apiloom.app.gateway.artefacts import Shared
+from apiloom.app.gateway.following import follow_all, follow_given
 from apiloom.app.gateway.identities import Identities
 from apiloom.app.gateway.living import Alive, Living
 from apiloom.app.gateway.terms import machine_kind, machine_secrets
 from apiloom.app.gateway.visits import Links
 from apiloom.base import json
-from apiloom.base.errors import ApiloomError, DesignError
 from apiloom.base.seal import Sealer
 from apiloom.base.secret import Secret
 from apiloom.calls.observing import Drift
@@ -45,14 +44,11 @@ from apiloom.net.request import Sender
 from apiloom.store.ports import Store
 from apiloom.store.records import Account, Connector, Grant
 from apiloom.vault.credentials import Credentials
-from apiloom.vault.given import parse_credentials
-from apiloom.vault.references import FRESH, References, read_reference
+from apiloom.vault.references import FRESH, References
 from apiloom.vault.signers import default_schemes
 
 LOOK_AGAIN = 5.0
 """Seconds after which somebody looks again whether tokens that were due have been renewed."""
-
-_log = logging.getLogger("apiloom.gateway")
 
 MOST = 10_000
 """Accounts that stay connected; the longest unused one is opened anew when it is called again."""
@@ -106,6 +102,8 @@ class Connections:
         self._outlet = outlet
         self._open: OrderedDict[str, Connection] = OrderedDict()
         self._opening: dict[tuple[str, int], asyncio.Task[Connection]] = {}
+        self._meanwhile: dict[tuple[str, int], dict[str, float]] = {}
+        """Generations of grants that were told of while their account was being opened; infinite: it is gone."""
 
     @property
     def links(self) -> Links:
@@ -137,9 +135,16 @@ class Connections:
         key = (account.id, account.revision)
         task = self._opening.get(key)
         if task is None:
+            self._meanwhile[key] = {}
             task = self._opening[key] = asyncio.create_task(self._connect(account))
-            task.add_done_callback(lambda _: self._opening.pop(key, None))
+            task.add_done_callback(lambda done: self._opened(key, done))
         return await asyncio.shield(task)
+
+    def _opened(self, key: tuple[str, int], task: asyncio.Task[Connection]) -> None:
+        self._opening.pop(key, None)
+        self._meanwhile.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # whoever waits is told; that nobody does is no fault
 
     async def renewed(self, connection: Connection) -> Connection | None:
         """The connection behind one whose tokens were refused; None where there is no other to be had now.
@@ -150,7 +155,8 @@ class Connections:
         living = self._outlet.living
         again = living is not None and await living.renewed(connection.alive)
         if connection.followed:
-            again = await self._follow(connection.followed, anew=True) != connection.followed or again
+            found = await follow_all(self._outlet.references, connection.followed, anew=True)
+            again = found != connection.followed or again
         if not again:
             return None
         account = connection.account
@@ -171,6 +177,7 @@ class Connections:
     def forget(self, account: str) -> None:
         """An account is no more."""
         self._open.pop(account, None)
+        self._tell(account, "", math.inf)
         self._outlet.identities.forget(account)
 
     def outdate(self, account: str) -> None:
@@ -182,6 +189,7 @@ class Connections:
     def heard(self, id_: str, grant: Grant | None) -> None:
         """Word of a grant. What changes nothing for its connection, such as a lease, is let be."""
         account, _, scheme = id_.partition("/")
+        self._tell(account, scheme, math.inf if grant is None else grant.generation)
         found, living = self._open.get(account), self._outlet.living
         held = None if found is None else found.alive.held.get(scheme)
         if held is None or grant is None or grant.generation != held.generation:
@@ -190,10 +198,25 @@ class Connections:
                 living.keeper.forget(id_)
 
     def heard_nothing(self) -> None:
-        """Changes were missed: what any account was granted may be another by now."""
-        for account, found in self._open.items():
-            if found.alive:
-                self.outdate(account)
+        """Changes were missed, or the store was put back: what any account has may be another by now."""
+        for account in self._open:
+            self.outdate(account)
+        for account, _ in self._meanwhile:
+            self._tell(account, "", math.inf)
+
+    def _tell(self, account: str, scheme: str, generation: float) -> None:
+        """Word of a grant for whoever is opening its account at this moment, and has read it before."""
+        for (id_, _), told in self._meanwhile.items():
+            if id_ == account:
+                told[scheme] = max(generation, told.get(scheme, 0))
+
+    def _is_overtaken(self, account: Account, alive: Alive) -> bool:
+        """Whether what was read of an account's grants is no longer so."""
+        for scheme, generation in self._meanwhile.get((account.id, account.revision), {}).items():
+            held = alive.held.get(scheme)
+            if generation > (0 if held is None else held.generation):
+                return True
+        return False
 
     async def _connect(self, account: Account) -> Connection:
         outlet = self._outlet
@@ -211,14 +234,15 @@ class Connections:
         before = self._open.get(account.id)
         machines = {scheme: kind for scheme, form in raw.items() if (kind := machine_kind(form)) is not None}
         given = {scheme: form for scheme, form in raw.items() if scheme not in machines}
-        followed = await self._follow(references_in(given))
-        if before is not None and followed and not alive and not machines and _is_as(before, account, followed):
+        known = {} if before is None else before.followed
+        credentials, followed = await follow_given(outlet.references, given, known)
+        same = before is not None and followed and not alive and not machines and _is_as(before, account, followed)
+        if before is not None and same and not self._is_overtaken(account, alive):
             before.fresh_until = before.over_at = outlet.now() + FRESH
             return before
-        credentials = opened_credentials(given, followed)
         if outlet.living is not None:
             alive = await outlet.living.bring(account, machines, alive)
-            own = {scheme: machine_secrets(raw[scheme]) for scheme in machines}
+            own = {scheme: machine_secrets(raw[scheme], outlet.references) for scheme in machines}
             credentials = alive.signing(credentials, own, before.alive if before is not None else Alive())
         until = outlet.now() + FRESH if followed else math.inf
         connection = Connection(
@@ -232,32 +256,13 @@ class Connections:
             followed=followed,
             watched=bool(alive) or bool(followed),
         )
+        if self._is_overtaken(account, alive):
+            return connection  # for whoever has waited; the next call opens it anew
         self._open[account.id] = connection
         self._open.move_to_end(account.id)
         if len(self._open) > MOST:
             self._open.popitem(last=False)
         return connection
-
-    async def _follow(self, references: Iterable[str], *, anew: bool = False) -> Mapping[str, Secret]:
-        """What references stand for now.
-
-        Raises:
-            DesignError: ``credentials.unread``; why, stands in the log, for places of this machine are no caller's.
-        """
-        found: dict[str, Secret] = {}
-        for reference in references:
-            try:
-                if self._outlet.references is None:
-                    raise DesignError("references are not followed here", code="credentials.ref")
-                found[reference] = await self._outlet.references.resolve(reference, anew=anew)
-            except ApiloomError as error:
-                _log.warning("a credential that is a reference cannot be read: %s", error.sentence())
-                raise DesignError(
-                    "the credential of this account lies where it cannot be read now",
-                    code="credentials.unread",
-                    hint="ask whoever runs this server; its log says why",
-                ) from None
-        return found
 
     def _identified(self, account: str, certificate: bytes, origins: frozenset[str]) -> Sender:
         """The way out on which an account shows its certificate."""
@@ -329,35 +334,9 @@ _MOST_VERSIONS = 8
 """Versions of a connector that one account is called in at the same time; pins may hold old ones."""
 
 
-def opened_credentials(raw: Mapping[str, Any], followed: Mapping[str, Secret] | None = None) -> Credentials:
-    """Credentials as the vault kept them. ``followed`` is what references stand for; without it they are only looked
-    at, and something stands in their places that any scheme can send.
-
-    Raises:
-        DesignError: ``credentials.*``.
-    """
-
-    def resolved(reference: str) -> str:
-        if followed is None:
-            read_reference(reference)
-            return "user:password"
-        return followed[reference].reveal()
-
-    return parse_credentials(raw, resolved)
-
-
 def _is_as(before: Connection, account: Account, followed: Mapping[str, Secret]) -> bool:
     """Whether a connection that only has references is what it would become if it were opened again."""
     return before.account.revision == account.revision and before.followed == followed and not before.alive
-
-
-def references_in(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """The references among credentials, those inside of forms too."""
-    found: dict[str, None] = {}
-    for form in raw.values():
-        if isinstance(form, Mapping):
-            found.update(dict.fromkeys([form["ref"]] if isinstance(form.get("ref"), str) else references_in(form)))
-    return tuple(found)
 
 
 def directed(options: Mapping[str, Any], slug: str, variables: Mapping[str, str]) -> Directions:

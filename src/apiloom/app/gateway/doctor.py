@@ -177,7 +177,7 @@ async def _grants(found: Findings, grounds: Grounds) -> None:
             break
     told = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in sorted(counts.items()))
     poor = counts["failing"] + counts["needs_reconnect"]
-    hint = "apiloom event list says which accounts" if poor else ""
+    hint = "apiloom account health says which and why" if poor else ""
     found.add("grants", "note" if poor else "ok", told or "there are none", hint)
 
 

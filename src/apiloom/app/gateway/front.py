@@ -7,9 +7,9 @@ a secret: no answer, log or error repeats a path, and no answer below one may be
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from apiloom.app.asgi import AsgiApp, Receive, Scope, Send, to_the_end
@@ -18,6 +18,7 @@ from apiloom.app.gateway.delegating import lent_in
 from apiloom.app.gateway.residents import Residents
 from apiloom.base import json
 from apiloom.base.errors import ApiloomError
+from apiloom.console.api.door import UNVOUCHED
 from apiloom.identity.gate import REFUSED, Refusal
 from apiloom.identity.principal import Principal
 from apiloom.identity.tokens import LENGTH
@@ -41,11 +42,14 @@ _UNAVAILABLE = refused(503, "This server cannot be made ready now; try again in 
 class Way:
     """Where a path leads: to a wire that is chosen when a request comes, for what it leads to may end any second."""
 
-    __slots__ = ("_admit", "_front")
+    __slots__ = ("_admit", "_by_url", "_front")
 
-    def __init__(self, front: GatewayFront, admit: Callable[[bytes, str], Admitted | Reply]) -> None:
+    def __init__(
+        self, front: GatewayFront, admit: Callable[[bytes, str], Admitted | Reply], *, by_url: bool = False
+    ) -> None:
         self._front = front
         self._admit = admit
+        self._by_url = by_url
 
     def look(self, headers: Iterable[tuple[bytes, bytes]], length: int, query: bytes = b"") -> Visitor | None:
         """See :class:`~apiloom.app.straight.Hearer`."""
@@ -68,7 +72,8 @@ class Way:
     def admit(self, visitor: Visitor, line: Line) -> Admitted | Reply:
         """Who this is, and whose server it leads to now."""
         admission = self._front.admission
-        admitted = self._admit(visitor.heads.get(b"authorization", b""), admission.address(visitor, line.address))
+        shown = admission.shown(visitor, line.address, alone=self._by_url)
+        admitted = self._admit(shown, admission.address(visitor, line.address))
         if admission.lends is None or isinstance(admitted, Reply):
             return admitted
         principal = admission.lends.lending(admitted.key, admitted.principal, visitor)
@@ -142,7 +147,7 @@ class GatewayFront:
         token = path[len(MCP) + 1 :]
         if len(token) != LENGTH:
             return Way(self, _nowhere)
-        return Way(self, lambda authorization, address: self.admission.by_path(token, authorization, address))
+        return Way(self, partial(self.admission.by_path, token), by_url=True)
 
     # both roads
 
@@ -203,11 +208,9 @@ class GatewayFront:
             line = AsgiLine(receive, send, _address(scope))
             await to_the_end(walled(self._mcp(scope, path, line), line), line, SECRETIVE)
         elif behind_files(path) is not None:
-            await introduced(self.admission, scope)
-            await self._files(scope, receive, send)
+            await self._files(await introduced(self.admission, scope), receive, send)
         elif self._api is not None and (path == API or path.startswith(f"{API}/")):
-            await introduced(self.admission, scope)
-            await self._api(scope, receive, send)
+            await self._api(await introduced(self.admission, scope), receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
         elif path == "/readyz":
@@ -281,8 +284,7 @@ class AdminFront:
             return
         path: str = scope["path"]
         if path == API or path.startswith(f"{API}/"):
-            await introduced(self._admission, scope)
-            await self._api(scope, receive, send)
+            await self._api(await introduced(self._admission, scope), receive, send)
         elif path == "/healthz":
             await say(send, 200, {"status": "ok"})
         elif path == "/readyz":
@@ -292,14 +294,17 @@ class AdminFront:
             await say(send, 404, {"title": "Not Found", "status": 404, "detail": "the admin API is at /api/v1"})
 
 
-async def introduced(admission: Admission, scope: Scope) -> None:
-    """Have a stranger recognised before a gate is asked that does not wait."""
+async def introduced(admission: Admission, scope: Scope) -> Scope:
+    """Have a stranger recognised before a gate is asked that does not wait; the request as that gate is to see it."""
     if admission.welcome is None:
-        return
+        return scope
     shown = [value for name, value in scope["headers"] if name == b"authorization"]
-    with contextlib.suppress(ApiloomError):
+    try:
         if len(shown) == 1:
             await admission.welcome.meet(shown[0], admission.peer(scope))
+    except ApiloomError:
+        scope = {**scope, "state": {**scope.get("state", {}), UNVOUCHED: True}}
+    return admission.with_shown(scope)
 
 
 def _nowhere(_authorization: bytes, _address: str) -> Reply:

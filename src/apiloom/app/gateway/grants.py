@@ -150,10 +150,8 @@ class KeptGrants:
                 return None
             scope = work.tenant(grant.tenant)
             at = self._pinned(await opened_grant(self.sealing, scope, grant), id_)
-            saved = await scope.grants.save(
-                await self._with(scope, grant, _Pair(tokens, at), refresh_at),
-                grant.revision,
-            )
+            fresh = await self._with(scope, grant, _Pair(tokens, at), refresh_at)
+            saved = await scope.grants.save(_over_still(grant, fresh), grant.revision)
             held = await self.held(scope, saved)
         self.committed()
         return held
@@ -167,7 +165,8 @@ class KeptGrants:
 
     async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
-        now, mine = self.timing.now(), self._mine.pop(id_, "")
+        # known until it is written: where the store is away this is tried again
+        now, mine = self.timing.now(), self._mine.get(id_, "")
         self._used.pop(id_, None)
         async with self.store.writing() as work:
             grant = await work.house().grants.load(id_)
@@ -175,14 +174,7 @@ class KeptGrants:
                 return  # whoever has the lease by now finds out what became of it
             scope = work.tenant(grant.tenant)
             if ended and grant.state != "needs_reconnect":
-                await events.record(
-                    scope,
-                    at=now,
-                    kind=events.NEEDS_RECONNECT,
-                    tenant=grant.tenant,
-                    target=grant.account,
-                    detail={"scheme": grant.scheme, "code": code},
-                )
+                await events.record_of_grant(scope, grant, events.NEEDS_RECONNECT, at=now, code=code)
             over = ended or grant.state == "needs_reconnect"
             again = now + min(2.0 ** min(grant.failures, 10), LONGEST_RETRY)
             await scope.grants.save(
@@ -198,6 +190,7 @@ class KeptGrants:
                 ),
                 grant.revision,
             )
+        self._mine.pop(id_, None)
         self.committed()
 
     async def renewal(self, held: Held) -> Renewal:
@@ -320,6 +313,17 @@ def _cleared(grant: Grant) -> Grant:
         last_error_at=None,
         lease_holder="",
         lease_until=0.0,
+    )
+
+
+def _over_still(before: Grant, fresh: Grant) -> Grant:
+    """A grant with a new pair. One that was over by the time the pair came, such as one whose OAuth client was removed
+    meanwhile, is over still: the pair is its last.
+    """
+    if before.state != "needs_reconnect":
+        return fresh
+    return replace(
+        fresh, state=before.state, refresh_at=None, last_error=before.last_error, last_error_at=before.last_error_at
     )
 
 

@@ -21,6 +21,7 @@ from apiloom.base.secret import Secret
 from apiloom.identity.claims import (
     Unfit,
     audiences,
+    bound_to,
     check_subject,
     check_times,
     granted_scopes,
@@ -152,6 +153,7 @@ class Issuers:
     def __init__(self, identity: Identity, guests: Guests, town: Town) -> None:
         self._town = town
         self._guests = guests
+        self._binding = identity.certificates is not None
         self._known = {each.issuer: _Known(each, KeyRing(town, each.issuer, each.jwks)) for each in identity.issuers}
         self._opaque = next((one for one in self._known.values() if one.terms.introspection is not None), None)
         self._refused: OrderedDict[str, float] = OrderedDict()
@@ -292,8 +294,9 @@ class Issuers:
         again: Secret | None = None,
     ) -> Guest | None:
         """Who these proven claims make of their holder."""
-        if "cnf" in claims:
-            # bound to a key that a bearer does not prove to have (RFC 7800): taken as a bearer it would lose that
+        bound = bound_to(claims)
+        if bound and not self._binding:
+            # nobody is believed here who could tell of the certificate that must be shown beside it
             return None
         subject = check_subject(claims)
         told = audiences(claims)
@@ -315,6 +318,7 @@ class Issuers:
             lacking=tuple((at, scopes) for at, scopes in wanted if lacking(scopes, granted)),
             counts_until=until,
             again=again,
+            bound=bound,
         )
 
     def _resources(self, terms: Issuer, told: frozenset[str]) -> frozenset[str]:

@@ -270,12 +270,15 @@ class OutsideJournal:
             last[thing] = (entry.at, line)
         kept = self._bounded([(at, line + b"\n") for at, line in last.values()])
         draft = self.folder / f".{secrets.token_hex(6)}.draft"
-        number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "wb") as file:
-            file.write(b"".join(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(number, "wb") as file:
+                file.write(b"".join(kept))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)  # on a full disk it would take what is left
         # not again before it has doubled: the work for a line stays small, however much counts
         self._roomy = min(2 * sum(map(len, kept)), MOST)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from apiloom.app.gateway.artefacts import Artefacts
+from apiloom.app.gateway.following import in_confidence
 from apiloom.app.gateway.grants import KeptGrants, Made, monotonic_with
 from apiloom.app.gateway.learning import Remembered
 from apiloom.app.gateway.terms import Renewing, Resolve
@@ -196,7 +197,7 @@ def build_living(
         return await fetch_tokens(sender, terms, ask, now())
 
     published: Remembered[Endpoints] = Remembered(ask=partial(discover, sender), clock=timing.clock, seconds=PUBLISHED)
-    followed = None if resolve is None else Remembered(ask=resolve, clock=timing.clock).get
+    followed = None if resolve is None else Remembered(ask=in_confidence(resolve), clock=timing.clock).get
     renewing = Renewing(sealing=sealing, artefacts=artefacts, discover=published.get, resolve=followed)
     grants = KeptGrants(store=store, sealing=sealing, renewing=renewing, timing=timing)
     return Living(keeper=Keeper(Ports(store=grants, lease=grants, renewals=grants, fetch=fetch), timing), grants=grants)

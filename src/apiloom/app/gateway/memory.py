@@ -300,7 +300,7 @@ class Memory:
     def _take_family(self, id_: str, record: TokenFamily | None, touched: Touched) -> None:
         """A sign-in at the gateway: of one that has ended nothing is known."""
         if record is not None and not record.ended:
-            self.families[id_] = replace(record, digest=b"", previous=b"")
+            self.families[id_] = replace(record, digest=b"")
             self._ends_at(id_, record.expires_at)
         elif self.families.pop(id_, None) is not None:
             touched.tokens.add(id_)
@@ -347,7 +347,7 @@ class Memory:
     def _ends_at(self, id_: str, at: float | None) -> None:
         if at is None:
             return
-        if len(self._ends) > 4 * (len(self.servers) + len(self.index)) + _SLACK:
+        if len(self._ends) > 4 * (len(self.servers) + len(self.index) + len(self.families)) + _SLACK:
             # ends that were moved lie about until they are due: those of long lives could become many
             self._ends = [end for end in set(self._ends) if self._end_of(end[1]) == end[0]]
             heapq.heapify(self._ends)

@@ -20,6 +20,7 @@ from apiloom.app.asgi import AsgiApp
 from apiloom.app.gateway.addresses import Networks
 from apiloom.app.gateway.admission import Admission
 from apiloom.app.gateway.compiling import MOST_IN_UNION, Workshop, compile_server, compile_union
+from apiloom.app.gateway.confirming import Confirmations
 from apiloom.app.gateway.connecting import LatePage
 from apiloom.app.gateway.delegating import Exchanges, Lends
 from apiloom.app.gateway.exchanging import exchange_over
@@ -87,7 +88,8 @@ class Node:
         self.admission = Admission(self.memory, grounds.ground.now, self.is_stale, proxies)
         self.apps: dict[str, AsgiApp] = {"/connect": LatePage(self.ground)}
         """What is answered beside MCP and the admin API, by the path it lies at or below."""
-        self.beside: list[Callable[[], Awaitable[None]]] = [grounds.copies.run]
+        self.confirmations = Confirmations(ground=self.ground)
+        self.beside: list[Callable[[], Awaitable[None]]] = [grounds.copies.run, self.confirmations.run]
         """Further work that is kept up while the node runs."""
         self._settings = settings
         self._clock = clock
@@ -227,14 +229,14 @@ class Node:
         """Keep true until cancelled."""
         async with asyncio.TaskGroup() as group:
             for work in (*self._rounds(), *self.beside):
-                group.create_task(self._kept_up(work))
+                group.create_task(self.keep_up(work))
 
     def _rounds(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """What every node does beside requests."""
         use, retry = partial(self._every, NOTE_USE, self.note_use), partial(self._every, RETRY, self._retry)
         return self._follow, self._sweep, use, retry, self.journal.run
 
-    async def _kept_up(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def keep_up(self, work: Callable[[], Awaitable[None]]) -> None:
         """Begin again what ends for a reason that nobody expected: a node that follows no more would never say so."""
         while True:
             try:
@@ -281,10 +283,11 @@ class Node:
                 break
             if not changes:
                 break
+            if any(change.kind == "house_key" for change in changes):
+                # first: once something is taken in, nothing may keep it from being acted on
+                await self.grounds.keys.refresh()
             async with store.reading() as work:
                 touched = await self.memory.follow(work.house(), changes)
-            if any(change.kind == "house_key" for change in changes):
-                await self.grounds.keys.refresh()
             self._seq = changes[-1].seq
             self._take(touched)
         self._heard = self._clock()
@@ -341,11 +344,12 @@ class Node:
         store = self.grounds.store
         # asked first: what is changed while we read is read again
         seq = await store.change_seq()
+        await self.grounds.keys.refresh()
         async with store.reading() as work:
             touched = await self.memory.load(work.house())
-        await self.grounds.keys.refresh()
         self._seq = seq
         self._heard = self._clock()
+        self.grounds.artefacts.forget()
         self.grounds.connections.heard_nothing()
         self._take(touched)
 
@@ -416,7 +420,9 @@ class Node:
                     await self._sweep_now.wait()
             self._sweep_now.clear()
             with contextlib.suppress(ApiloomError):
-                await sweep(self.ground)
+                if (await sweep(self.ground)).more:
+                    await asyncio.sleep(RETRY)  # others have their turn to write
+                    self._sweep_now.set()
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while True:

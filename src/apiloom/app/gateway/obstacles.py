@@ -17,6 +17,7 @@ from apiloom.base.values import replace
 from apiloom.calls.call import Call, Outcome, Text, Visit
 from apiloom.catalog.scopes import lacking_scopes
 from apiloom.catalog.tool import Tool
+from apiloom.identity.principal import Principal
 from apiloom.store.records import Account, Connector
 from apiloom.vault.keeping import ENDED, IN_DOUBT
 
@@ -55,8 +56,9 @@ def _lost(connection: Connection, connector: Connector, error: ApiloomError, lin
     if isinstance(error, CallerError):
         # such as that the store is a copy: it says all there is to say
         return Refusing(links=links, account=connection.account, build=lambda: error, visit=False)
-    ended = error.code in (ENDED, IN_DOUBT)
-    if error.code == MOVED:
+    # what was granted for another place is granted anew for this one; where the client does not belong, nothing is
+    ended = error.code in (ENDED, IN_DOUBT) or (error.code == MOVED and error.facts.get("of") == "grant")
+    if error.code == MOVED and not ended:
         build = partial(_unrenewed, connector.id, error.message, "ask whoever runs this server to look at it")
     else:
         build = partial(_reconnect if ended else _unrenewed, connector.id, error.message)
@@ -95,9 +97,9 @@ def is_refused(outcome: Outcome) -> bool:
     return isinstance(error, dict) and error.get("status") == 401
 
 
-async def hinted(links: Links, account: Account, outcome: Outcome, slug: str) -> Outcome:
+async def hinted(links: Links, account: Account, principal: Principal, outcome: Outcome, slug: str) -> Outcome:
     """A refusal that nothing here can mend, with the way to connect the account anew, where there is one."""
-    key, url = await links.get(account)
+    key, url = await links.get(account, principal)
     if url:
         message = f"The {slug} API does not accept the account as it is connected."
         outcome.content = (*outcome.content, Text(f"hint: open {url} to connect the account anew, then try again"))

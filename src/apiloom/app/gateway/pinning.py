@@ -8,9 +8,9 @@ an account was granted is somebody else's: it follows nobody, neither the docume
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from apiloom.base import json
 from apiloom.base.errors import DesignError
@@ -27,8 +27,12 @@ MOVED = "oauth.moved"
 OAUTH = frozenset({"oauth2", "openIdConnect"})
 """The kinds of security schemes that tokens are got for."""
 
-ProviderOf = Callable[[str, Endpoints], Provider]
-"""What is odd at a provider, by its id, or empty, by its endpoints."""
+
+class ProviderOf(Protocol):
+    """What is odd at a provider, by its id, or empty, by its endpoints; ``variables`` fill its addresses."""
+
+    def __call__(self, id_: str, endpoints: Endpoints, variables: Mapping[str, str] | None = None, /) -> Provider: ...
+
 
 _LONGEST = 100
 _SENTENCES = {
@@ -123,6 +127,7 @@ def check_pins(given: Endpoints, named: Endpoints, pins: Sequence[Pin], known: K
                 f"the document of this connector names {strange[0][:_LONGEST]} for OAuth by now, {belongs}",
                 code=MOVED,
                 hint=hint,
+                of=pin.of,
             )
 
 
@@ -135,13 +140,16 @@ def check_granted(used: Endpoints, pins: Sequence[Pin], provider_of: ProviderOf)
     asked = token_places(used)
     for pin in pins:
         left = asked - pin.places
-        strange = sorted(left - own_places(Known(provider_of=provider_of).at(pin.places))) if left else []
+        # where customers have addresses of their own, one customer's is not another's, though all are the provider's
+        known = (one for one in Known(provider_of=provider_of).at(pin.places) if not one.variables) if left else ()
+        strange = sorted(left - own_places(known))
         if strange:
             belongs, hint = _SENTENCES["grant"]
             raise DesignError(
                 f"the access of this account would be sent to {strange[0][:_LONGEST]} by now, {belongs}",
                 code=MOVED,
                 hint=hint,
+                of="grant",
             )
 
 

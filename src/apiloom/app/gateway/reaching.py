@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from apiloom.app.gateway.confirming import Confirmations
 from apiloom.app.gateway.grounding import open_ground
 from apiloom.app.outbound import open_sender
 from apiloom.base import plugins
@@ -59,8 +60,14 @@ async def _on_place(reach: Reach, say: Say) -> AsyncIterator[Gateway]:
         told = replace(ground, imports=_Told(ground.imports, say))
         build_api = plugins.load("apiloom.console.api.build:build_api")
         api = build_api(told, lambda shown: HOST if secrets.compare_digest(shown.encode(), token.encode()) else None)
-        async with Gateway(_HERE, token, sender=InProcess(api)) as gateway:
-            yield gateway
+        # where no gateway runs on the data, nobody else asks after what is confirmed while a command waits for it
+        confirming = asyncio.create_task(Confirmations(ground=ground).run())
+        try:
+            async with Gateway(_HERE, token, sender=InProcess(api)) as gateway:
+                yield gateway
+        finally:
+            confirming.cancel()
+            await asyncio.gather(confirming, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class _Serving:
 
             def ready() -> None:
                 self.ready(told)
-                beside_calls.append(asyncio.create_task(tending.run()))
+                beside_calls.append(asyncio.create_task(node.keep_up(tending.run)))
 
             try:
                 await serve_http(front, sock, ready, node.close, beside)

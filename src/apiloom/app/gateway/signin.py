@@ -16,11 +16,13 @@ from pathlib import Path
 
 from apiloom.app.asgi import AsgiApp, Receive, Scope, Send
 from apiloom.app.gateway.asking import fetch
+from apiloom.app.gateway.certificates import Certified, check_proxies, open_authorities
 from apiloom.app.gateway.front import say
 from apiloom.app.gateway.identifying import Identifying
 from apiloom.app.gateway.issuers import Issuers, Town
 from apiloom.app.gateway.issuing import Families
-from apiloom.app.gateway.node import Node
+from apiloom.app.gateway.node import RETRY, Node
+from apiloom.app.gateway.vouching import with_connect
 from apiloom.app.gateway.welcome import Welcome, metadata_app
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError, DesignError
@@ -46,6 +48,7 @@ ASK_AGAIN = 5.0
 """Seconds between two rounds of asking about tokens that only their issuer can read."""
 
 _LARGEST_SECRET = 64 * 1024
+_LARGEST_AUTHORITIES = 4 * 1024 * 1024
 _LARGEST_DOCUMENT = 16 * 1024
 
 _log = logging.getLogger("apiloom.gateway")
@@ -62,6 +65,7 @@ class Reception:
     guests: Guests = field(default_factory=Guests)
     _issuers: Issuers | None = None
     _identifying: Identifying | None = None
+    _signed_by: bytes = b""
     _state: tuple[int, ...] = ()
 
     def open(self) -> None:
@@ -71,10 +75,11 @@ class Reception:
             DesignError: ``identity.file``, ``identity.unreadable``.
         """
         self._state = self._look()
-        self._use(self._read())
+        self._use(*self._read())
         self.node.apps[WELL_KNOWN] = metadata_app(lambda: self.node.admission.welcome)
         self.node.beside += [self._keep, self._ask_again, self._sweep]
         signin = plugins.load("apiloom.console.signin.app:build_signin")(self._desk())
+        signin = with_connect(self.node, self._facade, self._at_issuer, signin)
         self.node.apps["/oauth"] = self.node.apps["/.well-known/oauth-authorization-server"] = self._only(signin)
 
     def _desk(self) -> Desk:
@@ -152,7 +157,8 @@ class Reception:
         while True:
             await asyncio.sleep(SWEEP)
             with contextlib.suppress(ApiloomError):
-                await sweep_sign_ins(self.node.ground)
+                while await sweep_sign_ins(self.node.ground):
+                    await asyncio.sleep(RETRY)  # others have their turn to write
 
     def reload(self) -> bool:
         """Read the file anew where it has changed; whether other people are let in now."""
@@ -161,27 +167,35 @@ class Reception:
             return False
         self._state = state
         try:
-            identity = self._read()
+            identity, signed_by = self._read()
         except DesignError as error:
             _log.error("the identity file is not taken, and the one before goes on: %s", error.sentence())
             return False
         before = self.node.admission.welcome
-        if before is not None and before.identity == identity:
+        if before is not None and before.identity == identity and signed_by == self._signed_by:
             return False
-        self._use(identity)
+        self._use(identity, signed_by)
         after = self.node.admission.welcome
         self.node.cut(self.guests.remove(lambda guest: after is None or not after.lives(guest)))
         _log.info("the identity file was read anew")
         return True
 
-    def _read(self) -> Identity:
+    def _read(self) -> tuple[Identity, bytes]:
+        """The file, and the authorities that must have signed certificates, if it names some."""
         identity = read_identity(_bytes(self.file, MOST_BYTES + 1))
         for reference in _references(identity):
             self._secret(reference)
-        return identity
+        signed_by = b""
+        if identity.certificates is not None:
+            check_proxies(self.node.admission.proxies)
+            if identity.certificates.authorities:
+                signed_by = _bytes(_place(identity.certificates.authorities), _LARGEST_AUTHORITIES)
+                open_authorities(signed_by)
+        return identity, signed_by
 
-    def _use(self, identity: Identity) -> None:
+    def _use(self, identity: Identity, signed_by: bytes) -> None:
         node = self.node
+        self._signed_by = signed_by
         town = Town(
             sender=node.grounds.sender,
             public_url=node.ground.public_url,
@@ -200,6 +214,11 @@ class Reception:
         node.admission.welcome = Welcome(
             identity, node.ground.public_url, self.guests, self._issuers.meet, node.ground.now, families
         )
+        if identity.certificates is not None:
+            authorities = open_authorities(signed_by) if signed_by else None
+            node.admission.welcome.certified = Certified(
+                identity.certificates, node.admission.proxies, self.guests, town, authorities
+            )
 
     def _server_id(self, tenant: str, name: str) -> str:
         """The id of a tenant's server; of the house's people every server's by its id."""
@@ -227,11 +246,15 @@ class Reception:
         return Secret(value)
 
     def _look(self) -> tuple[int, ...]:
-        try:
-            seen = self.file.stat()
-        except OSError:
-            return ()
-        return seen.st_mtime_ns, seen.st_size, seen.st_ino
+        welcome = self.node.admission.welcome
+        shown = None if welcome is None else welcome.identity.certificates
+        files = [self.file, _place(shown.authorities)] if shown is not None and shown.authorities else [self.file]
+        told: tuple[int, ...] = ()
+        for file in files:
+            with contextlib.suppress(OSError):
+                seen = file.stat()
+                told += (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+        return told
 
     async def _keep(self) -> None:
         while True:
@@ -254,6 +277,10 @@ def _references(identity: Identity) -> list[str]:
     if identity.facade is not None and identity.facade.secret:
         found.append(identity.facade.secret)
     return found
+
+
+def _place(reference: str) -> Path:
+    return Path(reference.partition(":")[2])
 
 
 def _bytes(file: Path, most: int) -> bytes:

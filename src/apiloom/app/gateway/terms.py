@@ -7,7 +7,7 @@ Asks the store while a token is renewed, never for a call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 from apiloom.app.gateway.artefacts import Artefacts
@@ -45,17 +45,20 @@ from apiloom.vault.forms import (
 from apiloom.vault.given import is_oauth_form
 from apiloom.vault.oauth.authorizing import called_back
 from apiloom.vault.oauth.places import places_of
-from apiloom.vault.oauth.providers import provider_of
+from apiloom.vault.oauth.providers import OPEN, provider_of
 from apiloom.vault.oauth.terms import (
     ByClient,
     ByRefresh,
     Endpoints,
     Method,
     OAuthKeys,
+    Provider,
     Terms,
     Tokens,
 )
 from apiloom.vault.ports import Renewal
+from apiloom.vault.references import References
+from apiloom.vault.referring import references_of, tell
 
 Discover = Callable[[str], Awaitable[Endpoints]]
 """The endpoints of an issuer (or of the URL of its metadata)."""
@@ -65,6 +68,17 @@ Resolve = Callable[[str], Awaitable[str]]
 
 _ENDPOINTS = frozenset({"token_url", "revocation_url", "identity_url", "issuer"})
 """Members of forms that say where they are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an account asks for with an OAuth client: ``scopes`` (none: the client's), the ``pins`` of what is sent
+    beside its secret, and the account's own ``variables``.
+    """
+
+    scopes: tuple[str, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +96,7 @@ class Renewing:
         given = {} if grant.client else await self._form(scope, account, grant.scheme)
         if not given:
             return None
-        found = {reference: await self._followed(reference) for reference in _references(given)}
+        found = {reference: await self._followed(reference) for reference in references_of(given)}
         return read_form(grant.scheme, given, found.__getitem__)
 
     async def _form(self, scope: Scope, account: Account, scheme: str) -> Mapping[str, Any]:
@@ -145,14 +159,14 @@ class Renewing:
         pins = pin_of(opened, "grant")
         if own is not None and own.keys.client_id:
             endpoints = await self.endpoints(asdict(own.endpoints), scheme, pins, own.provider)
-            provider = self.provider_of(own.provider, endpoints)
+            provider = self.provider_of(own.provider, endpoints, self.values(own.provider, {}, account.variables))
             terms = build_terms(own, filled_up(endpoints, provider.endpoints), provider)
             if "access" not in opened:
                 return terms, own  # its first use: it names these itself, or whom it trusts to
         else:
             client = await self._client(scope, account, grant)
             scopes = own.scopes if own is not None else grant.scopes
-            terms = await self.of_client(work, client, scheme, scopes, pins)
+            terms = await self.of_client(work, client, scheme, Asked(scopes, pins, account.variables))
         check_granted(terms.endpoints, pins, self.provider_of)
         return terms, own
 
@@ -161,19 +175,25 @@ class Renewing:
         work: Work,
         client: OAuthClient,
         scheme: SecurityScheme,
-        scopes: tuple[str, ...] = (),
-        pins: tuple[Pin, ...] = (),
+        asked: Asked | None = None,
     ) -> Terms:
-        """The terms of an OAuth client for a scheme; ``pins`` are those of what is sent beside its own secret.
+        """The terms of an OAuth client for a scheme, for one account.
 
         Raises:
             DesignError: ``oauth.url`` when nobody says where tokens are given; ``oauth.moved`` when the document leads
-                elsewhere than where the secret belongs.
+                elsewhere than where the secret belongs; ``oauth.variable``.
         """
+        asked = asked or Asked()
         proof = await self._proof(work, client)
-        pins = (*pin_of(proof, "client"), *pins)
+        pins = (*pin_of(proof, "client"), *asked.pins)
         endpoints = await self.endpoints(client.endpoints, scheme, pins, client.provider)
-        provider = self.provider_of(client.provider, endpoints)
+        # an issuer that the client names says all there is to say
+        own = not client.endpoints.get("issuer")
+        values = self.values(client.provider, client.parameters, asked.variables) if own else {}
+        provider = self.provider_of(client.provider, endpoints, values)
+        if values:
+            # whoever says whose customer it is means that customer's address, not the document's for all of them
+            endpoints = filled_up(given_endpoints(client.endpoints), filled_up(provider.endpoints, endpoints))
         endpoints = filled_up(endpoints, provider.endpoints)
         if not endpoints.token_url:
             raise DesignError(
@@ -185,9 +205,19 @@ class Renewing:
             endpoints=endpoints,
             keys=await self.keys(client.client_id, client.method, proof),
             provider=provider,
-            scopes=scopes or client.scopes,
-            parameters={str(name): str(value) for name, value in client.parameters.items()},
+            scopes=asked.scopes or client.scopes,
+            parameters={
+                str(name): str(value) for name, value in client.parameters.items() if name not in provider.variables
+            },
         )
+
+    def values(self, provider: str, own: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+        """What fills the addresses of a provider that is named: what the client says of itself, else the account's.
+        A whole host is neither's to say: the secret would follow it.
+        """
+        entry = self.provider_of(provider, Endpoints()) if provider else None
+        found = {name: str(own.get(name) or variables.get(name) or "") for name in open_variables(entry)}
+        return {name: value for name, value in found.items() if value}
 
     async def endpoints(
         self, given: Mapping[str, Any], scheme: SecurityScheme, pins: Sequence[Pin] = (), provider: str = ""
@@ -288,16 +318,22 @@ class Renewing:
         )
 
 
+def open_variables(entry: Provider | None) -> tuple[str, ...]:
+    """The variables of a provider's addresses that a client or an account may say; none of no provider."""
+    return () if entry is None else tuple(name for name in entry.variables if entry.kinds.get(name) in OPEN)
+
+
 def machine_kind(form: Any) -> GrantKind | None:
     """How an account gets tokens by itself with what it was given for a scheme; None where that is no OAuth form."""
     return form_kind(form) if is_oauth_form(form) else None
 
 
-def machine_secrets(form: Mapping[str, Any]) -> tuple[str, ...]:
-    """What of such a form must not come back in an answer; what its references stand for is not among it."""
-    return form_secrets(form)
+def machine_secrets(form: Mapping[str, Any], references: References | None = None) -> tuple[str, ...]:
+    """What of such a form must not come back in an answer, with what its references stand for, where that was read."""
 
+    def known(reference: str) -> str | None:
+        found = None if references is None else references.get(reference)
+        return None if found is None else found.reveal()
 
-def _references(given: Mapping[str, Any]) -> list[str]:
-    found = [given, *(each for each in given.values() if isinstance(each, Mapping))]
-    return [each["ref"] for each in found if isinstance(each.get("ref"), str)]
+    told = tell("", form, known)
+    return form_secrets({name: value for name, value in told.form.items() if name not in told.unread})

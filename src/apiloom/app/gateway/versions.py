@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from apiloom.app.answering import Answering
 from apiloom.app.environment import Given
-from apiloom.app.gateway.connections import defined_schemes, directed, loaded_of, opened_credentials
+from apiloom.app.gateway.connections import defined_schemes, directed, loaded_of
+from apiloom.app.gateway.following import opened_credentials
 from apiloom.app.gateway.shaping import cut_of
 from apiloom.app.gateway.unsigned import lacking
 from apiloom.base.errors import CallerError, DesignError
@@ -27,6 +28,7 @@ from apiloom.flows.ground import Compiled, Part, Shown
 from apiloom.net.request import Request, Response
 from apiloom.store.kept import KeptFiles
 from apiloom.store.records import Server
+from apiloom.vault.certificates import check_alone
 
 _KEPT = 8
 """Artefacts that stay at hand for the next question."""
@@ -58,7 +60,7 @@ class CompiledVersions:
         return overlays.Ground(tools=artefact.tools, schemas=artefact.schemas, aliases=artefact.aliases)
 
     async def check_account(
-        self, compiled: Compiled, variables: Mapping[str, str], credentials: Mapping[str, Mapping[str, str]]
+        self, compiled: Compiled, variables: Mapping[str, str], credentials: Mapping[str, Mapping[str, Any]]
     ) -> frozenset[str]:
         """See :class:`~apiloom.flows.ground.Versions`."""
         artefact = await self.artefact(compiled)
@@ -71,12 +73,14 @@ class CompiledVersions:
                 code="credentials.scheme",
                 hint=f"there are {', '.join(sorted(schemes)[:20])}" if schemes else "it takes no credentials",
             )
+        opened = opened_credentials(credentials)
+        check_alone(opened)
         answering = Answering(
             loaded=loaded_of(compiled.version.connector, artefact),
             directions=directed(options, compiled.version.connector, variables),
             timeout=1.0,
             sender=_Nowhere(),
-            given=Given(credentials=opened_credentials(credentials), schemes=schemes),
+            given=Given(credentials=opened, schemes=schemes),
             keeper=KeptFiles(),
             at_account=True,
         )

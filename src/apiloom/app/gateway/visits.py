@@ -23,6 +23,11 @@ _MOST = 10_000
 REMEMBERED = 900.0
 """Seconds for which the same link is handed out."""
 
+_SIGN_INS = ({"gst", "fam"}, {"fam"})
+"""What the names of a caller's tokens begin with who signed in and has shown nothing else: that of the bearer, and that
+of the sign-in.
+"""
+
 _SLACK = 60.0
 """Seconds before the end of a link from which it is not handed out any more."""
 
@@ -35,11 +40,13 @@ class Linked:
     expires_at: float
 
 
-Make = Callable[[Account, Sequence[str]], Awaitable[Linked | None]]
-"""Makes a link to connect an account anew, with these scopes besides those that it asks for anyway; None: it cannot."""
+Make = Callable[[Account, Sequence[str], str], Awaitable[Linked | None]]
+"""Makes a link to connect an account anew, with these scopes besides those that it asks for anyway, for the person of
+an id who signed in, empty: for whoever opens it; None: it cannot.
+"""
 
-MakeFirst = Callable[[str, str, str], Awaitable[Linked | None]]
-"""Makes a link for an end user of a tenant who has no account at a connector yet; None: it cannot."""
+MakeFirst = Callable[[str, str, str, str], Awaitable[Linked | None]]
+"""Makes a link for an end user of a tenant who has no account at a connector yet, and for a person; None: it cannot."""
 
 Need = tuple[str, str]
 """The key of a need, and the URL to go to, empty where there is none."""
@@ -55,17 +62,18 @@ class Links:
     _known: OrderedDict[str, Linked] = field(default_factory=OrderedDict, repr=False)
     _making: dict[str, asyncio.Task[Linked | None]] = field(default_factory=dict, repr=False)
 
-    async def get(self, account: Account, scopes: Sequence[str] = ()) -> Need:
-        """Where an account is connected anew."""
-        key = f"reconnect/{account.id}/{account.revision}/{' '.join(sorted(scopes))}"
-        return await self._linked(key, None if self.make is None else partial(self.make, account, scopes))
+    async def get(self, account: Account, principal: Principal, scopes: Sequence[str] = ()) -> Need:
+        """Where an account is connected anew, by whoever calls."""
+        person = signed_in_as(principal)
+        key = f"reconnect/{account.id}/{account.revision}/{' '.join(sorted(scopes))}{f'/{person}' if person else ''}"
+        return await self._linked(key, None if self.make is None else partial(self.make, account, scopes, person))
 
-    async def first(self, tenant: str, connector: str, end_user: str) -> Need:
-        """Where somebody connects their first account."""
-        key = f"connect/{tenant}/{connector}/{end_user}"
-        return await self._linked(
-            key, None if self.make_first is None else partial(self.make_first, tenant, connector, end_user)
-        )
+    async def first(self, tenant: str, connector: str, principal: Principal) -> Need:
+        """Where whoever calls connects their first account."""
+        person, end_user = signed_in_as(principal), principal.end_user
+        key = f"connect/{tenant}/{connector}/{end_user}{f'/{person}' if person else ''}"
+        make = None if self.make_first is None else partial(self.make_first, tenant, connector, end_user, person)
+        return await self._linked(key, make)
 
     async def _linked(self, key: str, make: Callable[[], Awaitable[Linked | None]] | None) -> Need:
         if make is None:
@@ -101,20 +109,32 @@ def is_own(account: Account, principal: Principal) -> bool:
     return bool(account.end_user) and account.end_user == principal.end_user
 
 
-async def sent_to_first(links: Links, place: tuple[str, str, str], error: ApiloomError) -> Outcome:
+def signed_in_as(principal: Principal) -> str:
+    """The id of the person who signed in at this gateway by the word of an issuer; empty for whoever shows anything
+    else: who else could sign in as them is not known then.
+    """
+    kinds = {one.partition("_")[0] for one in principal.token.split(" ")}
+    # whoever signed in with an API token, or came with a server's, has that token's id beside the sign-in's
+    return principal.id if kinds in _SIGN_INS else ""
+
+
+async def sent_to_first(links: Links, place: tuple[str, str], principal: Principal, error: ApiloomError) -> Outcome:
     """An error as an outcome that says where somebody connects their first account.
 
     Args:
         links: makes the link.
-        place: tenant, connector, and who it is for.
+        place: tenant and connector.
+        principal: who it is for.
         error: what is told.
     """
-    return _told(error, await links.first(*place))
+    return _told(error, await links.first(*place, principal))
 
 
-async def sent_to(links: Links, account: Account, error: ApiloomError, scopes: Sequence[str] = ()) -> Outcome:
+async def sent_to(
+    links: Links, account: Account, principal: Principal, error: ApiloomError, scopes: Sequence[str] = ()
+) -> Outcome:
     """An error as an outcome that says where to go."""
-    return _told(error, await links.get(account, scopes))
+    return _told(error, await links.get(account, principal, scopes))
 
 
 def _told(error: ApiloomError, need: Need) -> Outcome:
@@ -144,7 +164,7 @@ class Refusing:
         if self.visit:
             if not is_own(self.account, call.principal):
                 return refusal(error, retryable=False)
-            return await sent_to(self.links, self.account, error, self.scopes)
+            return await sent_to(self.links, self.account, call.principal, error, self.scopes)
         return refusal(error, retryable=True)
 
     def preview(self, call: Call) -> dict[str, Any]:  # noqa: ARG002

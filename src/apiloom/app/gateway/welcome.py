@@ -7,7 +7,7 @@ time is over, is worth a question: :meth:`Welcome.meet`. Without an operator's s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiloom.app.asgi import AsgiApp, Receive, Scope, Send
 from apiloom.app.gateway.issuing import Families
@@ -17,6 +17,9 @@ from apiloom.identity.guests import API, Guest, Guests
 from apiloom.identity.settings import Identity
 from apiloom.identity.tokens import well_formed
 from apiloom.wire.door import Reply, refused
+
+if TYPE_CHECKING:  # whoever serves without certificates loads nothing for them
+    from apiloom.app.gateway.certificates import Certified
 
 SCOPE = "mcp"
 API_SCOPE = "api"
@@ -38,6 +41,9 @@ class Welcome:
         meet: asks the issuers.
         now: seconds since the epoch.
         families: the sign-ins at this gateway, None where there is no façade.
+
+    Attributes:
+        certified: who is recognised by a certificate; None: nobody is.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Welcome:
         self._now = now
         self._families = families
         self._refusals: dict[str, Reply] = {}
+        self.certified: Certified | None = None
 
     def shown(self, authorization: bytes, now: float) -> Guest | None:
         """Who shows this header, if they were recognised before."""
@@ -63,7 +70,17 @@ class Welcome:
         return self.guest(token, now) if token else None
 
     def guest(self, token: str, now: float) -> Guest | None:
-        """Who shows a bearer, if they were recognised before; a sign-in that has ended lets nobody in."""
+        """Who shows a bearer, if they were recognised before; a sign-in that has ended lets nobody in, and neither does
+        a token that is bound to a certificate, unless the word for that one follows it.
+        """
+        token, _, proof = token.partition(" ")
+        guest = self._known(token, now)
+        if guest is None or (not guest.bound and not proof):
+            return guest
+        return guest if guest.bound and self.certified is not None and self.certified.proves(guest, proof) else None
+
+    def _known(self, token: str, now: float) -> Guest | None:
+        """Who was recognised by a bearer, whatever else they have to show."""
         if len(token) > LONGEST:
             return None
         guest = self.guests.get(token, now)
@@ -82,7 +99,7 @@ class Welcome:
         token = _bearer(authorization)
         if not token or len(token) > LONGEST or well_formed(token):
             return False
-        if self.guest(token, self._now()) is not None:
+        if self._known(token, self._now()) is not None:
             return True
         if self._families is not None and self._families.reads(token):
             guest = await self._families.meet(token)
@@ -93,11 +110,15 @@ class Welcome:
         """What somebody is told who has shown nothing that counts; the same whatever they have shown."""
         known = self._refusals.get(resource)
         if known is None:
-            value = challenge(self.public_url, resource, self.scopes(resource))
-            known = refused(401, _NO_TOKEN, (b"www-authenticate", value))
+            known = refused(401, _NO_TOKEN, (b"www-authenticate", self.challenge(resource)))
             if len(self._refusals) < _MOST_REFUSALS:
                 self._refusals[resource] = known
         return known
+
+    def challenge(self, resource: str) -> bytes:
+        """The value of WWW-Authenticate for them; where nobody gives tokens it says nothing of getting one."""
+        vouched = self.identity.issuers or self.identity.facade
+        return challenge(self.public_url, resource, self.scopes(resource)) if vouched else b"Bearer"
 
     def forbidden(self, resource: str, scopes: tuple[str, ...]) -> Reply:
         """What somebody is told whose token lacks a scope; ``scopes`` are all that are needed."""
@@ -124,7 +145,17 @@ def metadata_app(welcome: Callable[[], Welcome | None]) -> AsgiApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's shape
         resource = resource_of(scope["path"].removeprefix(WELL_KNOWN))
         host = welcome()
-        if scope["method"] not in {"GET", "HEAD"}:
+        if scope["method"] == "OPTIONS":
+            # the SDKs send mcp-protocol-version along, which browsers ask about before
+            heads = [
+                (b"access-control-allow-origin", b"*"),
+                (b"access-control-allow-methods", b"GET"),
+                (b"access-control-allow-headers", b"*"),
+                (b"access-control-max-age", b"600"),
+            ]
+            await send({"type": "http.response.start", "status": 204, "headers": heads})
+            await send({"type": "http.response.body", "body": b""})
+        elif scope["method"] not in {"GET", "HEAD"}:
             await _say(send, 405, {"title": "Method Not Allowed", "status": 405}, (b"allow", b"GET"))
         elif host is None or resource is None or not (host.identity.issuers or host.identity.facade):
             await _say(send, 404, {"title": "Not Found", "status": 404})

@@ -97,8 +97,7 @@ class Whose:
         error = self.missing()
         if self.named or not principal.end_user:
             return refusal(error)
-        place = (self.tenant, self.connector.id, principal.end_user)
-        return await sent_to_first(self.connections.links, place, error)
+        return await sent_to_first(self.connections.links, (self.tenant, self.connector.id), principal, error)
 
 
 class _Following:
@@ -137,7 +136,8 @@ class _Following:
         if renewed is None:
             if not is_own(connection.account, call.principal):
                 return unmended(outcome, whose.connector.id)
-            return await hinted(whose.connections.links, connection.account, outcome, whose.connector.id)
+            links, account = whose.connections.links, connection.account
+            return await hinted(links, account, call.principal, outcome, whose.connector.id)
         return await self._with(renewed).answer(again())
 
     def preview(self, call: Call) -> dict[str, Any]:

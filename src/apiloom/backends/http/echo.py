@@ -22,8 +22,14 @@ _PARTS = re.compile(r"\\+|[A-Za-z0-9]+|.", re.DOTALL)
 _LETTERLESS = re.compile(r"[0-9: -]+")
 _SHORTEST_RUN = 4
 _SHORTEST_DUMP = 8
+_BEGINNING = 256
+"""Characters of a secret, or of its dump, in which a piece to look for is chosen: what a caller lends is prepared for
+each call, and may be long."""
 _MOST = 32
 _BACKSLASH = rb"(?:\\|%(?:25){0,3}5[cC]|&#92;)"
+_AND, _HASH, _END = (rb"(?:%b|%%(?:25){0,3}(?i:%02x))" % (sign, sign[0]) for sign in (b"&", b"#", b";"))
+"""The signs of an entity, which stand percent-encoded where a page's text was put into a link."""
+
 _LIKE_ASCII = re.compile(
     r".*charset\s*=\s*[\"']?\s*(?:utf-?8|(?:us-)?ascii|iso-?8859-?\d{1,2}|latin-?\d|windows-125\d|cp125\d|utf-?(?:16|32))",
     re.IGNORECASE,
@@ -124,7 +130,9 @@ def _traces(secret: str) -> Iterator[_Trace]:
     if secret.isascii() and secret.isalnum():
         yield _Trace(secret.encode(), None)
     else:
-        piece = max(_RUN.findall(secret), key=len, default="")
+        piece = max(_RUN.findall(secret[:_BEGINNING]), key=len, default="")
+        if len(piece) < _SHORTEST_RUN:
+            piece = max(_RUN.findall(secret), key=len, default="")
         found = piece.encode() if len(piece) >= _SHORTEST_RUN else b""
         yield _Trace(found, lambda: _spelled(secret))
     if not isinstance(secret, Spelling):
@@ -133,16 +141,22 @@ def _traces(secret: str) -> Iterator[_Trace]:
 
 def _dumped(secret: str) -> Iterator[_Trace]:
     """The secret as a dump of its bytes, in one run or with a sign between them, in either case."""
-    pairs = [f"{byte:02x}" for byte in secret.encode("utf-8", "surrogatepass")]
+    plain = secret.encode("utf-8", "surrogatepass")
     for sign in ("", ":", " ", "-"):
-        whole = sign.join(pairs)
+        whole = plain.hex(sign) if sign else plain.hex()
         # what has no letter is the same in either case
-        piece = max((one.strip(sign or None) for one in _LETTERLESS.findall(whole)), key=len, default="")
+        piece = _letterless(whole[:_BEGINNING], sign)
+        if len(piece) < _SHORTEST_DUMP:
+            piece = _letterless(whole, sign)
         if len(piece) >= _SHORTEST_DUMP:
             yield _Trace(piece.encode(), lambda whole=whole: b"(?i:%b)" % whole.encode())  # type: ignore[misc]
         else:
             yield _Trace(whole.encode(), None)
             yield _Trace(whole.upper().encode(), None)
+
+
+def _letterless(dump: str, sign: str) -> str:
+    return max((one.strip(sign or None) for one in _LETTERLESS.findall(dump)), key=len, default="")
 
 
 def _spelled(secret: str) -> bytes:
@@ -178,4 +192,5 @@ def _spellings(sign: str) -> Iterator[bytes]:
         yield b"x(?i:%02x)" % code
     name = {39: "apos"}.get(code) or codepoint2name.get(code)
     named = b"|%b" % name.encode() if name else b""
-    yield rb"&(?:amp;){0,3}(?:#0{0,6}%d|#[xX]0{0,6}(?i:%x)%b);" % (code, code, named)
+    numbered = _HASH + rb"(?:0{0,6}%d|[xX]0{0,6}(?i:%x))" % (code, code)
+    yield _AND + rb"(?:amp" + _END + rb"){0,3}(?:" + numbered + named + rb")" + _END

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    IfMatch,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Asking, Listing, tag
 from apiloom.console.api.fields import (
     CreatedAt,
     CreatedBy,
@@ -30,11 +19,9 @@ from apiloom.console.api.fields import (
     Shown,
 )
 from apiloom.console.api.grants import GrantHealth
-from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import accounts as flows
 from apiloom.flows.grants import grants_of
-
-routes = router("accounts")
 
 _CREDENTIALS = Field(
     None,
@@ -117,22 +104,11 @@ class Trial(Given):
 _PLAIN_TRIAL = Trial.model_validate({})
 
 
-@routes.get("/accounts", operation_id="list_accounts", summary="List accounts")
-async def list_accounts(asked: Asking, query: Annotated[Accounts, Query()]) -> Listed[Account]:
-    """Accounts in the order of their ids, without credentials."""
-    return shown(await flows.list_accounts(asked.ground, asked.who, query.query()), Account.of)
+accounts = Resource("/accounts/{account}", "account", "an account", Account)
+routes = accounts.routes
 
-
-@routes.post("/accounts", operation_id="create_account", summary="Create an account", status_code=201)
-async def create_account(asked: Asking, body: NewAccount, once: Once, response: Response) -> Account:
-    """Connect a tenant to a connector, with variables and credentials."""
-
-    async def make() -> Account:
-        account = await flows.create_account(asked.ground, asked.who, body.members())
-        made(response, account, f"accounts/{account.id}")
-        return Account.of(account)
-
-    return await once(make)
+accounts.lists(flows.list_accounts, Accounts, "Accounts in the order of their ids, without credentials.")
+accounts.creates(flows.create_account, NewAccount, "Connect a tenant to a connector, with variables and credentials.")
 
 
 @routes.get("/accounts/{account}", operation_id="read_account", summary="Read an account")
@@ -141,24 +117,19 @@ async def read_account(asked: Asking, account: str, response: Response) -> Accou
     found = await flows.read_account(asked.ground, asked.who, account)
     granted = await grants_of(asked.ground, asked.who, account)
     tag(response, found)
-    health = [GrantHealth.of_grant(grant) for grant in granted]
+    health = [GrantHealth.of(grant) for grant in granted]
     return AccountRead(**dict(Account.of(found)), grants=health)
 
 
-@routes.patch("/accounts/{account}", operation_id="update_account", summary="Change an account")
-async def update_account(
-    asked: Asking, account: str, body: AccountPatch, if_match: IfMatch, response: Response
-) -> Account:
-    """Change members of an account; credentials of schemes that are not named stay."""
-    changed = await flows.patch_account(asked.ground, asked.who, account, body.members(), if_match)
-    tag(response, changed)
-    return Account.of(changed)
-
-
-@routes.delete("/accounts/{account}", operation_id="delete_account", summary="Delete an account")
-async def delete_account(asked: Asking, account: str, removal: Removing) -> RemovedShown:
-    """Remove an account and its credentials; with cascade=true, the servers that show it alone."""
-    return RemovedShown.of(await flows.delete_account(asked.ground, asked.who, account, removal))
+accounts.changes(
+    flows.patch_account,
+    AccountPatch,
+    "Change members of an account; credentials of schemes that are not named stay.",
+)
+accounts.deletes(
+    flows.delete_account,
+    "Remove an account and its credentials; with cascade=true, the servers that show it alone.",
+)
 
 
 @routes.post("/accounts/{account}/test", operation_id="test_account", summary="Try an account")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from operator import attrgetter
+from typing import Literal, Self
 
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import Field
 
-from apiloom.console.api.asking import Asking, Listed, Listing, RemovedShown, Removing, made, router, shown, tag
+from apiloom.console.api.asking import Asking, Listing, made
 from apiloom.console.api.audit import AuditLine
 from apiloom.console.api.fields import (
     CreatedAt,
@@ -21,11 +22,10 @@ from apiloom.console.api.fields import (
     ShownTime,
 )
 from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import api_tokens as flows
 from apiloom.flows import leaked
 from apiloom.store.records import ServerToken
-
-routes = router("api-tokens")
 
 Role = Literal["owner", "operator", "auditor", "tenant-admin", "agent"]
 
@@ -51,6 +51,11 @@ class MadeApiToken(ApiToken):
     """A token that was just made, with its text."""
 
     token: Secret = Field(description="The token itself, shown this once; null when the request was sent again.")
+
+    @classmethod
+    def of(cls, record: flows.IssuedApiToken) -> Self:
+        """The answer that shows a token with its text."""
+        return cls(**dict(ApiToken.of(record.token)), token=record.text)
 
 
 class NewApiToken(Given):
@@ -109,11 +114,6 @@ class Rotation(Given):
 _PLAIN_ROTATION = Rotation.model_validate({})
 
 
-def _issued(issued: flows.IssuedApiToken, response: Response) -> MadeApiToken:
-    made(response, issued.token, f"api-tokens/{issued.token.id}")
-    return MadeApiToken(**dict(ApiToken.of(issued.token)), token=issued.text)
-
-
 def _leak(leak: leaked.Leak) -> Leak:
     token = leak.token
     opened = token if isinstance(token, ServerToken) else None
@@ -128,34 +128,21 @@ def _leak(leak: leaked.Leak) -> Leak:
     )
 
 
-@routes.get("/api-tokens", operation_id="list_api_tokens", summary="List API tokens")
-async def list_api_tokens(asked: Asking, query: Annotated[ApiTokens, Query()]) -> Listed[ApiToken]:
-    """Tokens in the order of their ids, without their texts."""
-    return shown(await flows.list_api_tokens(asked.ground, asked.who, query.query()), ApiToken.of)
+tokens = Resource("/api-tokens/{token}", "api_token", "an API token", ApiToken)
+routes = tokens.routes
 
-
-@routes.get("/api-tokens/{token}", operation_id="read_api_token", summary="Read an API token")
-async def read_api_token(asked: Asking, token: str, response: Response) -> ApiToken:
-    """One token by its id, without its text."""
-    found = await flows.read_api_token(asked.ground, asked.who, token)
-    tag(response, found)
-    return ApiToken.of(found)
-
-
-@routes.delete("/api-tokens/{token}", operation_id="delete_api_token", summary="Revoke an API token")
-async def delete_api_token(asked: Asking, token: str, removal: Removing) -> RemovedShown:
-    """Revoke a token at once; streams and calls that run under it are cut."""
-    return RemovedShown.of(await flows.revoke_api_token(asked.ground, asked.who, token, removal))
-
-
-@routes.post("/api-tokens", operation_id="create_api_token", summary="Create an API token", status_code=201)
-async def create_api_token(asked: Asking, body: NewApiToken, once: Once, response: Response) -> MadeApiToken:
-    """A new token, whose text is in this answer and nowhere else."""
-
-    async def make() -> MadeApiToken:
-        return _issued(await flows.create_api_token(asked.ground, asked.who, body.members()), response)
-
-    return await once(make)
+tokens.lists(flows.list_api_tokens, ApiTokens, "Tokens in the order of their ids, without their texts.")
+tokens.reads(flows.read_api_token, "One token by its id, without its text.")
+tokens.deletes(
+    flows.revoke_api_token, "Revoke a token at once; streams and calls that run under it are cut.", verb="Revoke"
+)
+tokens.creates(
+    flows.create_api_token,
+    NewApiToken,
+    "A new token, whose text is in this answer and nowhere else.",
+    seen=MadeApiToken,
+    record=attrgetter("token"),
+)
 
 
 @routes.post(
@@ -167,7 +154,9 @@ async def rotate_api_token(
     """A new text in place of a token's, which lives on for the grace that is given."""
 
     async def make() -> MadeApiToken:
-        return _issued(await flows.rotate_api_token(asked.ground, asked.who, token, body.members()), response)
+        issued = await flows.rotate_api_token(asked.ground, asked.who, token, body.members())
+        made(response, issued.token, f"api-tokens/{issued.token.id}")
+        return MadeApiToken.of(issued)
 
     return await once(make)
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from operator import attrgetter
+from typing import Any, Self
 
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Asking, Listing, tag
 from apiloom.console.api.fields import CreatedAt, CreatedBy, ExternalId, Given, Json, Revision, Secret, Shown, ShownTime
-from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import connecting as flows
+from apiloom.flows.connect_create import create_session
+from apiloom.flows.connect_device import end_session
+from apiloom.flows.ground import Ground
 from apiloom.store.records import ConnectSession as Record
-
-routes = router("connect-sessions")
 
 _URL = "The link for the one who connects, shown this once."
 
@@ -37,10 +29,10 @@ class ConnectSession(Shown):
     account: str | None = Field(description="The account that is connected anew; null: a new one is made.")
     end_user: str | None = Field(description="Whose account it is, in the vendor's own words.")
     external_id: ExternalId
-    state: str = Field(description="open, bound (a browser has opened it), authorizing, done or expired.")
+    state: str = Field(description="open, bound (a browser has opened it), authorizing, done, expired or failed.")
     result: Json = Field(
         description="Once it is done: the account's id, the identity it is connected as, in the provider's words, and "
-        "whether it was connected before."
+        "whether it was connected before. Where what was begun came to nothing: the code of the error."
     )
     allowed_origins: list[str] = Field(description="The origins whose pages may hold the page of this session.")
     return_url: str = Field(description="Where the page leads back to; empty: nowhere.")
@@ -50,9 +42,9 @@ class ConnectSession(Shown):
     revision: Revision
 
     @classmethod
-    def seen(cls, record: Record, now: float) -> ConnectSession:
-        """The answer that shows a session as it is at a moment."""
-        return cls(**_members(record, now))
+    def here(cls, record: Any, ground: Ground) -> Self:
+        """The answer that shows a session as it is now."""
+        return cls(**_members(record, ground.now()))
 
 
 class MadeConnectSession(ConnectSession):
@@ -60,6 +52,27 @@ class MadeConnectSession(ConnectSession):
 
     url: Secret = Field(description=_URL)
     embed_url: Secret = Field(description="The page to hold in a frame, shown this once; null: no origin is allowed.")
+
+    user_code: Secret = Field(None, description="With device: what is typed at the provider, shown this once.")
+    verification_uri: str | None = Field(None, description="With device: where it is typed.")
+    verification_uri_complete: Secret = Field(
+        None, description="With device: the same with the code in it, shown this once; null: there is none."
+    )
+    interval: float | None = Field(None, description="With device: seconds between two looks at what came of it.")
+
+    @classmethod
+    def here(cls, record: Any, ground: Ground) -> Self:
+        """The answer that shows a session with its link."""
+        told: dict[str, Any] = {"url": record.url, "embed_url": record.embed_url or None}
+        begun = record.confirming
+        if begun is not None:
+            told |= {
+                "user_code": begun.user_code,
+                "verification_uri": begun.url,
+                "verification_uri_complete": begun.complete_url or None,
+                "interval": begun.interval,
+            }
+        return cls(**_members(record.session, ground.now()), **told)
 
 
 class Look(Given):
@@ -99,6 +112,13 @@ class NewConnectSession(Given):
     check: bool | None = Field(
         None, description="Whether a new account counts as connected only once a tool that reads has worked."
     )
+    device: bool | None = Field(
+        None, description="Whether the account is connected by a confirmation at another screen, which begins at once."
+    )
+    signed_in: bool | None = Field(
+        None,
+        description="Whether whoever opens the link signs in first, and must be the end_user by the issuer's word.",
+    )
 
 
 class Redemption(Given):
@@ -122,29 +142,21 @@ def _members(record: Record, now: float) -> dict[str, Any]:
     return {**own, "state": flows.state_of(record, now), "allowed_origins": list(record.origins)}
 
 
-@routes.get("/connect-sessions", operation_id="list_connect_sessions", summary="List connect sessions")
-async def list_connect_sessions(asked: Asking, query: Annotated[ConnectSessions, Query()]) -> Listed[ConnectSession]:
-    """Sessions in the order of their ids, without their links. What has ended is kept for a day."""
-    now = asked.ground.now()
-    page = await flows.list_sessions(asked.ground, asked.who, query.query())
-    return shown(page, lambda record: ConnectSession.seen(record, now))
+sessions = Resource("/connect-sessions/{session}", "connect_session", "a connect session", ConnectSession)
+routes = sessions.routes
 
-
-@routes.post(
-    "/connect-sessions", operation_id="create_connect_session", summary="Create a connect session", status_code=201
+sessions.lists(
+    flows.list_sessions,
+    ConnectSessions,
+    "Sessions in the order of their ids, without their links. What has ended is kept for a day.",
 )
-async def create_connect_session(
-    asked: Asking, body: NewConnectSession, once: Once, response: Response
-) -> MadeConnectSession:
-    """A link to a page where somebody connects an account. Whoever opens it first is who may use it."""
-
-    async def make() -> MadeConnectSession:
-        started = await flows.create_session(asked.ground, asked.who, body.members())
-        made(response, started.session, f"connect-sessions/{started.session.id}")
-        members = _members(started.session, asked.ground.now())
-        return MadeConnectSession(**members, url=started.url, embed_url=started.embed_url or None)
-
-    return await once(make)
+sessions.creates(
+    create_session,
+    NewConnectSession,
+    "A link to a page where somebody connects an account. Whoever opens it first is who may use it.",
+    seen=MadeConnectSession,
+    record=attrgetter("session"),
+)
 
 
 @routes.post("/connect-sessions/redeem", operation_id="redeem_connect_code", summary="Redeem a one-time code")
@@ -152,18 +164,8 @@ async def redeem_connect_code(asked: Asking, body: Redemption, response: Respons
     """What came of the session of a code, once: for the backend whose page was given it."""
     found = await flows.redeem(asked.ground, asked.who, body.members())
     tag(response, found)
-    return ConnectSession.seen(found, asked.ground.now())
+    return ConnectSession.here(found, asked.ground)
 
 
-@routes.get("/connect-sessions/{session}", operation_id="read_connect_session", summary="Read a connect session")
-async def read_connect_session(asked: Asking, session: str, response: Response) -> ConnectSession:
-    """One session, and once it is done, what came of it."""
-    found = await flows.read_session(asked.ground, asked.who, session)
-    tag(response, found)
-    return ConnectSession.seen(found, asked.ground.now())
-
-
-@routes.delete("/connect-sessions/{session}", operation_id="delete_connect_session", summary="End a connect session")
-async def delete_connect_session(asked: Asking, session: str, removal: Removing) -> RemovedShown:
-    """Its link opens nothing from now on. An account that was connected stays."""
-    return RemovedShown.of(await flows.delete_session(asked.ground, asked.who, session, removal))
+sessions.reads(flows.read_session, "One session, and once it is done, what came of it.")
+sessions.deletes(end_session, "Its link opens nothing from now on. An account that was connected stays.", verb="End")

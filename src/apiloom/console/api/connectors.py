@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from pydantic import AliasChoices, Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Asking, Listing, Removing, made, tag
 from apiloom.console.api.fields import CreatedAt, Given, Json, Metadata, Revision, Shown
 from apiloom.console.api.importing import Say, told, upload_of
 from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import connectors as flows
-
-routes = router("connectors")
 
 _TENANTS = Field(None, description="Ids of the tenants it is shown to; null: to all.")
 
@@ -132,10 +119,14 @@ def _imported(created: flows.Created) -> ImportedConnector:
     )
 
 
-@routes.get("/connectors", operation_id="list_connectors", summary="List connectors")
-async def list_connectors(asked: Asking, query: Annotated[Connectors, Query()]) -> Listed[Connector]:
-    """The connectors that are shown to the caller, in the order of their slugs."""
-    return shown(await flows.list_connectors(asked.ground, asked.who, query.query()), Connector.of)
+connectors = Resource("/connectors/{connector}", "connector", "a connector", Connector)
+routes = connectors.routes
+
+connectors.lists(
+    flows.list_connectors,
+    Connectors,
+    "The connectors that are shown to the caller, in the order of their slugs.",
+)
 
 
 @routes.post("/connectors", operation_id="create_connector", summary="Import an API", status_code=201)
@@ -154,12 +145,7 @@ async def create_connector(
     return await told(asked, request, response, lambda say: once(lambda: make(say)))
 
 
-@routes.get("/connectors/{connector}", operation_id="read_connector", summary="Read a connector")
-async def read_connector(asked: Asking, connector: str, response: Response) -> Connector:
-    """One connector. A tenant is not told where its document comes from."""
-    found = await flows.read_connector(asked.ground, asked.who, connector)
-    tag(response, found)
-    return Connector.of(found)
+connectors.reads(flows.read_connector, "One connector. A tenant is not told where its document comes from.")
 
 
 @routes.patch("/connectors/{connector}", operation_id="update_connector", summary="Change a connector")
@@ -172,7 +158,7 @@ async def update_connector(
     return Connector.of(changed)
 
 
-@routes.delete("/connectors/{connector}", operation_id="delete_connector", summary="Delete a connector")
-async def delete_connector(asked: Asking, connector: str, removal: Removing) -> RemovedShown:
-    """Remove a connector with its versions; with cascade=true, its accounts too, and servers that show nothing else."""
-    return RemovedShown.of(await flows.delete_connector(asked.ground, asked.who, connector, removal))
+connectors.deletes(
+    flows.delete_connector,
+    "Remove a connector with its versions; with cascade=true, its accounts too, and servers that show nothing else.",
+)

@@ -27,6 +27,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "toolsets", "description": "Named groups of tools, switched as one."},
     {"name": "overlays", "description": "Edits of tools, kept apart from what was read."},
     {"name": "api-tokens", "description": "Tokens for this API and for MCP."},
+    {"name": "sign-ins", "description": "Who is signed in at the gateway, with which client; and their ends."},
     {"name": "audit", "description": "What was done, by whom."},
     {"name": "connect-sessions", "description": "Links to a page where somebody connects an account."},
     {"name": "events", "description": "What happened that others may want to be told."},

@@ -23,8 +23,25 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
-Admit = Callable[[str], Principal | None]
-"""Says whose token a text is; None for whatever is no live API token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """How a caller who may not come in is told what would let them in.
+
+    ``challenge`` is the value of WWW-Authenticate (RFC 6750 section 3). ``scopes`` are all that are needed where the
+    token is good and lacks one of them; empty where it is none.
+    """
+
+    challenge: bytes = b"Bearer"
+    scopes: tuple[str, ...] = ()
+
+
+Admit = Callable[[str], Principal | Refused | None]
+"""Says whose token a text is; a refusal, or None for a plain one, for whatever is no live API token."""
+
+UNVOUCHED: Final = "unvouched"
+"""The member of a scope's ``state`` that says that whoever could vouch for the caller cannot be asked now."""
 
 State = Callable[[], Awaitable[Mapping[str, Any]]]
 """Says how this node is, as plain JSON members."""
@@ -59,6 +76,13 @@ _REFUSED: Final = Problem(
     code="api.token",
     detail="a valid API token is needed in the Authorization header",
     hint="send Authorization: Bearer ala_…",
+)
+
+_CANNOT_BE_ASKED: Final = Problem(
+    status=503,
+    code="identity.unreachable",
+    detail="whoever vouches for this token cannot be asked now",
+    hint="try again in a moment",
 )
 
 _STOPPING: Final = Problem(
@@ -123,10 +147,12 @@ class Door:
         path = _below(scope)
         heads = _Heads(scope["headers"])
         who = self._admit(heads.bearer())
-        if (who is None or not who.role) and path != DOCUMENT:
-            await answer.refuse(_REFUSED, (b"www-authenticate", b"Bearer"))
-            return
-        who = who or ANYONE
+        if not isinstance(who, Principal) or not who.role:
+            if path != DOCUMENT:
+                unvouched = UNVOUCHED in scope.get("state", ())
+                await _turn_away(who if isinstance(who, Refused) else Refused(), answer, unvouched=unvouched)
+                return
+            who = ANYONE
         if "\x00" in path or b"%00" in scope.get("query_string", b""):
             raise CallerError("a NUL character stands in the URL", code="api.unreadable", hint="leave it out")
         # who may import nothing has no large document to send, and takes no room from those who have
@@ -226,6 +252,23 @@ class _Answer:
             head.append((b"retry-after", b"1"))
         await self.send({"type": "http.response.start", "status": problem.status, "headers": head})
         await self.send({"type": "http.response.body", "body": body})
+
+
+async def _turn_away(refused: Refused, answer: _Answer, *, unvouched: bool) -> None:
+    """Tell somebody who may not come in why, as far as that tells nothing of anybody's token but their own."""
+    if refused.scopes:
+        problem = Problem(
+            status=403,
+            code="api.scope",
+            detail="the token lacks a scope that is needed here",
+            hint=f"get one with the scopes {' '.join(refused.scopes)}",
+        )
+    elif unvouched:
+        await answer.refuse(_CANNOT_BE_ASKED)
+        return
+    else:
+        problem = _REFUSED
+    await answer.refuse(problem, (b"www-authenticate", refused.challenge))
 
 
 async def _waited(settle: Settle) -> None:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from apiloom.flows.ground import Ground
+
 _time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
@@ -72,6 +74,11 @@ class Shown(BaseModel):
     def of(cls, record: Any) -> Self:
         """The answer that shows a record."""
         return cls.model_validate(record)
+
+    @classmethod
+    def here(cls, record: Any, _: Ground) -> Self:
+        """The same, for answers that tell as well what only this gateway knows, such as its address or the time."""
+        return cls.of(record)
 
     @classmethod
     def secret_members(cls) -> tuple[str, ...]:

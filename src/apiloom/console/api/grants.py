@@ -34,9 +34,9 @@ class GrantHealth(Shown):
     last_error_at: ShownTime | None
 
     @classmethod
-    def of_grant(cls, grant: Grant) -> Self:
+    def of(cls, record: Grant) -> Self:
         """The health of a grant."""
-        return cls.model_validate(flows.health(grant))
+        return cls.model_validate(flows.health(record))
 
 
 class Credentials(Listing):
@@ -65,14 +65,14 @@ class Revoked(Shown):
 @routes.get("/health/credentials", operation_id="list_credential_health", summary="How credentials are")
 async def list_health(asked: Asking, query: Annotated[Credentials, Query()]) -> Listed[GrantHealth]:
     """Every credential that ends and is renewed: its state, when it ends, when it is renewed, what went wrong last."""
-    return shown(await flows.list_grants(asked.ground, asked.who, query.query()), GrantHealth.of_grant)
+    return shown(await flows.list_grants(asked.ground, asked.who, query.query()), GrantHealth.of)
 
 
 @routes.post("/accounts/{account}/refresh", operation_id="refresh_account", summary="Renew an account's tokens")
 async def refresh_account(asked: Asking, account: str) -> Refreshed:
     """Renew what an account was granted now, whether it is due or not."""
     grants = await flows.refresh_account(asked.ground, asked.who, account)
-    return Refreshed(grants=[GrantHealth.of_grant(grant) for grant in grants])
+    return Refreshed(grants=[GrantHealth.of(grant) for grant in grants])
 
 
 @routes.post("/accounts/{account}/revoke", operation_id="revoke_account", summary="Give up an account's grants")

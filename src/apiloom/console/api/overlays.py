@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Query, Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    IfMatch,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Listing
 from apiloom.console.api.fields import CreatedAt, CreatedBy, Given, Json, Revision, Shown
-from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import overlays as flows
-
-routes = router("overlays")
 
 Layer = Literal["connector", "tenant", "account", "server"]
 
@@ -73,43 +59,19 @@ class Overlays(Listing):
     target: str | None = None
 
 
-@routes.get("/overlays", operation_id="list_overlays", summary="List overlays")
-async def list_overlays(asked: Asking, query: Annotated[Overlays, Query()]) -> Listed[Overlay]:
-    """Overlays in the order of their ids; a tenant sees its own, and the connectors' layers."""
-    return shown(await flows.list_overlays(asked.ground, asked.who, query.query()), Overlay.of)
+overlays = Resource("/overlays/{overlay}", "overlay", "an overlay", Overlay)
+overlays.lists(
+    flows.list_overlays,
+    Overlays,
+    "Overlays in the order of their ids; a tenant sees its own, and the connectors' layers.",
+)
+overlays.creates(
+    flows.create_overlay,
+    NewOverlay,
+    "Edit tools of a connector in one layer. The edits show in the next listing of tools.",
+)
+overlays.reads(flows.read_overlay, "One overlay.")
+overlays.changes(flows.patch_overlay, OverlayPatch, "Change the edits of an overlay.")
+overlays.deletes(flows.delete_overlay, "Take all edits of an overlay back.")
 
-
-@routes.post("/overlays", operation_id="create_overlay", summary="Create an overlay", status_code=201)
-async def create_overlay(asked: Asking, body: NewOverlay, once: Once, response: Response) -> Overlay:
-    """Edit tools of a connector in one layer. The edits show in the next listing of tools."""
-
-    async def make() -> Overlay:
-        overlay = await flows.create_overlay(asked.ground, asked.who, body.members())
-        made(response, overlay, f"overlays/{overlay.id}")
-        return Overlay.of(overlay)
-
-    return await once(make)
-
-
-@routes.get("/overlays/{overlay}", operation_id="read_overlay", summary="Read an overlay")
-async def read_overlay(asked: Asking, overlay: str, response: Response) -> Overlay:
-    """One overlay."""
-    found = await flows.read_overlay(asked.ground, asked.who, overlay)
-    tag(response, found)
-    return Overlay.of(found)
-
-
-@routes.patch("/overlays/{overlay}", operation_id="update_overlay", summary="Change an overlay")
-async def update_overlay(
-    asked: Asking, overlay: str, body: OverlayPatch, if_match: IfMatch, response: Response
-) -> Overlay:
-    """Change the edits of an overlay."""
-    changed = await flows.patch_overlay(asked.ground, asked.who, overlay, body.members(), if_match)
-    tag(response, changed)
-    return Overlay.of(changed)
-
-
-@routes.delete("/overlays/{overlay}", operation_id="delete_overlay", summary="Delete an overlay")
-async def delete_overlay(asked: Asking, overlay: str, removal: Removing) -> RemovedShown:
-    """Take all edits of an overlay back."""
-    return RemovedShown.of(await flows.delete_overlay(asked.ground, asked.who, overlay, removal))
+routes = overlays.routes

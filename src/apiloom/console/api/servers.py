@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from operator import attrgetter
+from typing import Any, Literal, Self
 
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    IfMatch,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Asking, Listing, made, tag
 from apiloom.console.api.fields import (
     CreatedAt,
     CreatedBy,
@@ -33,9 +23,8 @@ from apiloom.console.api.fields import (
     Shown,
 )
 from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import servers as flows
-
-routes = router("servers")
 
 _ACCOUNTS = Field(None, description="Ids of the accounts it shows.")
 _CONNECTORS = Field(None, description="Slugs of connectors it shows with the account of whoever calls.")
@@ -103,12 +92,22 @@ class ToolsShown(Shown):
 class SeenServer(ToolsShown, Server):
     """A server, and what it shows."""
 
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """The answer that shows both."""
+        return cls(**_members(record))
+
 
 class MadeServer(SeenServer):
     """A server that was just made, with the URL of its first token."""
 
     url: Secret = Field(description="Its secret URL, shown this once; null when the request was sent again.")
     token_id: str = Field(description="The id of the URL's token, to revoke it by.")
+
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """The answer that shows a server with its URL."""
+        return cls(**_members(record), url=record.issued.url, token_id=record.issued.token.id)
 
 
 class NewServer(Given):
@@ -153,30 +152,21 @@ class Switch(Given):
     on: bool
 
 
-def _seen(seen: flows.Seen) -> SeenServer:
-    return SeenServer(**dict(Server.of(seen.server)), **dict(ToolsShown.of(seen.shown)))
+def _members(seen: flows.Seen | flows.Opened) -> dict[str, Any]:
+    return {**dict(Server.of(seen.server)), **dict(ToolsShown.of(seen.shown))}
 
 
-def _opened(opened: flows.Opened, response: Response) -> MadeServer:
-    made(response, opened.server, f"servers/{opened.server.id}")
-    seen = _seen(flows.Seen(server=opened.server, shown=opened.shown))
-    return MadeServer(**dict(seen), url=opened.issued.url, token_id=opened.issued.token.id)
+servers = Resource("/servers/{server}", "server", "a server", Server)
+routes = servers.routes
 
-
-@routes.get("/servers", operation_id="list_servers", summary="List servers")
-async def list_servers(asked: Asking, query: Annotated[Servers, Query()]) -> Listed[Server]:
-    """Servers in the order of their ids."""
-    return shown(await flows.list_servers(asked.ground, asked.who, query.query()), Server.of)
-
-
-@routes.post("/servers", operation_id="create_server", summary="Create a server", status_code=201)
-async def create_server(asked: Asking, body: NewFreeServer, once: Once, response: Response) -> MadeServer:
-    """A new MCP server for accounts and connectors of one tenant, with its secret URL."""
-
-    async def make() -> MadeServer:
-        return _opened(await flows.create_server(asked.ground, asked.who, body.members()), response)
-
-    return await once(make)
+servers.lists(flows.list_servers, Servers, "Servers in the order of their ids.")
+servers.creates(
+    flows.create_server,
+    NewFreeServer,
+    "A new MCP server for accounts and connectors of one tenant, with its secret URL.",
+    seen=MadeServer,
+    record=attrgetter("server"),
+)
 
 
 @routes.post(
@@ -191,17 +181,14 @@ async def create_account_server(
     """A new MCP server that shows one account, with its secret URL."""
 
     async def make() -> MadeServer:
-        return _opened(await flows.create_server_for(asked.ground, asked.who, account, body.members()), response)
+        opened = await flows.create_server_for(asked.ground, asked.who, account, body.members())
+        made(response, opened.server, f"servers/{opened.server.id}")
+        return MadeServer.of(opened)
 
     return await once(make)
 
 
-@routes.get("/servers/{server}", operation_id="read_server", summary="Read a server")
-async def read_server(asked: Asking, server: str, response: Response) -> Server:
-    """One server, without its URL."""
-    found = await flows.read_server(asked.ground, asked.who, server)
-    tag(response, found)
-    return Server.of(found)
+servers.reads(flows.read_server, "One server, without its URL.")
 
 
 @routes.get("/servers/{server}/shown", operation_id="show_server", summary="See what a server shows")
@@ -210,20 +197,14 @@ async def show_server(asked: Asking, server: str) -> ToolsShown:
     return ToolsShown.of((await flows.show_server(asked.ground, asked.who, server)).shown)
 
 
-@routes.patch("/servers/{server}", operation_id="update_server", summary="Change a server")
-async def update_server(
-    asked: Asking, server: str, body: ServerPatch, if_match: IfMatch, response: Response
-) -> SeenServer:
-    """Change members of a server. Its URLs stay; what it shows changes at once."""
-    seen = await flows.patch_server(asked.ground, asked.who, server, body.members(), if_match)
-    tag(response, seen.server)
-    return _seen(seen)
-
-
-@routes.delete("/servers/{server}", operation_id="delete_server", summary="Delete a server")
-async def delete_server(asked: Asking, server: str, removal: Removing) -> RemovedShown:
-    """Remove a server with all its URLs at once; streams and calls that run are cut."""
-    return RemovedShown.of(await flows.delete_server(asked.ground, asked.who, server, removal))
+servers.changes(
+    flows.patch_server,
+    ServerPatch,
+    "Change members of a server. Its URLs stay; what it shows changes at once.",
+    seen=SeenServer,
+    record=attrgetter("server"),
+)
+servers.deletes(flows.delete_server, "Remove a server with all its URLs at once; streams and calls that run are cut.")
 
 
 @routes.post("/servers/{server}/toolsets", operation_id="switch_toolset", summary="Switch a toolset of a server")
@@ -231,4 +212,4 @@ async def switch_toolset(asked: Asking, server: str, body: Switch, response: Res
     """Switch a toolset on or off, for all who call the server."""
     seen = await flows.switch_toolset(asked.ground, asked.who, server, body.name, body.on)
     tag(response, seen.server)
-    return _seen(seen)
+    return SeenServer.of(seen)

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Query, Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    IfMatch,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    made,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Listing
 from apiloom.console.api.fields import CreatedAt, CreatedBy, Given, Json, Revision, Shown
-from apiloom.console.api.once import Once
+from apiloom.console.api.resource import Resource
 from apiloom.flows import toolsets as flows
-
-routes = router("toolsets")
 
 _SELECT = Field(
     description="Which tools: by tags, paths or tools (globs); any of them.",
@@ -75,43 +59,11 @@ class Toolsets(Listing):
     origin: str | None = None
 
 
-@routes.get("/toolsets", operation_id="list_toolsets", summary="List toolsets")
-async def list_toolsets(asked: Asking, query: Annotated[Toolsets, Query()]) -> Listed[Toolset]:
-    """Toolsets in the order of their ids."""
-    return shown(await flows.list_toolsets(asked.ground, asked.who, query.query()), Toolset.of)
+toolsets = Resource("/toolsets/{toolset:path}", "toolset", "a toolset", Toolset)
+toolsets.lists(flows.list_toolsets, Toolsets, "Toolsets in the order of their ids.")
+toolsets.creates(flows.create_toolset, NewToolset, "A new group of a connector's tools.")
+toolsets.reads(flows.read_toolset, "One toolset; its id's slash may stand as it is, or as %2F.")
+toolsets.changes(flows.patch_toolset, ToolsetPatch, "Change a toolset; one that was suggested becomes a given one.")
+toolsets.deletes(flows.delete_toolset, "Remove a toolset; the tools stay.")
 
-
-@routes.post("/toolsets", operation_id="create_toolset", summary="Create a toolset", status_code=201)
-async def create_toolset(asked: Asking, body: NewToolset, once: Once, response: Response) -> Toolset:
-    """A new group of a connector's tools."""
-
-    async def make() -> Toolset:
-        toolset = await flows.create_toolset(asked.ground, asked.who, body.members())
-        made(response, toolset, f"toolsets/{toolset.id}")
-        return Toolset.of(toolset)
-
-    return await once(make)
-
-
-@routes.get("/toolsets/{toolset:path}", operation_id="read_toolset", summary="Read a toolset")
-async def read_toolset(asked: Asking, toolset: str, response: Response) -> Toolset:
-    """One toolset; its id's slash may stand as it is, or as %2F."""
-    found = await flows.read_toolset(asked.ground, asked.who, toolset)
-    tag(response, found)
-    return Toolset.of(found)
-
-
-@routes.patch("/toolsets/{toolset:path}", operation_id="update_toolset", summary="Change a toolset")
-async def update_toolset(
-    asked: Asking, toolset: str, body: ToolsetPatch, if_match: IfMatch, response: Response
-) -> Toolset:
-    """Change a toolset; one that was suggested becomes a given one."""
-    changed = await flows.patch_toolset(asked.ground, asked.who, toolset, body.members(), if_match)
-    tag(response, changed)
-    return Toolset.of(changed)
-
-
-@routes.delete("/toolsets/{toolset:path}", operation_id="delete_toolset", summary="Delete a toolset")
-async def delete_toolset(asked: Asking, toolset: str, removal: Removing) -> RemovedShown:
-    """Remove a toolset; the tools stay."""
-    return RemovedShown.of(await flows.delete_toolset(asked.ground, asked.who, toolset, removal))
+routes = toolsets.routes

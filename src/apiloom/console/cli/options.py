@@ -124,6 +124,34 @@ def http_url(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value
 
 
+def public_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A URL by which clients know a server, as their programs write it: tokens are bound to it letter by letter."""
+    if not http_url(ctx, param, value) or value is None:
+        return value
+    parts = urlsplit(value)
+    if "@" in parts.netloc or "?" in value or "#" in value or not value.isascii():
+        raise click.BadParameter("write scheme, host and port alone, a host beyond ASCII as xn--…", param=param)
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{'' if parts.port in (None, usual) else f':{parts.port}'}{parts.path}"
+
+
+def gateway_url(value: str | None) -> str:
+    """A public URL that a gateway can have: its pages, cookies and well-known places lie at the root of their host.
+
+    Raises:
+        CallerError: ``cli.public_path``.
+    """
+    path = urlsplit(value or "").path.rstrip("/").removesuffix("/mcp")
+    if path:
+        raise CallerError(
+            f"the gateway cannot be known by a URL with a path, such as {path[:60]}",
+            code="cli.public_path",
+            hint="give it a host name of its own, as --public-url https://gateway.example.com",
+        )
+    return value or ""
+
+
 def _unnamed(value: str) -> str:
     """A value without the slug of the source it is for."""
     found = _SLUG.match(value)

@@ -16,8 +16,9 @@ from apiloom.console.cli.options import (
     SourceWord,
     answering,
     checked,
-    http_url,
+    gateway_url,
     limiting,
+    public_url,
     read_options,
     reading,
 )
@@ -52,7 +53,7 @@ def read_address(text: str) -> tuple[str, int]:
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=SourceWord())
 @click.option("--http", metavar="HOST:PORT", help=f"Listen here.  [default: {DEFAULT_HOST}:{DEFAULT_PORT}]")
 @click.option("--stdio", is_flag=True, help="Speak over standard input and output instead.")
-@click.option("--public-url", metavar="URL", callback=http_url, help="The URL that clients know this server by.")
+@click.option("--public-url", metavar="URL", callback=public_url, help="The URL that clients know this server by.")
 @click.option("--open", "open_", is_flag=True, help="Ask no token, even beyond this machine.")
 @click.option("--mode", type=click.Choice(["auto", "direct", "search", "code"]), default="auto", show_default=True)
 @limiting
@@ -124,6 +125,7 @@ def _serve_gateway(seat: Seat, given: dict[str, Any]) -> int:
                 code="cli.source_only",
                 hint="connectors and servers of the gateway have settings of their own",
             )
+    gateway_url(given["public_url"])
     gateway = Gateway(
         data=given["data"] or "",
         admin=read_address(given["admin_http"]) if given["admin_http"] else None,

@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -32,9 +32,14 @@ from apiloom.console.connect.showing import (
     render,
 )
 from apiloom.console.connect.texts import Say, wanted
+from apiloom.flows.connect_device import Shown as Confirmed
+from apiloom.flows.connect_device import load_shown
+from apiloom.flows.connect_granting import granted_so_far
 from apiloom.flows.connect_page import Asked, find_visit, gone, load_asked
+from apiloom.flows.connect_people import ask_who, is_for_somebody, recognise, session_asked
 from apiloom.flows.connect_visit import bind, check_browser, issue_code, returned, submit, told
-from apiloom.flows.connecting import connecting_of
+from apiloom.flows.connecting import BY_DEVICE, connecting_of
+from apiloom.flows.connecting import SIGNED_IN as SIGNED
 from apiloom.flows.ground import Ground
 from apiloom.store.records import ConnectSession
 
@@ -44,6 +49,12 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 PREFIX: Final = "/connect"
+SIGNED_IN: Final = "/oauth/callback"
+"""The one way back from the issuer, of which those come here that the page sent there."""
+
+LOOK: Final = 5
+"""Seconds after which a page that waits looks again."""
+
 _PATIENCE: Final = 60.0
 """Seconds that one request may take, the provider's answer included."""
 
@@ -51,6 +62,9 @@ _STATUS: Final = {
     "connect.gone": 404,
     "connect.browser": 403,
     "connect.form": 403,
+    "connect.person": 403,
+    "connect.sign_in": 403,
+    "connect.people": 503,
     "connect.state": 400,
     "connect.tries": 429,
     "store.unreachable": 503,
@@ -69,13 +83,16 @@ def build_connect(ground: Ground) -> AsgiApp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sheet:
-    """One showing of the form: for which link, browser and way; why it is shown again, and what was ``typed``."""
+    """One showing of the form: for which link, browser and way; why it is shown again, what was ``typed``, and the
+    schemes for which access was ``granted`` already.
+    """
 
     link: str
     browser: str
     way: int
     error: ApiloomError | None = None
     typed: Mapping[str, str] | None = field(default=None, repr=False)
+    granted: tuple[str, ...] = ()
 
 
 class ConnectPage:
@@ -112,6 +129,8 @@ class ConnectPage:
         reads = request.method in ("GET", "HEAD")
         if link == "callback" and reads and (not step or _client(step)):
             return await self._callback(request, step)
+        if path == SIGNED_IN and request.method == "GET":
+            return await self._recognised(request)
         if not _link(link):
             raise gone()
         if not step:
@@ -128,6 +147,8 @@ class ConnectPage:
 
     async def _open(self, request: Request, link: str) -> Response:
         session = await find_visit(self._ground, link)
+        if is_for_somebody(session):
+            return await self._away(request, link)
         say = _say(session, request)
         browser = walls.browser_of(request, secure=self._secure)
         channel = request.query_params.get("channel", "")
@@ -139,13 +160,75 @@ class ConnectPage:
         asked = await load_asked(self._ground, session)
         if session.state == "done":
             response = await self._done(asked, say)
+        elif session.state == "failed":
+            response = self._plain(say, 200, *problem_of(_failure(session), say, ""))
         else:
-            code = request.query_params.get("problem", "")
-            error = CallerError("", code=code) if say.knows(code) else None
-            number = request.query_params.get("way", "1")
-            way = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 1
-            response = self._form(asked, say, _Sheet(link=link, browser=browser, way=way, error=error))
+            response = await self._under_way(request, asked, say, _Sheet(link=link, browser=browser, way=0))
         response.headers.append("set-cookie", walls.set_cookie(browser, secure=self._secure))
+        return response
+
+    async def _under_way(self, request: Request, asked: Asked, say: Say, sheet: _Sheet) -> Response:
+        """The form, or what is to be confirmed at another screen."""
+        shown = await load_shown(self._ground, asked.session)
+        if shown is not None and "anew" not in request.query_params:
+            return self._confirming(asked, shown, say, sheet.link)
+        code = request.query_params.get("problem", "")
+        told = CallerError("", code=code) if say.knows(code) else None
+        if told is None and asked.session.result.get("error"):
+            told = _failure(asked.session)
+        chosen, granted = await granted_so_far(self._ground, asked.session)
+        number = request.query_params.get("way", str(chosen or 1))
+        way = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 1
+        return self._form(asked, say, replace(sheet, way=way, error=told, granted=granted if way == chosen else ()))
+
+    def _confirming(self, asked: Asked, shown: Confirmed, say: Say, link: str) -> Response:
+        """The code of a confirmation at another screen. The page looks again by itself, and by a link."""
+        provider = asked.providers.get(shown.scheme, "")
+        here = f"{PREFIX}/{link}"
+        others = [(here, say.look_again)]
+        if not asked.session.wanted.get(BY_DEVICE):
+            others.append((f"{here}?anew=1", say.anew))
+        return self._show(
+            "plain.html",
+            say,
+            **look_of(asked),
+            good=False,
+            title=say("confirm", provider=provider),
+            lines=[say("confirm_lead", url=shown.url)],
+            facts=[(say.code, shown.user_code)],
+            link=shown.complete_url or shown.url,
+            apart=True,
+            button=say("open_provider", provider=provider),
+            others=others,
+            onward=here,
+            onward_after=LOOK,
+        )
+
+    async def _away(self, request: Request, link: str) -> Response:
+        """To the issuer: whoever opens this link says first who they are, and is shown nothing before."""
+        browser = walls.browser_of(request, secure=self._secure) or walls.new_browser()
+        channel = request.query_params.get("channel", "")
+        response = RedirectResponse(await ask_who(self._ground, link, browser), 303, walls.headers(""))
+        response.headers.append("set-cookie", walls.set_cookie(browser, secure=self._secure))
+        kept = walls.set_link(link, channel if _channel(channel) else "", secure=self._secure)
+        response.headers.append("set-cookie", kept)
+        return response
+
+    async def _recognised(self, request: Request) -> Response:
+        """Somebody comes back from the issuer: the link is theirs, or it is not."""
+        query = request.query_params.multi_items()
+        form = dict(query)
+        if len(form) != len(query):
+            raise CallerError("this answer says something twice", code="connect.state")
+        browser = walls.browser_of(request, secure=self._secure)
+        session = session_asked(self._ground, form.get("state", ""), browser)
+        link, channel = walls.link_of(request, session, secure=self._secure)
+        if not _link(link):
+            raise gone()
+        visitor = await recognise(self._ground, link, browser, form)
+        await bind(self._ground, link, browser, channel if _channel(channel) else "", visitor)
+        response = RedirectResponse(f"{PREFIX}/{link}", 303, walls.headers(""))
+        response.headers.append("set-cookie", walls.drop_link(session, secure=self._secure))
         return response
 
     async def _asking_first(self, link: str, session: ConnectSession, say: Say, channel: str) -> Response:
@@ -191,12 +274,13 @@ class ConnectPage:
             if error.code in ("connect.gone", "connect.tries"):
                 raise
             asked = await load_asked(self._ground, session)
+            chosen, granted = await granted_so_far(self._ground, session)
             sheet = _Sheet(link=link, browser=browser, way=way, error=error, typed=form)
-            return self._form(asked, say, sheet)
+            return self._form(asked, say, replace(sheet, granted=granted if way == chosen else ()))
         if not step.url:
             return RedirectResponse(f"{PREFIX}/{link}", 303, walls.headers(""))
         asked = await load_asked(self._ground, step.session)
-        provider = asked.providers.get(asked.way(way).consent, "")
+        provider = asked.providers.get(step.scheme, "")
         # a page of its own leads on: a redirect would be held to the rule of where this form may lead
         return self._show(
             "plain.html",
@@ -229,13 +313,17 @@ class ConnectPage:
         channel = secrets.token_urlsafe(24)
         name, app = look_of(asked)["name"], app_of(asked)
         again = asked.account is not None
+        told = {
+            **look_of(asked),
+            "title": say("title_again" if again else "title", app=app),
+            "lead": say("lead_again" if again else "lead", app=app, name=name),
+        }
         return self._show(
             "embed.html",
             say,
             frames=session.origins,
-            **look_of(asked),
-            title=say("title_again" if again else "title", app=app),
-            lead=say("lead_again" if again else "lead", app=app, name=name),
+            # whoever has to sign in first is shown nothing before
+            **({"title": say.sign_in, "lead": ""} if session.wanted.get(SIGNED) else told),
             session=session.id,
             channel=channel,
             origins=" ".join(session.origins),
@@ -283,13 +371,18 @@ class ConnectPage:
         problem, hint = "", ""
         if error is not None:
             lacking = error.facts.get("fields", ())  # type: ignore[assignment]
-            problem, hint = problem_of(error, say, asked.providers.get(chosen.consent, ""))
+            problem, hint = problem_of(error, say, asked.providers.get(chosen.next(sheet.granted), ""))
         host = urlsplit(self._ground.public_url).netloc
         return self._show(
             "form.html",
             say,
             status=200 if sheet.typed is None else 422,
-            **form_values(asked, chosen, say, Written(host=host, typed=sheet.typed or {}, lacking=lacking)),
+            **form_values(
+                asked,
+                chosen,
+                say,
+                Written(host=host, typed=sheet.typed or {}, lacking=lacking, granted=sheet.granted),
+            ),
             action=f"{PREFIX}/{sheet.link}",
             token=walls.form_token(connecting_of(self._ground).sealers[0], asked.session.id, sheet.browser),
             problem=problem,
@@ -315,6 +408,13 @@ class ConnectPage:
 
 def _say(session: ConnectSession, request: Request) -> Say:
     return Say(session.look.get("language") or wanted(request.headers.get("accept-language", "")))
+
+
+def _failure(session: ConnectSession) -> CallerError:
+    """Why a session, or what was begun last in it, came to nothing."""
+    code = str(session.result.get("error", ""))
+    other = "unreachable" if code.startswith(("oauth.", "net.")) else "refused"
+    return CallerError("", code=code if Say("en").knows(code) else other)
 
 
 def _hash(channel: str) -> str:

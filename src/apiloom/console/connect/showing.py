@@ -74,14 +74,17 @@ def _short(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
-def facts_of(asked: Asked, way: Way, say: Say) -> list[tuple[str, str]]:
+def facts_of(asked: Asked, way: Way, say: Say, granted: Sequence[str] = ()) -> list[tuple[str, str]]:
     """What the page names: the tenant, whom it is for, where one signs in, and as whom it is connected now."""
     tenant = asked.tenant.name or asked.tenant.id
     found = [] if look_of(asked)["name"] == tenant else [(say.tenant, _short(tenant))]
     if asked.session.end_user:
         found.append((say("for"), _short(asked.session.end_user)))
-    if way.consent:
-        found.append((say.provider, asked.providers[way.consent]))
+    if granted:
+        found.append((say.granted, ", ".join(asked.providers.get(name, name) for name in granted)))
+    left = [asked.providers[name] for name in way.consents if name not in granted]
+    if left:
+        found.append((say.provider, ", ".join(dict.fromkeys(left))))
     if asked.account is not None and identity_of(asked.identity):
         found.append((say.connected_as, identity_of(asked.identity)))
     return found
@@ -89,11 +92,14 @@ def facts_of(asked: Asked, way: Way, say: Say) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a form was filled with before, which of its fields are wrong, and the host that it is sent to."""
+    """What a form was filled with before, which of its fields are wrong, the host that it is sent to, and the schemes
+    for which access was granted already: what else is typed was before that.
+    """
 
     host: str
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     lacking: Sequence[str] = ()
+    granted: Sequence[str] = ()
 
 
 def form_values(asked: Asked, way: Way, say: Say, written: Written) -> dict[str, Any]:
@@ -101,8 +107,9 @@ def form_values(asked: Asked, way: Way, say: Say, written: Written) -> dict[str,
     lacking, host = written.lacking, written.host
     app, name = app_of(asked), look_of(asked)["name"]
     again = asked.account is not None
-    provider = asked.providers.get(way.consent, "")
-    fields = [_field(one, say, written.typed, lacking) for one in asked.fields(way)]
+    scheme = way.next(written.granted)
+    provider = asked.providers.get(scheme, "")
+    fields = [] if written.granted else [_field(one, say, written.typed, lacking) for one in asked.fields(way)]
     first = next((one for one in fields if one["wrong"] or not lacking), None)
     for one in fields:
         one["focus"] = one is first
@@ -110,15 +117,13 @@ def form_values(asked: Asked, way: Way, say: Say, written: Written) -> dict[str,
         **look_of(asked),
         "title": say("title_again" if again else "title", app=app),
         "lead": say("lead_again" if again else "lead", app=app, name=name),
-        "facts": facts_of(asked, way, say),
+        "facts": facts_of(asked, way, say, written.granted),
         "way": way.number,
         "fields": fields,
-        "scopes": _scopes(asked, way),
-        "button": say("continue_to", provider=provider) if way.consent else say.connect,
+        "scopes": _scopes(asked, way, scheme),
+        "button": say("continue_to", provider=provider) if scheme else say.connect,
         "others": _others(asked, way, say),
-        "safe": say("safe_consent", provider=provider, host=host)
-        if way.consent and not way.typed
-        else say("safe", host=host),
+        "safe": say("safe_consent", provider=provider, host=host) if scheme and not fields else say("safe", host=host),
         "until": say("until", until=_moment(asked.session.expires_at)),
     }
 
@@ -131,7 +136,7 @@ def _field(one: Field, say: Say, typed: Mapping[str, str], lacking: Sequence[str
     return {
         "name": one.name,
         "label": _label(one, say),
-        "described": _short(one.description),
+        "described": say("blank", provider=one.provider) if one.provider else _short(one.description),
         "choices": one.choices,
         "value": "" if one.secret else typed.get(one.name, one.value),
         "required": one.required,
@@ -149,10 +154,10 @@ def _label(one: Field, say: Say) -> str:
     return say(one.kind)
 
 
-def _scopes(asked: Asked, way: Way) -> list[tuple[str, str]]:
-    if not way.consent:
+def _scopes(asked: Asked, way: Way, scheme: str) -> list[tuple[str, str]]:
+    if not scheme:
         return []
-    consent = asked.consent(way)
+    consent = asked.consent(way, scheme, {})
     told = _described(consent.scheme)
     return [(scope, _short(told.get(scope, ""))) for scope in consent.scopes[:_MOST_SCOPES]]
 
@@ -174,8 +179,8 @@ def _others(asked: Asked, way: Way, say: Say) -> list[dict[str, str]]:
 
 
 def _way(asked: Asked, way: Way, say: Say) -> str:
-    if way.consent:
-        return say("way_consent", provider=asked.providers[way.consent])
+    if way.consents:
+        return say("way_consent", provider=", ".join(dict.fromkeys(asked.providers[name] for name in way.consents)))
     if not way.typed:
         return say.way_nothing
     kinds = [asked.needs.schemes[name] for name in way.typed]

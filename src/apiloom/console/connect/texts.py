@@ -49,6 +49,15 @@ ENGLISH: Final[Mapping[str, str]] = {
     "waiting": "Finish in the window that has opened; this page notices by itself.",
     "ended": "This link is not valid any more.",
     "sorry": "This does not work",
+    "confirm": "Confirm at {provider}",
+    "confirm_lead": "Open {url} on any device and enter this code. This page notices by itself when it is done.",
+    "code": "Code",
+    "open_provider": "Open {provider}",
+    "look_again": "I have confirmed it",
+    "anew": "Begin anew",
+    "granted": "Granted already",
+    "blank": "As in your address at {provider}: the name alone, such as acme.",
+    "sign_in": "Sign in to go on",
 }
 
 ENGLISH_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
@@ -79,6 +88,11 @@ ENGLISH_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "connect.tries": ("This form was sent too often.", "Ask for a new link."),
     "connect.untried": ("It was tried, and did not work.", "Check what was entered, and try again."),
     "oauth.denied": ("Access was not granted.", "Nothing was connected. You can try again."),
+    "oauth.expired": ("The confirmation took too long.", "Nothing was connected. Begin anew."),
+    "oauth.variable": ("What was entered cannot stand in an address.", "Enter the name alone, such as acme."),
+    "connect.person": ("This link is for somebody else than who signed in.", "Sign in as the person it was given to."),
+    "connect.people": ("Nobody can sign in here at the moment.", "Tell whoever sent you here."),
+    "connect.sign_in": ("Whoever opens this link signs in first.", "Open it again."),
     "oauth.callback": ("The answer did not come from where you were sent.", "Nothing was connected. Begin again."),
     "server.variable": ("The address is not accepted.", "Check what is asked for beside the credentials."),
 }
@@ -126,6 +140,17 @@ GERMAN: Final[Mapping[str, str]] = {
     "waiting": "Schließen Sie es im neuen Fenster ab; diese Seite merkt es von selbst.",
     "ended": "Dieser Link gilt nicht mehr.",
     "sorry": "Das geht nicht",
+    "confirm": "Bei {provider} bestätigen",
+    "confirm_lead": (
+        "Öffnen Sie {url} auf einem beliebigen Gerät und geben Sie diesen Code ein. Diese Seite merkt es von selbst."
+    ),
+    "code": "Code",
+    "open_provider": "{provider} öffnen",
+    "look_again": "Ich habe es bestätigt",
+    "anew": "Von vorn beginnen",
+    "granted": "Bereits erlaubt",
+    "blank": "Wie in Ihrer Adresse bei {provider}: nur der Name, etwa acme.",
+    "sign_in": "Melden Sie sich zuerst an",
 }
 
 GERMAN_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
@@ -165,6 +190,20 @@ GERMAN_PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         "Der Zugriff wurde nicht erlaubt.",
         "Es wurde nichts verbunden. Sie können es noch einmal versuchen.",
     ),
+    "oauth.expired": ("Die Bestätigung hat zu lange gedauert.", "Es wurde nichts verbunden. Beginnen Sie von vorn."),
+    "oauth.variable": (
+        "Die Eingabe kann nicht in einer Adresse stehen.",
+        "Geben Sie nur den Namen ein, etwa acme.",
+    ),
+    "connect.person": (
+        "Dieser Link ist für jemand anderen, als sich angemeldet hat.",
+        "Melden Sie sich als die Person an, die ihn bekommen hat.",
+    ),
+    "connect.people": (
+        "Hier kann sich gerade niemand anmelden.",
+        "Sagen Sie denen Bescheid, die Sie hergeschickt haben.",
+    ),
+    "connect.sign_in": ("Wer diesen Link öffnet, meldet sich zuerst an.", "Öffnen Sie ihn noch einmal."),
     "oauth.callback": (
         "Die Antwort kam nicht von dort, wohin Sie geschickt wurden.",
         "Es wurde nichts verbunden. Beginnen Sie von vorn.",

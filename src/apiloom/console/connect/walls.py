@@ -18,6 +18,8 @@ from apiloom.base.errors import CallerError
 from apiloom.base.seal import Sealer
 
 MOST_BODY: Final = 128 * 1024
+AWAY: Final = 600
+"""Seconds that a browser keeps a link while somebody signs in elsewhere."""
 _MOST_FIELDS: Final = 60
 _FORM: Final = "connect.form"
 _cookie = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
@@ -43,7 +45,32 @@ def new_browser() -> str:
 
 def set_cookie(browser: str, *, secure: bool) -> str:
     """The header that names a browser: until it is closed, unread by scripts, unsent with other sites' forms."""
-    return f"{cookie_name(secure=secure)}={browser}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+    return f"{cookie_name(secure=secure)}={browser}; {_only(secure=secure)}"
+
+
+def set_link(link: str, channel: str, *, secure: bool) -> str:
+    """The header that has a browser keep the link it opened while it is away to say who it is: others are not told."""
+    kept = f"{link}~{channel}" if channel else link
+    return f"{_link_name(link.partition('.')[0], secure=secure)}={kept}; Max-Age={AWAY}; {_only(secure=secure)}"
+
+
+def link_of(request: Request, session: str, *, secure: bool) -> tuple[str, str]:
+    """The link of a session that a browser kept, and its channel; empty where it kept none."""
+    link, _, channel = request.cookies.get(_link_name(session, secure=secure), "").partition("~")
+    return link, channel
+
+
+def drop_link(session: str, *, secure: bool) -> str:
+    """The header that has a browser forget a link."""
+    return f"{_link_name(session, secure=secure)}=; Max-Age=0; {_only(secure=secure)}"
+
+
+def _link_name(session: str, *, secure: bool) -> str:
+    return f"{'__Host-' if secure else ''}apiloom-link-{session.removeprefix('cs_')}"
+
+
+def _only(*, secure: bool) -> str:
+    return f"Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
 
 
 def is_opened_by_person(request: Request) -> bool:

@@ -19,7 +19,8 @@ def asked(form: bytes) -> dict[str, str]:
     """Parameters, each of which stands once (RFC 6749 section 3.1); empty ones count as left out.
 
     Raises:
-        CallerError: ``sign_in.invalid_request``.
+        CallerError: ``sign_in.invalid_request``; ``sign_in.invalid_target`` for several resources (RFC 8707 section 2
+            has the server decide: a token is good for one).
     """
     try:
         pairs = parse_qsl(form.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
@@ -28,6 +29,9 @@ def asked(form: bytes) -> dict[str, str]:
     if any(sign < " " or sign == "\x7f" for pair in pairs for text in pair for sign in text):
         raise refused("sign_in.invalid_request", "a parameter holds a control character")
     if len(dict(pairs)) != len(pairs):
+        names = [name for name, _ in pairs]
+        if len(set(names)) == len(names) - names.count("resource") + 1:
+            raise refused("sign_in.invalid_target", "a token is good for one resource", "ask once for each")
         raise refused("sign_in.invalid_request", "a parameter stands twice")
     return {name: value for name, value in pairs if value}
 

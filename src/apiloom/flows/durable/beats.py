@@ -32,6 +32,8 @@ class Beats:
     clock: Callable[[], float]
     alone: bool = False
     _said: bool = field(default=False, init=False)
+    _left: tuple[str, ...] = field(default=(), init=False)
+    """Where it is alone, those whose work was not taken over yet."""
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
 
     async def beat(self) -> Collection[str]:
@@ -41,7 +43,7 @@ class Beats:
             HouseFault: ``store.unreachable``.
         """
         if self.alone and self._said:
-            return ()  # nobody looks for it while it runs, and an idle house writes nothing
+            return self._left  # nobody looks for it while it runs, and an idle house writes nothing
         now = self.ground.now()
         async with self.ground.store.writing() as work:
             beats = work.house().beats
@@ -52,7 +54,9 @@ class Beats:
                 await beats.save(replace(mine, at=now), mine.revision)
             others = [one for one in await beats.every() if one.id != self.node]
         self._said = True
-        return [one.id for one in others if self._is_gone(one)]
+        gone = tuple(one.id for one in others if self._is_gone(one))
+        self._left = gone if self.alone else ()
+        return gone
 
     async def forget(self, gone: Collection[str]) -> None:
         """Drop the rows of nodes whose work was taken over."""
@@ -61,6 +65,7 @@ class Beats:
                 await work.house().beats.remove(id_)
         for id_ in gone:
             self._seen.pop(id_, None)
+        self._left = tuple(id_ for id_ in self._left if id_ not in gone)
 
     def _is_gone(self, other: Beat) -> bool:
         if self.alone:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from dbos import DBOS, DBOSConfig, Serializer, SetEnqueueOptions, SetWorkflowID
 from dbos._serialization import DefaultSerializer
@@ -205,7 +205,11 @@ async def open_engine(url: str, folder: Path | None, node: str, flows: Sequence[
 def _launch(url: str, folder: Path | None, node: str) -> None:
     # a row that says it is a pickle is not ours: whoever can write the database must not run code by that
     DefaultSerializer.deserialize = _refused  # type: ignore[assignment,method-assign]
-    place = f"sqlite:///{quote(str(_made(folder / FILE)))}" if folder is not None else _psycopg(url)
+    pooled = False
+    if folder is not None:
+        place = f"sqlite:///{quote(str(_made(folder / FILE)))}"
+    else:
+        place, pooled = _psycopg(url)
     config: DBOSConfig = {
         "name": "apiloom",
         "system_database_url": place,
@@ -220,6 +224,10 @@ def _launch(url: str, folder: Path | None, node: str) -> None:
         "use_listen_notify": False,
         "enable_otlp": False,
     }
+    if pooled:
+        # a connection is another one for each transaction: nothing may be left on it, or asked for when it begins
+        config["db_engine_kwargs"] = {"connect_args": {"application_name": "apiloom", "prepare_threshold": None}}
+        config["sys_db_idle_transaction_timeout_sec"] = 0.0
     DBOS(config=config)
     _hush()
     DBOS.launch()
@@ -245,8 +253,15 @@ def _made(file: Path) -> Path:
     return file
 
 
-def _psycopg(url: str) -> str:
-    return f"postgresql+psycopg://{url.partition('://')[2]}"
+def _psycopg(url: str) -> tuple[str, bool]:
+    """A store's address in the words of the driver of DBOS, and whether a pooler that mixes transactions is there."""
+    address, _, asked = url.partition("://")[2].partition("?")
+    told = dict(parse_qsl(asked, keep_blank_values=True))
+    cache = told.pop("statement_cache_size", None)
+    if "ssl" in told:
+        told["sslmode"] = told.pop("ssl")
+    query = f"?{urlencode(told)}" if told else ""
+    return f"postgresql+psycopg://{address}{query}", cache is not None and not cache.strip("0")
 
 
 def _refused(self: object, serialized_data: str) -> NoReturn:  # noqa: ARG001

@@ -7,6 +7,7 @@ time limits.
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from dataclasses import dataclass
@@ -108,7 +109,12 @@ def make_file(file: Path) -> None:
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not file.exists():
+            # one that is there is not opened: closing it again would take away every lock that this process has on it,
+            # and another process would think itself alone with the store (SQLite, "How To Corrupt", section 2.2)
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not file.is_file() or not os.access(file, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, "it may not be read and written")
         if os.name == "posix" and file.stat().st_mode & 0o077:
             file.chmod(0o600)
     except OSError as error:

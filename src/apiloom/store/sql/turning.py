@@ -1,7 +1,7 @@
 """That keys are rotated by one at a time: a lock that lives and dies with whoever holds it.
 
-On SQLite it is a lock on a file beside the store's, on PostgreSQL an advisory lock of a connection of its own: a kill
-frees either. Nodes that serve do not take it.
+On SQLite it is a lock on a file beside the store's, on PostgreSQL an advisory lock of a transaction of its own: a kill
+frees either, and no pooler that mixes transactions keeps it. Nodes that serve do not take it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def hold_turning_lock(url: str) -> TurningLock:
     """
     place = read_place(url)
     if place.file is None:
-        engine = build_engine(place).execution_options(isolation_level="AUTOCOMMIT")
+        engine = build_engine(place)
     else:
         file = place.file.with_name(place.file.name + SUFFIX)
         make_file(file)
@@ -68,7 +68,9 @@ async def hold_turning_lock(url: str) -> TurningLock:
 
 async def _taken(connection: AsyncConnection) -> bool:
     if connection.dialect.name == "postgresql":
-        return bool((await connection.execute(select(func.pg_try_advisory_lock(_LOCK)))).scalar_one())
+        # the transaction waits for as long as that takes
+        await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
+        return bool((await connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK)))).scalar_one())
     try:
         await connection.exec_driver_sql("BEGIN EXCLUSIVE")
     except OperationalError as error:

@@ -7,42 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Executable, delete, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from apiloom.base.errors import HouseFault
-from apiloom.store import refusals
+from apiloom.store import records, refusals
 from apiloom.store.kinds import BY_ROWS, Kind
 from apiloom.store.ports import Ended, Watch
-from apiloom.store.records import (
-    Account,
-    ApiToken,
-    Audited,
-    Beat,
-    Connector,
-    ConnectSession,
-    Event,
-    Grant,
-    HouseKey,
-    OAuthClient,
-    Overlay,
-    Registration,
-    Remembered,
-    Server,
-    ServerToken,
-    SignIn,
-    Tenant,
-    TenantKey,
-    TokenFamily,
-    Toolset,
-)
 from apiloom.store.sql import reach
 from apiloom.store.sql.failures import as_ours
 from apiloom.store.sql.rows import SqlRows, SqlVersionRows
 from apiloom.store.sql.tables import CHANGE_SEQ, CHANGES, INSTALLATION
+
+Record = TypeVar("Record")
 
 KEPT_CHANGES: Final = 100_000
 """Changes that are kept for nodes that lag behind; whoever lags further reads everything anew."""
@@ -168,117 +148,47 @@ class SqlWork:
             self._setting = setting
 
 
+class _RowsOf(Generic[Record]):
+    """A member of a scope: the rows of the kind that has its name, inside that scope."""
+
+    def __set_name__(self, _: type[SqlScope], name: str) -> None:
+        self._kind = BY_ROWS[name]
+
+    def __get__(self, scope: SqlScope, _: type[SqlScope]) -> SqlRows[Record]:
+        return SqlRows(scope.work, self._kind, scope.tenant)
+
+
 class SqlScope:
-    """See :class:`~apiloom.store.ports.Scope`."""
+    """See :class:`~apiloom.store.ports.Scope`; what a scope shows of each kind is in the table of kinds."""
+
+    __slots__ = ("tenant", "work")
 
     def __init__(self, work: SqlWork, tenant: str | None) -> None:
-        self._work = work
-        self._tenant = tenant
-
-    def _rows(self, name: str) -> SqlRows[Any]:
-        return SqlRows(self._work, BY_ROWS[name], self._tenant)
-
-    @property
-    def tenants(self) -> SqlRows[Tenant]:
-        """The tenant itself, or all."""
-        return self._rows("tenants")
-
-    @property
-    def tenant_keys(self) -> SqlRows[TenantKey]:
-        """Wrapped data keys."""
-        return self._rows("tenant_keys")
-
-    @property
-    def connectors(self) -> SqlRows[Connector]:
-        """Connectors that are shown."""
-        return self._rows("connectors")
+        self.work = work
+        self.tenant = tenant
 
     @property
     def versions(self) -> SqlVersionRows:
-        """Versions of connectors that are shown."""
-        return SqlVersionRows(self._work, BY_ROWS["versions"], self._tenant)
+        """Versions of connectors that are shown, with what is too heavy to load beside them."""
+        return SqlVersionRows(self.work, BY_ROWS["versions"], self.tenant)
 
-    @property
-    def accounts(self) -> SqlRows[Account]:
-        """Accounts."""
-        return self._rows("accounts")
-
-    @property
-    def servers(self) -> SqlRows[Server]:
-        """Servers."""
-        return self._rows("servers")
-
-    @property
-    def server_tokens(self) -> SqlRows[ServerToken]:
-        """Tokens of servers."""
-        return self._rows("server_tokens")
-
-    @property
-    def api_tokens(self) -> SqlRows[ApiToken]:
-        """Tokens of the admin API."""
-        return self._rows("api_tokens")
-
-    @property
-    def overlays(self) -> SqlRows[Overlay]:
-        """Overlays."""
-        return self._rows("overlays")
-
-    @property
-    def toolsets(self) -> SqlRows[Toolset]:
-        """Toolsets."""
-        return self._rows("toolsets")
-
-    @property
-    def audit(self) -> SqlRows[Audited]:
-        """What was done, newest first."""
-        return self._rows("audit")
-
-    @property
-    def remembered(self) -> SqlRows[Remembered]:
-        """Answers that are kept for their idempotency keys."""
-        return self._rows("remembered")
-
-    @property
-    def house_keys(self) -> SqlRows[HouseKey]:
-        """Keys of the house, wrapped; the house's alone."""
-        return self._rows("house_keys")
-
-    @property
-    def oauth_clients(self) -> SqlRows[OAuthClient]:
-        """OAuth clients, its own and the house's."""
-        return self._rows("oauth_clients")
-
-    @property
-    def grants(self) -> SqlRows[Grant]:
-        """What accounts were granted by OAuth."""
-        return self._rows("grants")
-
-    @property
-    def connect_sessions(self) -> SqlRows[ConnectSession]:
-        """Pages that connect accounts."""
-        return self._rows("connect_sessions")
-
-    @property
-    def events(self) -> SqlRows[Event]:
-        """What happened, newest first."""
-        return self._rows("events")
-
-    @property
-    def beats(self) -> SqlRows[Beat]:
-        """Heartbeats of nodes; the house's alone."""
-        return self._rows("beats")
-
-    @property
-    def registrations(self) -> SqlRows[Registration]:
-        """MCP clients of the own authorization server; the house's alone."""
-        return self._rows("registrations")
-
-    @property
-    def sign_ins(self) -> SqlRows[SignIn]:
-        """Sign-ins under way; the house's alone."""
-        return self._rows("sign_ins")
-
-    @property
-    def token_families(self) -> SqlRows[TokenFamily]:
-        """Tokens that the own authorization server gave."""
-        return self._rows("token_families")
+    tenants = _RowsOf[records.Tenant]()
+    tenant_keys = _RowsOf[records.TenantKey]()
+    connectors = _RowsOf[records.Connector]()
+    accounts = _RowsOf[records.Account]()
+    servers = _RowsOf[records.Server]()
+    server_tokens = _RowsOf[records.ServerToken]()
+    api_tokens = _RowsOf[records.ApiToken]()
+    overlays = _RowsOf[records.Overlay]()
+    toolsets = _RowsOf[records.Toolset]()
+    audit = _RowsOf[records.Audited]()
+    remembered = _RowsOf[records.Remembered]()
+    house_keys = _RowsOf[records.HouseKey]()
+    oauth_clients = _RowsOf[records.OAuthClient]()
+    grants = _RowsOf[records.Grant]()
+    connect_sessions = _RowsOf[records.ConnectSession]()
+    events = _RowsOf[records.Event]()
+    beats = _RowsOf[records.Beat]()
+    registrations = _RowsOf[records.Registration]()
+    sign_ins = _RowsOf[records.SignIn]()
+    token_families = _RowsOf[records.TokenFamily]()

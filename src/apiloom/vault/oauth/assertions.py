@@ -58,7 +58,10 @@ def client_assertion(terms: Terms, url: str, method: Method, now: float) -> str:
     if method == "client_secret_jwt":
         if keys.secret is None:
             raise _unusable("has no secret to sign with", "give client_secret")
-        return jwt.encode(claims, keys.secret.reveal(), "HS256")
+        try:
+            return jwt.encode(claims, keys.secret.reveal(), "HS256")
+        except _UNREADABLE:  # a public key, which everybody has, is no secret
+            raise _unusable("has a secret that cannot sign", "give the client_secret that the provider told") from None
     return _signed(claims, keys)
 
 

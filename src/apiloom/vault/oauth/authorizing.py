@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from apiloom.base.errors import CallerError, UpstreamError
 from apiloom.base.secret import Secret
 from apiloom.vault.oauth.asking import join_scopes, split_url
+from apiloom.vault.oauth.discovery import is_issuer
 from apiloom.vault.oauth.refusals import error_code, host_of
 from apiloom.vault.oauth.terms import Terms
 
@@ -131,7 +132,7 @@ def _check_issuer(told: Mapping[str, str], terms: Terms) -> None:
         if endpoints.iss_told:
             raise _foreign("does not say which provider it comes from")
     elif endpoints.issuer:
-        if issuer != endpoints.issuer:
+        if not is_issuer(issuer, endpoints.issuer):
             raise _foreign("comes from another provider")
     elif host_of(issuer) != host_of(endpoints.token_url):
         # no issuer is known: the code goes to no other host than that of whoever gave it

@@ -53,6 +53,11 @@ def issuer_of(url: str) -> str:
     return f"{before}/{path}".rstrip("/")
 
 
+def is_issuer(told: object, issuer: str) -> bool:
+    """Whether something is an issuer's name. People leave out the slash at its end, without which it is nobody else."""
+    return isinstance(told, str) and told.rstrip("/") == issuer.rstrip("/")
+
+
 def read_endpoints(told: Mapping[str, Any], issuer: str) -> Endpoints:
     """The endpoints in a published configuration.
 
@@ -60,7 +65,7 @@ def read_endpoints(told: Mapping[str, Any], issuer: str) -> Endpoints:
         UpstreamError: ``oauth.discovery`` when it is another issuer's, has no token endpoint, or leads off encryption.
     """
     found = told.get("issuer")
-    if not isinstance(found, str) or found.rstrip("/") != issuer:
+    if not isinstance(found, str) or not is_issuer(found, issuer):
         raise _unusable(issuer, "is of another issuer")
     endpoints = Endpoints(
         token_url=_url(told, "token_endpoint", issuer),
@@ -82,10 +87,14 @@ def _url(told: Mapping[str, Any], name: str, issuer: str) -> str:
     value = told.get(name)
     if not isinstance(value, str) or not value:
         return ""
-    if len(value) > 2_048 or (issuer.startswith("https:") and not value.startswith("https:")):
+    if len(value) > 2_048 or (_is_encrypted(issuer) and not _is_encrypted(value)):
         raise _unusable(issuer, "leads to an address without encryption")
     split_url(value)
     return value
+
+
+def _is_encrypted(url: str) -> bool:
+    return url[:6].lower() == "https:"
 
 
 def _methods(told: object) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import jwt
 from apiloom.base.errors import UpstreamError
 from apiloom.base.secret import Secret
 from apiloom.net.request import Sender
+from apiloom.vault.oauth.discovery import is_issuer
 from apiloom.vault.oauth.key_sets import KeySets
 from apiloom.vault.oauth.refusals import host_of
 from apiloom.vault.oauth.terms import Terms
@@ -22,6 +23,9 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """What may have signed. Never ``none``, never a shared secret: who signs is looked up by key."""
 
 _MOST_TRIED = 10
+_LATEST = 1e12
+_PUBLIC = frozenset({"kty", "n", "e", "crv", "x", "y"})
+"""Members of a key that check signatures. What else stands in a set, even a private key, is not looked at."""
 
 
 async def read_id_token(
@@ -53,9 +57,8 @@ def _verified(terms: Terms, text: str, algorithm: str, keys: list[Mapping[str, A
         try:
             if key.get("alg", algorithm) != algorithm:
                 continue
-            found: Mapping[str, Any] = jwt.decode(
-                text, jwt.PyJWK(dict(key), algorithm), algorithms=[algorithm], options=options
-            )
+            public = jwt.PyJWK({name: value for name, value in key.items() if name in _PUBLIC}, algorithm)
+            found: Mapping[str, Any] = jwt.decode(text, public, algorithms=[algorithm], options=options)
         except (jwt.PyJWTError, ValueError, TypeError):
             continue
         return found
@@ -65,7 +68,7 @@ def _verified(terms: Terms, text: str, algorithm: str, keys: list[Mapping[str, A
 def _check(terms: Terms, claims: Mapping[str, Any], nonce: str, now: float) -> None:
     client, audience = terms.keys.client_id, claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
-    if claims.get("iss") != terms.endpoints.issuer:
+    if not is_issuer(claims.get("iss"), terms.endpoints.issuer):
         raise _unusable(terms, "is of another issuer")
     if client not in audiences or (len(audiences) > 1 and claims.get("azp") != client):
         raise _unusable(terms, "is meant for another client")
@@ -80,7 +83,8 @@ def _check(terms: Terms, claims: Mapping[str, Any], nonce: str, now: float) -> N
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # JSON as the library reads it knows NaN, which is neither before nor after anything, and numbers without end
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST
 
 
 def _unusable(terms: Terms, why: str) -> UpstreamError:

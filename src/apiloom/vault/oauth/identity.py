@@ -47,20 +47,26 @@ async def fetch_identity(
         found = picked_identity(claims, provider)
     if not endpoints.identity_url or ("sub" in found and ("email" in found or "name" in found)):
         return found
-    told = picked_identity(await _told(sender, terms, tokens), provider)
+    answer = await _told(sender, terms, tokens)
+    if answer is None:
+        return found
+    told = picked_identity(answer, provider)
     if found.get("sub", told.get("sub")) != told.get("sub"):
         # OpenID Connect Core 1.0 section 5.3.2: an answer about another person must not be used
         raise _unusable(terms, "speaks of another person than the ID token")
     return {**told, **found}
 
 
-async def _told(sender: Sender, terms: Terms, tokens: Tokens) -> Mapping[str, Any]:
+async def _told(sender: Sender, terms: Terms, tokens: Tokens) -> Mapping[str, Any] | None:
+    """What the identity endpoint says; None where these tokens may not ask it."""
     origin, target = split_url(terms.endpoints.identity_url)
     headers = [("accept", "application/json"), ("authorization", f"{tokens.type} {tokens.access.reveal()}")]
     headers += [(name, value) for name, value in terms.provider.headers.items() if name.lower() != "accept"]
     response = await sender.send(
         Request(method="GET", origin=origin, target=target, headers=headers, timeout=TIMEOUT, max_bytes=LARGEST_ANSWER)
     )
+    if response.status in (401, 403):
+        return None  # the fewest scopes that tools need are often none that tell who somebody is
     try:
         value = json.loads(response.body) if response.status == 200 else None
     except ValueError:

@@ -20,7 +20,19 @@ from apiloom.base.plugins import load
 from apiloom.vault.oauth.terms import Endpoints, Provider
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
-_is_value = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,98}[A-Za-z0-9])?").fullmatch
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_KINDS = {
+    "label": re.compile(_LABEL, re.ASCII).fullmatch,
+    "labels": re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,3}}", re.ASCII).fullmatch,
+    "name": re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,98}[A-Za-z0-9])?", re.ASCII).fullmatch,
+    "host": re.compile(rf"{_LABEL}(?:\.{_LABEL}){{1,8}}", re.ASCII).fullmatch,
+}
+"""What a variable may hold: one label of a host, a few with dots between them, one part of a path, or a whole host.
+What stands around it in an address is the provider's own; where nothing does, it is ``host``.
+"""
+
+OPEN = frozenset({"label", "labels", "name"})
+"""The kinds that leave an address at its provider, whatever they hold."""
 _MORE_SOURCE = "https://github.com/simov/grant"
 
 
@@ -30,7 +42,8 @@ def provider_for(which: str | Endpoints, variables: Mapping[str, str] | None = N
     ``variables`` fill in what differs for each customer; endpoints that lack one are empty.
 
     Raises:
-        DesignError: ``oauth.provider`` for a name that is not known, or a variable that cannot stand in an address.
+        DesignError: ``oauth.provider`` for a name that is not known, ``oauth.variable`` for a value that cannot stand
+            in an address.
     """
     if isinstance(which, Endpoints):
         found = _at(which)
@@ -52,7 +65,7 @@ def provider_of(id_: str, endpoints: Endpoints, variables: Mapping[str, str] | N
     """The provider of a name where one is told, else the one that is known at the endpoints.
 
     Raises:
-        DesignError: ``oauth.provider``.
+        DesignError: ``oauth.provider``, ``oauth.variable``.
     """
     return provider_for(id_ or endpoints, variables)
 
@@ -79,10 +92,10 @@ def _filled(provider: Provider, variables: Mapping[str, str]) -> Provider:
         return provider
     values = {name: variables.get(name) or value for name, value in provider.variables.items()}
     for name, value in values.items():
-        if value and (not _is_value(value) or ".." in value):
+        if value and (not _KINDS[provider.kinds[name]](value) or ".." in value):
             raise DesignError(
                 f"the variable {name} of {provider.title} holds what cannot stand in an address",
-                code="oauth.provider",
+                code="oauth.variable",
                 hint="give the name alone, such as acme",
             )
 

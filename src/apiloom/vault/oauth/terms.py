@@ -66,7 +66,8 @@ class Provider:
     the answer that are kept, ``callback`` parameters of the way back that are. ``server`` names the parameter of
     the way back that says which of ``hosts`` gives the tokens. ``identity`` are the members that name a person: a
     stable id, an e-mail address, a name; they stand in the token answer itself where ``told_at_once``.
-    ``variables`` are the parts of endpoints that differ for each customer, with what they are when nothing is said.
+    ``variables`` are the parts of endpoints that differ for each customer, with what they are when nothing is said;
+    ``kinds`` says what each may hold: ``label``, ``labels``, ``name`` or ``host``.
     ``source`` is the documentation that says so.
     """
 
@@ -103,6 +104,7 @@ class Provider:
     identity: tuple[str, ...] = ("sub", "email", "name")
     told_at_once: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
 

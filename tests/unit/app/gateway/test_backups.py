@@ -405,3 +405,37 @@ async def test_nodes_that_serve_a_database_stop_acting_before_its_rows_are_repla
 
 async def nothing() -> None:
     """Refuses nobody."""
+
+
+async def test_what_is_there_is_kept_on_a_file_system_without_links_too(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlinked(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(backups.os, "link", unlinked)
+    told = await restore(place, tmp_path / "backup", (), silent, force=True)
+    monkeypatch.undo()
+    assert await tenants(place) == {"default", "first"}
+    shutil.move(told["saved"], tmp_path / "house" / "apiloom.db")
+    assert await tenants(place) == {"default", "first", "second"}
+
+
+def really_but_for(full: Any) -> Any:
+    def copied(source: Path, target: Path) -> None:
+        (full if ".before-" in target.name else shutil.copy)(source, target)
+
+    return copied
+
+
+async def test_a_store_that_cannot_be_replaced_is_there_still_and_one_sentence_says_so(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backups.os, "link", full)
+        patched.setattr(backups, "copy_file", really_but_for(full))
+        assert await refusal(restore(place, tmp_path / "backup", (), silent, force=True)) == "backup.file"
+    assert await tenants(place) == {"default", "first", "second"}

@@ -90,7 +90,9 @@ async def test_answers_and_refusals_are_as_they_are_described() -> None:
     }
     told = 0
     for method, path, operation in operations():
-        asks = path.format_map({**dict.fromkeys(("toolset", "overlay", "token", "client", "session"), "none"), **known})
+        asks = path.format_map(
+            {**dict.fromkeys(("toolset", "overlay", "token", "client", "session", "sign_in"), "none"), **known}
+        )
         if method == "get" and not path.endswith("/document"):
             answer = await house.ask("GET", asks)
             status = "200" if answer.status == 200 else "default"

@@ -10,7 +10,7 @@ import pytest
 from apiloom.base import json
 from apiloom.console.api.build import build_document
 from apiloom.flows.connecting import new_code
-from apiloom.store.records import Grant, OAuthClient, Overlay, Toolset
+from apiloom.store.records import Grant, OAuthClient, Overlay, TokenFamily, Toolset
 from support.admin import PETS, AdminHouse
 from support.grounds import NOON
 
@@ -84,6 +84,9 @@ MAY = {
     "read_connect_session": ("GET", "/connect-sessions/{session}", None, "OPApat"),
     "delete_connect_session": ("DELETE", "/connect-sessions/{session}", None, "OPpt"),
     "redeem_connect_code": ("POST", "/connect-sessions/redeem", {"code": "{code}"}, "OPpt"),
+    "list_sign_ins": ("GET", "/sign-ins", None, "OPApatfo"),
+    "read_sign_in": ("GET", "/sign-ins/{sign_in}", None, "OPApat"),
+    "end_sign_in": ("DELETE", "/sign-ins/{sign_in}", None, "OPpt"),
     "list_events": ("GET", "/events", None, "OPApatfo"),
     "list_servers": ("GET", "/servers", None, EVERYONE),
     "create_server": ("POST", "/servers", {**SERVER, "tenant": "acme", "connectors": ["pets"]}, "OPpt"),
@@ -196,6 +199,16 @@ async def _prepare() -> Prepared:
             Toolset(id="pets/acmes@acme", connector="pets", name="acmes", tenant="acme", select={"tags": ["pets"]})
         )
         await acme.oauth_clients.add(OAuthClient(id="ocl_acme", connector="pets", tenant="acme", client_id="c"))
+        await acme.token_families.add(
+            TokenFamily(
+                id="fam_acmeacmeacmeacmeacme",
+                tenant="acme",
+                client="cli_1",
+                subject="oidc:ada",
+                principal={"role": "agent"},
+                expires_at=NOON + 86400,
+            )
+        )
         await acme.overlays.add(
             Overlay(
                 id="ovl_acme",
@@ -220,6 +233,7 @@ async def _prepare() -> Prepared:
         "server": server["id"],
         "server_token": server["token_id"],
         "api_token": token["id"],
+        "sign_in": "fam_acmeacmeacmeacmeacme",
         **await _connecting(house),
     }
     return Prepared(house, ids)

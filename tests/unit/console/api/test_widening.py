@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from apiloom.identity.roles import ROLES
+from apiloom.store.records import TokenFamily
 from support.admin import AdminHouse
 from support.grounds import NOON
 
@@ -65,6 +66,7 @@ def attempts(kind: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
             {"tenant": tenant, "connector": "pets", "client_id": "c", "secret": {"ref": "env:HOME"}},
         ),
         "a file of the host": ("POST", "/connectors", {"slug": "x", "source": {"url": "file:///etc/passwd"}}),
+        "the owner's sign-in ended": ("DELETE", "/sign-ins/{owner_sign_in}", None),
     }
     if not house:
         tried |= {
@@ -145,6 +147,12 @@ async def prepared() -> tuple[AdminHouse, dict[str, str], Any]:
             "owner_token": ("/api-tokens", {"name": "o", "role": "owner"}),
         }
         ids = {name: (await house.ask("POST", *asked)).value["id"] for name, asked in made.items()}
+        ids["owner_sign_in"] = "fam_ownerownerownerowner"
+        owner = TokenFamily(
+            id=ids["owner_sign_in"], tenant=None, client="c", subject="o", principal={"role": "owner"}, expires_at=ENDS
+        )
+        async with house.store.writing() as work:
+            await work.house().token_families.add(owner)
         _READY.append((house, ids, house.store._memory))  # type: ignore[attr-defined]
     return _READY[0]
 

@@ -12,8 +12,8 @@ from apiloom.console.connect import texts
 from apiloom.console.connect.build import build_connect
 from apiloom.console.connect.showing import back_to, identity_of
 from apiloom.console.connect.texts import LANGUAGES, Say, wanted
+from apiloom.flows.connect_create import create_session
 from apiloom.flows.connect_wanted import LANGUAGES as SPOKEN
-from apiloom.flows.connecting import create_session
 from apiloom.net.inprocess import InProcess
 from apiloom.net.request import Request, Response
 from apiloom.store.records import Tenant

@@ -48,7 +48,12 @@ def test_a_secret_comes_from_one_place_and_never_from_an_argument(pets: Shell) -
     assert pets.refused(*add, "a", "--secret", "--secret-ref", "env:X")["code"] == "cli.no_secret"
     pets.environment["APILOOM_OAUTH_SECRET"] = SECRET
     assert pets.ask(*add, "a", "--secret")["proof"] == "client_secret"
-    assert pets.ask(*add, "b", "--private-key-file", "key.pem", "--key-id", "k")["proof"] == "private_key"
+    made = pets.ask(*add, "b", "--private-key-file", "key.pem", "--key-id", "k")
+    assert made["proof"] == "private_key"
+    # the id of a key alone would be lost in silence
+    for words in ((*add, "d", "--key-id", "k"), ("oauth-client", "set", made["id"], "--key-id", "k", "--label", "x")):
+        assert pets.refused(*words)["code"] == "cli.no_secret"
+    assert pets.ask("oauth-client", "show", made["id"])["label"] == ""
     assert pets.refused(*add, "c", "--secret-ref", "env:X")["code"] == "identity.forbidden"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,21 +23,12 @@ from apiloom.vault.oauth.key_sets import PAUSE, KeySets
 from apiloom.vault.oauth.refusals import GrantEnded
 from apiloom.vault.oauth.terms import ByClient, Terms, Tokens
 from support.oauth import endpoints_of, sending, sign_in, terms_of
-from support.oidc import AuthorizationServer, authorization_server
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AuthorizationServer]:
-    with authorization_server() as server:
-        yield server
+from support.oidc import AuthorizationServer
 
 
 @pytest.fixture
-def server(running: AuthorizationServer) -> Iterator[AuthorizationServer]:
-    running.reset()
-    yield running
-    running.up()
-    running.skew(0)
+def server(oidc: AuthorizationServer) -> AuthorizationServer:
+    return oidc
 
 
 @pytest_asyncio.fixture
@@ -153,6 +144,13 @@ async def test_an_issuer_with_a_path_is_looked_for_in_both_places() -> None:
     with pytest.raises(UpstreamError, match="cannot be read") as caught:
         await discover(Told(), issuer)
     assert caught.value.code == "oauth.discovery"
+
+
+def test_encryption_is_encryption_however_it_is_spelled() -> None:
+    told = {"issuer": "HTTPS://good.example", "token_endpoint": "HTTPS://good.example/t"}
+    assert read_endpoints(told, "HTTPS://good.example").token_url == "HTTPS://good.example/t"
+    with pytest.raises(ApiloomError, match="without encryption"):
+        read_endpoints({**told, "userinfo_endpoint": "http://good.example/me"}, "HTTPS://good.example")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,24 +20,14 @@ from apiloom.vault.oauth.refusals import GrantEnded
 from apiloom.vault.oauth.revocation import revoke
 from apiloom.vault.oauth.terms import ByAssertion, ByClient, ByCode, ByExchange, ByRefresh, Terms, Tokens
 from support.oauth import sending, sign_in, terms_of
-from support.oidc import AuthorizationServer, authorization_server
+from support.oidc import AuthorizationServer
 
 API = "https://api.example"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AuthorizationServer]:
-    with authorization_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: AuthorizationServer) -> Iterator[AuthorizationServer]:
-    running.reset()
-    yield running
-    running.up()
-    running.skew(0)
-    running.ttl(3600)
+def server(oidc: AuthorizationServer) -> AuthorizationServer:
+    return oidc
 
 
 @pytest_asyncio.fixture

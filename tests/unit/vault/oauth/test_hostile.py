@@ -256,6 +256,15 @@ def test_a_request_holds_the_secret_where_it_is_told_to_and_nowhere_else() -> No
     assert request.max_bytes == LARGEST_ANSWER
 
 
+@pytest.mark.parametrize("secret", ["-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "ssh-rsa AAAA"])
+def test_a_public_key_is_no_secret_to_sign_with(secret: str) -> None:
+    keys = OAuthKeys(client_id="c", secret=Secret(secret), method="client_secret_jwt")
+    with pytest.raises(DesignError) as caught:
+        build_request(replace(terms(), keys=keys), ByClient(), NOW)
+    assert caught.value.code == "oauth.key"
+    assert "AAAA" not in told(caught.value)
+
+
 @pytest.mark.parametrize(
     "url", ["", "ftp://x", "https://u:p@id.example/t", "https://", "https://[", "//x", "https://é/"]
 )
@@ -319,7 +328,7 @@ def test_members_that_do_not_belong_together_are_named() -> None:
         ({"client_id": "a", "private_key": CANARY}, "private key that cannot be used"),
         ({"client_id": "a", "client_secret": CANARY, "token_url": "http://id.example/t"}, "without encryption"),
         ({"refresh_token": CANARY, "access_token": "a", "expires_at": "soon"}, "no moment"),
-        ({"client_id": "a", "client_secret": {"ref": "env:X"}}, "cannot be followed here"),
+        ({"client_id": "a", "client_secret": {"ref": "env:X"}}, "reference of Scheme cannot be followed"),
     ):
         with pytest.raises(DesignError, match=says) as caught:
             parse_credentials({"Scheme": value})

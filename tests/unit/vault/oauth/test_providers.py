@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -17,7 +18,7 @@ from apiloom.net.request import Sender
 from apiloom.vault.oauth.asking import build_request
 from apiloom.vault.oauth.authorizing import callback_extra, called_back
 from apiloom.vault.oauth.fetching import fetch_tokens
-from apiloom.vault.oauth.providers import provider_for, provider_ids, provider_of
+from apiloom.vault.oauth.providers import OPEN, provider_for, provider_ids, provider_of
 from apiloom.vault.oauth.refusals import GrantEnded
 from apiloom.vault.oauth.terms import ByCode, ByRefresh, Endpoints, OAuthKeys, Provider, Terms, Tokens
 from support.oauth import endpoints_of, sending, sign_in, terms_of
@@ -177,6 +178,46 @@ def test_a_provider_of_each_customer_is_asked_at_the_customer_s_own_address() ->
         if value:
             with pytest.raises(DesignError, match="cannot stand in an address"):
                 provider_for("shopify", {"shop": value})
+
+
+@pytest.mark.parametrize(
+    ("id_", "name", "value", "host"),
+    [
+        ("okta", "org", "acme", "acme.okta.com"),
+        ("salesforce", "login", "acme--test.sandbox.my", "acme--test.sandbox.my.salesforce.com"),
+        ("zendesk", "subdomain", "acme", "acme.zendesk.com"),
+        ("microsoft", "tenant", "Contoso.onmicrosoft.com", "login.microsoftonline.com"),
+        ("gitlab", "host", "git.example.com", "git.example.com"),
+    ],
+)
+def test_what_differs_for_each_customer_stands_where_it_belongs(id_: str, name: str, value: str, host: str) -> None:
+    endpoints = provider_for(id_, {name: value}).endpoints
+    assert {urlsplit(url).netloc for url in vars_of(endpoints) if url} == {host}
+
+
+@pytest.mark.parametrize("id_", ["okta", "salesforce", "shopify", "zendesk", "microsoft"])
+def test_nothing_that_stands_for_a_variable_leads_to_another_host(id_: str) -> None:
+    entry = provider_for(id_)
+    (name,) = entry.variables
+    suffix = urlsplit(provider_for(id_, {name: "x"}).endpoints.token_url).netloc.removeprefix("x.")
+    signs = [chr(code) for code in range(0x20, 0x7F)] + list("\r\n\t\0é\u3002\uff0e\uff41\u200d\u0130")
+    tried = [f"a{sign}b" for sign in signs] + [f"{sign}a" for sign in signs] + [f"a{sign}" for sign in signs]
+    for value in [*tried, "a@evil.example", "evil.example/", "a:1", "a..b", "%2e", "a" * 200, "a\n"]:
+        try:
+            url = provider_for(id_, {name: value}).endpoints.token_url
+        except DesignError:
+            continue
+        parts = urlsplit(url)
+        assert parts.scheme == "https"
+        assert parts.netloc == suffix or parts.netloc.endswith(f".{suffix}"), value
+        assert (parts.query, parts.fragment, "@" in parts.netloc, ":" in parts.netloc) == ("", "", False, False)
+
+
+def test_every_variable_says_what_it_may_hold() -> None:
+    for id_ in provider_ids():
+        entry = provider_for(id_)
+        assert set(entry.kinds) == set(entry.variables), id_
+        assert set(entry.kinds.values()) <= {*OPEN, "host"}, id_
 
 
 def test_an_unknown_name_is_told_with_its_neighbours_and_an_unknown_address_is_plain() -> None:

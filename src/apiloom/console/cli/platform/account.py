@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from apiloom.console.cli.platform.connected import connected, device
 from apiloom.console.cli.platform.credentials import crediting, given_credentials
 from apiloom.console.cli.platform.records import (
     Kind,
     answer,
     conditions,
-    found,
-    if_match,
     list_command,
     naming,
     page_query,
     pages,
     paging,
+    patched,
     path,
+    post_to,
     remove_command,
     show_command,
     show_page,
 )
-from apiloom.console.cli.platform.session import asked, asking
+from apiloom.console.cli.platform.session import asked, asking, with_urls
 from apiloom.console.cli.platform.showing import column, show_record, show_table
-from apiloom.console.cli.platform.values import checked_patch, read_json, read_pairs, said, unsetting, with_unset
+from apiloom.console.cli.platform.values import (
+    checked_patch,
+    options,
+    read_pairs,
+    said,
+    unsetting,
+    with_metadata,
+    with_unset,
+)
 from apiloom.console.cli.seat import NO, OK, Seat, one_line
-
-if TYPE_CHECKING:
-    from apiloom.console.client import Gateway
 
 KIND = Kind(
     word="account",
@@ -51,7 +57,7 @@ KIND = Kind(
     has_metadata=True,
 )
 
-_MEMBERS: tuple[Callable[[Any], Any], ...] = (
+_describing = options(
     click.option("--label", metavar="TEXT", help="What people call it."),
     click.option(
         "--variable",
@@ -69,17 +75,9 @@ _MEMBERS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def _describing(command: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in reversed(_MEMBERS):
-        command = decorate(command)
-    return command
-
-
 def _members(seat: Seat, given: dict[str, Any], slug: str) -> dict[str, Any]:
     body = said(given, "label", "variables", "end_user", "external_id", "shared")
-    metadata = read_json(seat, given["metadata"], "--metadata")
-    body = body if metadata is None else {**body, "metadata": metadata}
-    return {**body, **given_credentials(seat, given, slug)}
+    return {**with_metadata(seat, given, body), **given_credentials(seat, given, slug)}
 
 
 def commands() -> list[click.Command]:
@@ -90,6 +88,7 @@ def commands() -> list[click.Command]:
         show_command(KIND, _show),
         _set,
         remove_command(KIND),
+        _connect,
         _test,
         _refresh,
         _revoke,
@@ -127,13 +126,21 @@ def _tell(seat: Seat, made: Mapping[str, Any]) -> None:
 def _set(seat: Seat, /, id_: str, **given: Any) -> int:
     """Change an account. Credentials of schemes that are not named stay."""
     patch = checked_patch(with_unset({**_members(seat, given, ""), **said(given, "enabled")}, given["unset"]))
-
-    async def work(gateway: Gateway) -> Any:
-        place = path("accounts", await found(gateway, KIND, id_, {"tenant": given["tenant"]}))
-        return await gateway.ask("PATCH", place, None, patch, if_match(given))
-
-    record = asked(seat, given, work)
+    record = patched(seat, given, KIND, id_, patch)
     return answer(seat, record, lambda: show_record(seat, record))
+
+
+@click.command("connect")
+@device
+@click.option("--allow-other-identity", is_flag=True, default=None, help="Let it be connected anew as somebody else.")
+@click.option("--wait", is_flag=True, help="Wait until it is connected, or the link has ended.")
+@naming(KIND)
+@with_urls
+@asking
+@click.pass_obj
+def _connect(seat: Seat, /, id_: str, **given: Any) -> int:
+    """Connect an account anew: make a link, or with --device a code."""
+    return connected(seat, {**given, "account": id_}, said(given, "device", "allow_other_identity"), KIND)
 
 
 @click.command("test")
@@ -143,12 +150,7 @@ def _set(seat: Seat, /, id_: str, **given: Any) -> int:
 @click.pass_obj
 def _test(seat: Seat, /, id_: str, **given: Any) -> int:
     """Call a tool that only reads with an account's credentials, and say what came of it."""
-
-    async def work(gateway: Gateway) -> Any:
-        place = path("accounts", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), "test")
-        return await gateway.ask("POST", place, None, {"tool": given["tool"]})
-
-    told = asked(seat, given, work)
+    told = post_to(seat, given, KIND, id_, "test", {"tool": given["tool"]})
     answer(seat, told, lambda: show_record(seat, told))
     return OK if told.get("ok", True) else NO
 
@@ -159,7 +161,7 @@ def _test(seat: Seat, /, id_: str, **given: Any) -> int:
 @click.pass_obj
 def _refresh(seat: Seat, /, id_: str, **given: Any) -> int:
     """Renew what an account was granted by OAuth now."""
-    told = _posted(seat, given, id_, "refresh")
+    told = post_to(seat, given, KIND, id_, "refresh", {})
     return answer(seat, told, lambda: show_table(_HEALTH, told["grants"], "nothing was granted"))
 
 
@@ -169,16 +171,8 @@ def _refresh(seat: Seat, /, id_: str, **given: Any) -> int:
 @click.pass_obj
 def _revoke(seat: Seat, /, id_: str, **given: Any) -> int:
     """Give up what an account was granted by OAuth, here and at the provider."""
-    told = _posted(seat, given, id_, "revoke")
+    told = post_to(seat, given, KIND, id_, "revoke", {})
     return answer(seat, told, lambda: show_record(seat, told))
-
-
-def _posted(seat: Seat, given: dict[str, Any], id_: str, word: str) -> Any:
-    async def work(gateway: Gateway) -> Any:
-        place = path("accounts", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), word)
-        return await gateway.ask("POST", place, None, {})
-
-    return asked(seat, given, work)
 
 
 _HEALTH = (

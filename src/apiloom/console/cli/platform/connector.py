@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +28,15 @@ from apiloom.console.cli.platform.records import (
 from apiloom.console.cli.platform.session import asked, asked_telling, asking
 from apiloom.console.cli.platform.showing import affected_lines, column, show_record
 from apiloom.console.cli.platform.sources import read_import
-from apiloom.console.cli.platform.values import checked_patch, read_json, read_pairs, said, unsetting, with_unset
+from apiloom.console.cli.platform.values import (
+    checked_patch,
+    options,
+    read_pairs,
+    said,
+    unsetting,
+    with_metadata,
+    with_unset,
+)
 from apiloom.console.cli.seat import Seat, announce, one_line
 from apiloom.console.house import Say
 
@@ -65,7 +73,7 @@ _TOOLS = (column("tool", "name"), column("class"), column("operation"), column("
 
 _OPTIONS = ("base_url", "server", "auth", "timeout", "require_descriptions", "remote_refs")
 
-_READING: tuple[Callable[[Any], Any], ...] = (
+settings = options(
     click.option("--title", metavar="TEXT", help="What people call it."),
     click.option(
         "--tenant", "tenants", multiple=True, metavar="ID", help="Show it to this tenant only; may be repeated."
@@ -110,23 +118,16 @@ _READING: tuple[Callable[[Any], Any], ...] = (
     click.option("--remote-refs/--no-remote-refs", default=None, help="Follow references to other hosts."),
     click.option("--metadata", metavar="JSON", help="Your own JSON object, @FILE or @-."),
 )
-
-
-def settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What can be said of a connector when it is made and later."""
-    for decorate in reversed(_READING):
-        command = decorate(command)
-    return command
+"""What can be said of a connector when it is made and later."""
 
 
 def members(seat: Seat, given: Mapping[str, Any]) -> dict[str, Any]:
     """What :func:`settings` was given, as members of a request."""
     body = said(given, "title", "tenants", "trusted", "auto_promote")
-    options = said(given, *_OPTIONS, "variables", "headers", "trust")
-    if options:
-        body["options"] = options
-    metadata = read_json(seat, given["metadata"], "--metadata")
-    return body if metadata is None else {**body, "metadata": metadata}
+    reading = said(given, *_OPTIONS, "variables", "headers", "trust")
+    if reading:
+        body["options"] = reading
+    return with_metadata(seat, given, body)
 
 
 def commands() -> list[click.Command]:

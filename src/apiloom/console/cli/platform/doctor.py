@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from apiloom.console.cli.options import answering, http_url
+from apiloom.console.cli.options import answering, gateway_url, public_url
 from apiloom.console.cli.platform.session import file_at
 from apiloom.console.cli.platform.showing import column, show_table
 from apiloom.console.cli.seat import NO, OK, Seat, announce
@@ -18,7 +18,7 @@ _COLUMNS = (column("check"), column("how"), column("found", "told"))
 @click.command("doctor")
 @click.option("--backup", "file", metavar="FILE", type=click.Path(), help="Prove that this backup opens.")
 @click.option("--deep", is_flag=True, help="Open everything that is sealed, not only the first of each kind.")
-@click.option("--public-url", metavar="URL", callback=http_url, help="Look at this as the gateway's public URL.")
+@click.option("--public-url", metavar="URL", callback=public_url, help="Look at this as the gateway's public URL.")
 @click.option("--data", metavar="DIR|URL", help="The gateway's data.  [env: APILOOM_DATA]")
 @answering
 @click.pass_obj
@@ -29,7 +29,7 @@ def command(seat: Seat, /, **given: Any) -> int:
         data=given["data"] or "",
         file=str(file_at(seat, given["file"])) if given["file"] else "",
         deep=given["deep"],
-        public_url=given["public_url"] or "",
+        public_url=gateway_url(given["public_url"]),
     )
     with seat.progress() as say:
         told = seat.house.copies(ask, say)

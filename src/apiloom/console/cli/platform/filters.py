@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from apiloom.base.errors import CallerError
 from apiloom.catalog.profiles import NAMES
-from apiloom.console.cli.platform.values import read_json, said
+from apiloom.console.cli.platform.values import options, read_json, said
 from apiloom.console.cli.seat import Seat
 
 
@@ -23,7 +23,7 @@ def _pins(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return {slug: int(number) for slug, number in pairs} if pairs[0][0] else int(pairs[0][1])
 
 
-_FILTERS: tuple[Callable[[Any], Any], ...] = (
+filtering = options(
     click.option(
         "--method",
         "methods",
@@ -59,13 +59,7 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--config", metavar="JSON", help="Settings as a JSON object, @FILE or @-; options win over it."),
 )
-
-
-def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a server's ``config``."""
-    for decorate in reversed(_FILTERS):
-        command = decorate(command)
-    return command
+"""The options of a server's ``config``."""
 
 
 def config_of(seat: Seat, given: Mapping[str, Any]) -> dict[str, Any]:

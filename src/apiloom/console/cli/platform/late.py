@@ -19,6 +19,7 @@ _GROUPS: Mapping[str, str] = {
     "toolset": "Group tools, to switch them as one.",
     "overlay": "Edit what tools say and take.",
     "oauth-client": "Keep your OAuth apps at providers.",
+    "sign-in": "See who is signed in with which client, and end it.",
     "event": "Read what happened.",
     "db": "Back up, restore, claim and upgrade a gateway's data.",
     "key": "Make, show and rotate the keys of a gateway.",

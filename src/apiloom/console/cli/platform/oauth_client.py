@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -14,21 +14,16 @@ from apiloom.console.cli.platform.records import (
     Kind,
     answer,
     conditions,
-    found,
-    if_match,
     list_command,
     naming,
-    path,
+    patched,
     remove_command,
     show_command,
 )
 from apiloom.console.cli.platform.session import asked, asking, file_at, is_watched
 from apiloom.console.cli.platform.showing import column, show_record
-from apiloom.console.cli.platform.values import checked_patch, read_pairs, said, unsetting, with_unset
+from apiloom.console.cli.platform.values import checked_patch, options, read_pairs, said, unsetting, with_unset
 from apiloom.console.cli.seat import Seat
-
-if TYPE_CHECKING:
-    from apiloom.console.client import Gateway
 
 KIND = Kind(
     word="OAuth client",
@@ -50,7 +45,7 @@ KIND = Kind(
 _LONGEST = 16 * 1024
 _VARIABLE = "APILOOM_OAUTH_SECRET"
 
-_MEMBERS: tuple[Callable[[Any], Any], ...] = (
+_describing = options(
     click.option("--provider", metavar="NAME", help="A known provider, such as github."),
     click.option("--method", metavar="NAME", help="How it proves itself, such as client_secret_post."),
     click.option("--secret", "ask", is_flag=True, help=f"Its secret, from {_VARIABLE} or asked for without echo."),
@@ -81,12 +76,6 @@ _MEMBERS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def _describing(command: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in reversed(_MEMBERS):
-        command = decorate(command)
-    return command
-
-
 def commands() -> list[click.Command]:
     """All of them."""
     return [_add, list_command(KIND), show_command(KIND), _set, remove_command(KIND)]
@@ -94,8 +83,6 @@ def commands() -> list[click.Command]:
 
 def _members(seat: Seat, given: dict[str, Any]) -> dict[str, Any]:
     told = said(given, "provider", "method", "scopes", "endpoints", "parameters", "label")
-    if "scopes" in told:
-        told["scopes"] = list(told["scopes"])
     secret = _secret(seat, given)
     return told if secret is None else {**told, "secret": secret}
 
@@ -108,6 +95,10 @@ def _secret(seat: Seat, given: dict[str, Any]) -> str | dict[str, str] | None:
         DesignError: ``credentials.file``.
     """
     named = [name for name in ("ask", "secret_file", "private_key_file", "secret_ref") if given.get(name)]
+    if given["key_id"] and not given["private_key_file"]:
+        raise CallerError(
+            "--key-id is of a key, and none is given", code="cli.no_secret", hint="give the key with --private-key-file"
+        )
     if not named:
         return None
     if len(named) > 1:
@@ -146,7 +137,7 @@ def _add(seat: Seat, /, connector: str, client_id: str, **given: Any) -> int:
 
 
 def _tell(seat: Seat, made: Mapping[str, Any]) -> None:
-    whose = f"tenant {made['tenant']}" if made["tenant"] else "the house, for every tenant without one of its own"
+    whose = f"tenant {made['tenant']}" if made["tenant"] else "the house, for every tenant without one of its own,"
     seat.print(f"OAuth client {made['id']} of {whose} is kept for {made['connector']}")
     seat.print(f"register this redirect URI with the provider: {made['redirect_uri']}")
 
@@ -162,10 +153,5 @@ def _tell(seat: Seat, made: Mapping[str, Any]) -> None:
 def _set(seat: Seat, /, id_: str, **given: Any) -> int:
     """Change an OAuth client. Its secret stays, unless it leads to other endpoints from then on."""
     patch = checked_patch(with_unset({**_members(seat, given), **said(given, "client_id")}, given["unset"]))
-
-    async def work(gateway: Gateway) -> Any:
-        place = path("oauth-clients", await found(gateway, KIND, id_))
-        return await gateway.ask("PATCH", place, None, patch, if_match(given))
-
-    record = asked(seat, given, work)
+    record = patched(seat, given, KIND, id_, patch)
     return answer(seat, record, lambda: show_record(seat, record))

@@ -70,6 +70,33 @@ async def found(gateway: Gateway, kind: Kind, word: str, where: Mapping[str, Any
     return word
 
 
+async def place_of(gateway: Gateway, kind: Kind, given: Mapping[str, Any], id_: str, *below: str) -> str:
+    """The path of a record by its id or name, or of what is below it.
+
+    Raises:
+        CallerError: as :func:`found`.
+    """
+    return path(kind.place, await found(gateway, kind, id_, {"tenant": given.get("tenant")}), *below)
+
+
+def post_to(seat: Seat, given: Given, kind: Kind, id_: str, below: str, body: Mapping[str, Any]) -> Any:
+    """What a gateway answers to a request below one record."""
+
+    async def work(gateway: Gateway) -> Any:
+        return await gateway.ask("POST", await place_of(gateway, kind, given, id_, below), None, body)
+
+    return asked(seat, given, work)
+
+
+def patched(seat: Seat, given: Given, kind: Kind, id_: str, patch: Mapping[str, Any]) -> Any:
+    """A record after a change, made only if :func:`conditions` are met."""
+
+    async def work(gateway: Gateway) -> Any:
+        return await gateway.ask("PATCH", await place_of(gateway, kind, given, id_), None, patch, if_match(given))
+
+    return asked(seat, given, work)
+
+
 async def pages(gateway: Gateway, place: str, query: Mapping[str, Any], *, every: bool) -> dict[str, Any]:
     """One page, or all of them as one."""
     page: dict[str, Any] = await gateway.ask("GET", place, query)
@@ -140,8 +167,7 @@ def show_command(kind: Kind, read: Callable[[Seat, Mapping[str, Any]], None] | N
 
     def shown(seat: Seat, /, id_: str, **given: Any) -> int:
         async def work(gateway: Gateway) -> Any:
-            known = await found(gateway, kind, id_, {"tenant": given.get("tenant")})
-            return await gateway.ask("GET", path(kind.place, known))
+            return await gateway.ask("GET", await place_of(gateway, kind, given, id_))
 
         record = asked(seat, given, work)
         if seat.machine:
@@ -234,8 +260,7 @@ def remove_command(kind: Kind) -> click.Command:
 
     def removed(seat: Seat, /, id_: str, **given: Any) -> int:
         async def work(gateway: Gateway) -> Any:
-            known = await found(gateway, kind, id_, {"tenant": given.get("tenant")})
-            return await confirmed(seat, gateway, given, "DELETE", path(kind.place, known))
+            return await confirmed(seat, gateway, given, "DELETE", await place_of(gateway, kind, given, id_))
 
         told = asked(seat, given, work)
         if seat.machine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +21,8 @@ from apiloom.console.cli.platform.records import (
     page_query,
     pages,
     paging,
-    path,
+    place_of,
+    post_to,
     remove_command,
     show_page,
 )
@@ -30,11 +31,12 @@ from apiloom.console.cli.platform.showing import column, show_once, show_record,
 from apiloom.console.cli.platform.values import (
     checked_patch,
     expiry,
+    options,
     read_expiry,
-    read_json,
     read_seconds,
     said,
     unsetting,
+    with_metadata,
     with_unset,
 )
 from apiloom.console.cli.seat import Seat
@@ -61,7 +63,7 @@ KIND = Kind(
 
 _TOKENS = (column("id"), column("label"), column("ends", "expires_at"), column("last used", "last_used_at"))
 
-_MEMBERS: tuple[Callable[[Any], Any], ...] = (
+_describing = options(
     click.option("--account", "accounts", multiple=True, metavar="ACCOUNT", help="Show this account; may be repeated."),
     click.option(
         "--connector",
@@ -83,12 +85,6 @@ _MEMBERS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def _describing(command: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in reversed(_MEMBERS):
-        command = decorate(command)
-    return command
-
-
 def commands() -> list[click.Command]:
     """All of them."""
     tokens = group("token", _token_add, _token_list, _token_revoke, told="Give a server more URLs, and end them.")
@@ -98,10 +94,7 @@ def commands() -> list[click.Command]:
 
 async def _members(seat: Seat, given: dict[str, Any], gateway: Gateway) -> dict[str, Any]:
     """What options say of a server, its accounts by their ids."""
-    body = {**said(given, "connectors", "external_id", "enabled"), **config_of(seat, given)}
-    metadata = read_json(seat, given["metadata"], "--metadata")
-    if metadata is not None:
-        body["metadata"] = metadata
+    body = with_metadata(seat, given, {**said(given, "connectors", "external_id", "enabled"), **config_of(seat, given)})
     if given["accounts"]:
         where = {"tenant": given["tenant"]}
         body["accounts"] = [await found(gateway, account.KIND, word, where) for word in given["accounts"]]
@@ -146,7 +139,7 @@ def _show(seat: Seat, /, id_: str, **given: Any) -> int:
     """Show one server, and what it shows."""
 
     async def work(gateway: Gateway) -> tuple[Any, Any]:
-        place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}))
+        place = await place_of(gateway, KIND, given, id_)
         record = await gateway.ask("GET", place)
         # for a program the record alone, as the API answers it
         return record, None if seat.machine else await gateway.ask("GET", f"{place}/shown")
@@ -175,7 +168,7 @@ def _set(seat: Seat, /, id_: str, **given: Any) -> int:
     async def work(gateway: Gateway) -> Any:
         members = {**said(given, "name"), **await _members(seat, given, gateway)}
         patch = checked_patch(with_unset(members, given["unset"]))
-        place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}))
+        place = await place_of(gateway, KIND, given, id_)
         return await gateway.ask("PATCH", place, None, patch, if_match(given))
 
     record = asked(seat, given, work)
@@ -198,12 +191,7 @@ def _tell_changed(seat: Seat, record: Mapping[str, Any]) -> None:
 def _rotate(seat: Seat, /, id_: str, **given: Any) -> int:
     """Replace a server's URLs by a new one. Without --grace the old ones end now."""
     body = {**said(given, "token", "label"), "grace_seconds": given["grace"] or 0}
-
-    async def work(gateway: Gateway) -> Any:
-        place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), "rotate")
-        return await gateway.ask("POST", place, None, body)
-
-    made = asked(seat, given, work)
+    made = post_to(seat, given, KIND, id_, "rotate", body)
     return answer(seat, made, lambda: _tell_token(seat, made))
 
 
@@ -220,12 +208,7 @@ def _tell_token(seat: Seat, made: Mapping[str, Any]) -> None:
 @click.pass_obj
 def _token_add(seat: Seat, /, id_: str, **given: Any) -> int:
     """Give a server one more secret URL."""
-
-    async def work(gateway: Gateway) -> Any:
-        place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), "tokens")
-        return await gateway.ask("POST", place, None, said(given, "label"))
-
-    made = asked(seat, given, work)
+    made = post_to(seat, given, KIND, id_, "tokens", said(given, "label"))
     return answer(seat, made, lambda: _tell_token(seat, made))
 
 
@@ -238,7 +221,7 @@ def _token_list(seat: Seat, /, id_: str, **given: Any) -> int:
     """List a server's tokens with their last use, without their texts."""
 
     async def work(gateway: Gateway) -> Any:
-        place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), "tokens")
+        place = await place_of(gateway, KIND, given, id_, "tokens")
         return await pages(gateway, place, page_query(given), every=given["all_"])
 
     show_page(seat, _TOKENS, asked(seat, given, work), "the server has no token")
@@ -254,8 +237,7 @@ def _token_revoke(seat: Seat, /, id_: str, token: str, **given: Any) -> int:
     """End one of a server's URLs at once, with the streams and calls that run under it."""
 
     async def work(gateway: Gateway) -> Any:
-        known = await found(gateway, KIND, id_, {"tenant": given["tenant"]})
-        return await gateway.ask("DELETE", path("servers", known, "tokens", token))
+        return await gateway.ask("DELETE", await place_of(gateway, KIND, given, id_, "tokens", token))
 
     told = asked(seat, given, work)
     return answer(seat, told, lambda: show_removed(seat, told))
@@ -263,11 +245,7 @@ def _token_revoke(seat: Seat, /, id_: str, token: str, **given: Any) -> int:
 
 def _switch(word: str) -> click.Command:
     def switched(seat: Seat, /, id_: str, name: str, **given: Any) -> int:
-        async def work(gateway: Gateway) -> Any:
-            place = path("servers", await found(gateway, KIND, id_, {"tenant": given["tenant"]}), "toolsets")
-            return await gateway.ask("POST", place, None, {"name": name, "on": word == "on"})
-
-        record = asked(seat, given, work)
+        record = post_to(seat, given, KIND, id_, "toolsets", {"name": name, "on": word == "on"})
         return answer(seat, record, lambda: _tell_changed(seat, record))
 
     command = naming(KIND)(click.argument("name", metavar="TOOLSET")(asking(click.pass_obj(switched))))

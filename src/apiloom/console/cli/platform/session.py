@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from apiloom.base.errors import CallerError
-from apiloom.console.cli.options import answering, http_url
+from apiloom.console.cli.options import answering, gateway_url, public_url
 from apiloom.console.cli.platform.private import read_private
 from apiloom.console.cli.platform.signed_in import saved_token
 from apiloom.console.cli.seat import Seat
@@ -60,7 +60,7 @@ def with_urls(command: Decorated) -> Decorated:
     return click.option(
         "--public-url",
         metavar="URL",
-        callback=http_url,
+        callback=public_url,
         help=f"What URLs begin with when --data is opened.  [default: {PUBLIC_URL}]",
     )(command)
 
@@ -87,11 +87,12 @@ def _reach(seat: Seat, given: dict[str, Any]) -> Reach:
     around = seat.house.surroundings.environment
     if given.get("gateway") and given.get("data"):
         raise CallerError("--gateway and --data exclude each other", code="cli.gateway_twice", hint="choose one")
-    public_url = (given.get("public_url") or PUBLIC_URL).rstrip("/").removesuffix("/mcp")
+    public_url = (gateway_url(given.get("public_url")) or PUBLIC_URL).rstrip("/").removesuffix("/mcp")
     url = given.get("gateway") or ("" if given.get("data") else around.get("APILOOM_GATEWAY", ""))
     if not url:
         return Reach(data=given.get("data") or "", public_url=public_url)
-    token = _token(seat, given.get("token_file") or "") or saved_token(seat.house.surroundings, url)
+    house = seat.house
+    token = _token(seat, given.get("token_file") or "") or saved_token(house.surroundings, url, house.outbound)
     if not token:
         raise CallerError(
             "no token for the gateway",

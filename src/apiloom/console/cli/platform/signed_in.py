@@ -31,6 +31,11 @@ CLIENT: Final = "apiloom-cli"
 PATIENCE: Final = 600.0
 """Seconds that somebody has to sign in."""
 
+Out = Callable[[], Sender]
+"""A way out to the network, closed when done."""
+
+ELSEWHERE: Final = "apiloom login --device lets you sign in with a browser on another device"
+
 _EARLY = 30.0
 _DONE = b"You are signed in. Close this page and go back to the command line.\n"
 
@@ -39,11 +44,11 @@ def file_of(around: Surroundings, gateway: str) -> Path:
     """Where the sign-in at a gateway is kept."""
     chosen = around.environment.get("XDG_CONFIG_HOME")
     folder = Path(chosen) if chosen else around.home / ".config"
-    name = hashlib.sha256(_root(gateway).encode()).hexdigest()[:16]
+    name = hashlib.sha256(root_of(gateway).encode()).hexdigest()[:16]
     return folder / "apiloom" / "sign-ins" / f"{name}.json"
 
 
-async def sign_in(gateway: str, show: Callable[[str], None]) -> Mapping[str, Any]:
+async def sign_in(gateway: str, show: Callable[[str], None], out: Out = connect) -> Mapping[str, Any]:
     """Sign in at a gateway: ``show`` is given the URL to open in a browser on this computer.
 
     Raises:
@@ -52,9 +57,9 @@ async def sign_in(gateway: str, show: Callable[[str], None]) -> Mapping[str, Any
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-    root = _root(gateway)
-    async with _sending() as sender:
-        told = await _get(sender, f"{root}/.well-known/oauth-authorization-server")
+    root = root_of(gateway)
+    async with sending(out) as sender:
+        told = await asked_of(sender, root)
         issuer = str(told.get("issuer", ""))
         async with _listening() as (place, came):
             asked = {
@@ -70,36 +75,38 @@ async def sign_in(gateway: str, show: Callable[[str], None]) -> Mapping[str, Any
             try:
                 back = await asyncio.wait_for(came, PATIENCE)
             except TimeoutError:
-                raise _failed("nobody signed in within ten minutes") from None
+                raise failed(f"nobody signed in within ten minutes; {ELSEWHERE}") from None
         if not hmac.compare_digest(back.get("state", "").encode(), state.encode()) or back.get("iss") != issuer:
-            raise _failed("the answer is not about this sign-in")
+            raise failed("the answer is not about this sign-in")
         if "code" not in back:
-            raise _failed("it was not allowed")
+            raise failed("it was not allowed")
         form = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": place}
         return await _post(sender, root, {**form, "code_verifier": verifier, "resource": f"{issuer}/api/v1"})
 
 
-async def refreshed(gateway: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+async def refreshed(gateway: str, kept: Mapping[str, Any], out: Out = connect) -> Mapping[str, Any]:
     """The same with a fresh token.
 
     Raises:
         CallerError: ``cli.sign_in`` where the sign-in is over.
         UpstreamError: ``net.…``.
     """
-    async with _sending() as sender:
+    async with sending(out) as sender:
         form = {"grant_type": "refresh_token", "refresh_token": str(kept.get("refresh", ""))}
-        return await _post(sender, _root(gateway), form)
+        return await _post(sender, root_of(gateway), form)
 
 
-async def ended(gateway: str, kept: Mapping[str, Any]) -> None:
+async def ended(gateway: str, kept: Mapping[str, Any], out: Out = connect) -> None:
     """End a sign-in at its gateway.
 
     Raises:
-        UpstreamError: ``net.…``.
+        UpstreamError: ``net.…``, ``gateway.answer``.
     """
-    async with _sending() as sender:
+    async with sending(out) as sender:
         form = {"token": str(kept.get("refresh", "")), "client_id": CLIENT}
-        await _sent(sender, f"{_root(gateway)}/oauth/revoke", form)
+        status, _ = await sent(sender, f"{root_of(gateway)}/oauth/revoke", form)
+    if status != 200:
+        raise UpstreamError("the gateway did not end the sign-in", code="gateway.answer", hint="try again in a minute")
 
 
 def read_kept(file: Path) -> Mapping[str, Any] | None:
@@ -127,7 +134,7 @@ def write_kept(file: Path, kept: Mapping[str, Any]) -> None:
     draft.replace(file)
 
 
-def saved_token(around: Surroundings, gateway: str) -> str:
+def saved_token(around: Surroundings, gateway: str, out: Out = connect) -> str:
     """The token of whoever signed in at a gateway, fresh; empty where nobody did.
 
     Raises:
@@ -139,18 +146,20 @@ def saved_token(around: Surroundings, gateway: str) -> str:
     if kept is None:
         return ""
     if time.time() + _EARLY >= float(kept.get("ends", 0.0)):
-        kept = asyncio.run(refreshed(gateway, kept))
+        kept = asyncio.run(refreshed(gateway, kept, out))
         write_kept(file, kept)
     return str(kept.get("access", ""))
 
 
-def _root(gateway: str) -> str:
+def root_of(gateway: str) -> str:
+    """Where a gateway is, by what somebody calls it."""
     return gateway.rstrip("/").removesuffix("/api/v1").removesuffix("/mcp")
 
 
 @asynccontextmanager
-async def _sending() -> AsyncIterator[Sender]:
-    sender = connect()
+async def sending(out: Out) -> AsyncIterator[Sender]:
+    """The way to a gateway."""
+    sender = out()
     try:
         yield sender
     finally:
@@ -183,22 +192,41 @@ async def _listening() -> AsyncIterator[tuple[str, asyncio.Future[dict[str, str]
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", came
 
 
-async def _get(sender: Sender, url: str) -> Mapping[str, Any]:
-    parts = urlsplit(url)
+async def asked_of(sender: Sender, root: str) -> Mapping[str, Any]:
+    """What a gateway says of how people sign in at it (RFC 8414).
+
+    Raises:
+        CallerError: ``cli.sign_in`` where nobody does.
+        UpstreamError: ``net.…``.
+    """
+    parts = urlsplit(f"{root}/.well-known/oauth-authorization-server")
     origin = f"{parts.scheme}://{parts.netloc}"
     response = await sender.send(Request(method="GET", origin=origin, target=parts.path, timeout=30))
     value = _value(response.body)
     if response.status != 200 or "authorization_endpoint" not in value:
-        raise _failed("this gateway offers no sign-in: use a token of it")
+        raise failed("this gateway offers no sign-in: use a token of it")
+    issuer, place = str(value.get("issuer", "")), str(value["authorization_endpoint"])
+    if issuer != root or not place.startswith(f"{root}/"):
+        # whoever names another gateway's page would be sent the code that this other gives (RFC 8414 section 3.3)
+        raise CallerError(
+            f"what answers at {root} signs in for another gateway",
+            code="cli.sign_in",
+            hint=f"if that is meant, name it: apiloom login --gateway {issuer[:200]}",
+        )
     return value
 
 
 async def _post(sender: Sender, root: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-    status, value = await _sent(sender, f"{root}/oauth/token", {**form, "client_id": CLIENT})
+    status, value = await sent(sender, f"{root}/oauth/token", {**form, "client_id": CLIENT})
     if status >= 500:
         raise UpstreamError("the gateway cannot answer now", code="gateway.answer", hint="try again in a moment")
     if status != 200:
-        raise _failed("the sign-in is over")
+        raise failed("the sign-in is over")
+    return kept_of(value)
+
+
+def kept_of(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is kept of an answer with tokens."""
     return {
         "access": str(value.get("access_token", "")),
         "refresh": str(value.get("refresh_token", "")),
@@ -206,7 +234,12 @@ async def _post(sender: Sender, root: str, form: Mapping[str, str]) -> Mapping[s
     }
 
 
-async def _sent(sender: Sender, url: str, form: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+async def sent(sender: Sender, url: str, form: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+    """Send a form; the status and the JSON of the answer, empty where it is none.
+
+    Raises:
+        UpstreamError: ``net.…``.
+    """
     parts = urlsplit(url)
     heads = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")]
     response = await sender.send(
@@ -230,5 +263,6 @@ def _value(body: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _failed(why: str) -> CallerError:
+def failed(why: str) -> CallerError:
+    """``cli.sign_in``: nobody is signed in, for this reason."""
     return CallerError(f"you are not signed in: {why}", code="cli.sign_in", hint="run apiloom login")

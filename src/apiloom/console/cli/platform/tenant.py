@@ -10,15 +10,14 @@ from apiloom.console.cli.platform.records import (
     Kind,
     answer,
     conditions,
-    if_match,
     list_command,
-    path,
+    patched,
     remove_command,
     show_command,
 )
 from apiloom.console.cli.platform.session import asked, asking
 from apiloom.console.cli.platform.showing import column, show_record
-from apiloom.console.cli.platform.values import checked_patch, read_json, said, unsetting, with_unset
+from apiloom.console.cli.platform.values import checked_patch, options, said, unsetting, with_metadata, with_unset
 from apiloom.console.cli.seat import Seat
 
 KIND = Kind(
@@ -29,9 +28,11 @@ KIND = Kind(
     has_metadata=True,
 )
 
-_EXTERNAL = click.option("--external-id", metavar="ID", help="Your own id for it, unique.")
-_METADATA = click.option("--metadata", metavar="JSON", help="Your own JSON object, @FILE or @-.")
-_NAME = click.option("--name", metavar="TEXT", help="What people call it.")
+_describing = options(
+    click.option("--name", metavar="TEXT", help="What people call it."),
+    click.option("--external-id", metavar="ID", help="Your own id for it, unique."),
+    click.option("--metadata", metavar="JSON", help="Your own JSON object, @FILE or @-."),
+)
 
 
 def commands() -> list[click.Command]:
@@ -40,16 +41,12 @@ def commands() -> list[click.Command]:
 
 
 def _members(seat: Seat, given: dict[str, Any]) -> dict[str, Any]:
-    body = said(given, "name", "external_id")
-    metadata = read_json(seat, given["metadata"], "--metadata")
-    return body if metadata is None else {**body, "metadata": metadata}
+    return with_metadata(seat, given, said(given, "name", "external_id"))
 
 
 @click.command("add")
 @click.argument("id_", metavar="ID", required=False)
-@_NAME
-@_EXTERNAL
-@_METADATA
+@_describing
 @asking
 @click.pass_obj
 def _add(seat: Seat, /, id_: str | None, **given: Any) -> int:
@@ -61,9 +58,7 @@ def _add(seat: Seat, /, id_: str | None, **given: Any) -> int:
 
 @click.command("set")
 @click.argument("id_", metavar="ID")
-@_NAME
-@_EXTERNAL
-@_METADATA
+@_describing
 @unsetting
 @conditions
 @asking
@@ -71,6 +66,5 @@ def _add(seat: Seat, /, id_: str | None, **given: Any) -> int:
 def _set(seat: Seat, /, id_: str, **given: Any) -> int:
     """Change a tenant."""
     patch = checked_patch(with_unset(_members(seat, given), given["unset"]))
-    place = path("tenants", id_)
-    record = asked(seat, given, lambda gateway: gateway.ask("PATCH", place, None, patch, if_match(given)))
+    record = patched(seat, given, KIND, id_, patch)
     return answer(seat, record, lambda: show_record(seat, record))

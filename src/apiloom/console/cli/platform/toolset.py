@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,15 +10,14 @@ from apiloom.console.cli.platform.records import (
     Kind,
     answer,
     conditions,
-    if_match,
     list_command,
-    path,
+    patched,
     remove_command,
     show_command,
 )
 from apiloom.console.cli.platform.session import asked, asking
 from apiloom.console.cli.platform.showing import column, show_record
-from apiloom.console.cli.platform.values import checked_patch, said
+from apiloom.console.cli.platform.values import checked_patch, options, said
 from apiloom.console.cli.seat import Seat
 
 KIND = Kind(
@@ -29,19 +27,13 @@ KIND = Kind(
     filters=("connector", "tenant", "name", "origin"),
 )
 
-_MEMBERS: tuple[Callable[[Any], Any], ...] = (
+_describing = options(
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tools with this tag; may be repeated."),
     click.option("--path", "paths", multiple=True, metavar="PATTERN", help="Tools of such a path; may be repeated."),
     click.option("--tool", "tools", multiple=True, metavar="PATTERN", help="Tools of such a name; may be repeated."),
     click.option("--title", metavar="TEXT", help="What people call it."),
     click.option("--description", metavar="TEXT", help="What it is for."),
 )
-
-
-def _describing(command: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in reversed(_MEMBERS):
-        command = decorate(command)
-    return command
 
 
 def commands() -> list[click.Command]:
@@ -77,6 +69,5 @@ def _add(seat: Seat, /, connector: str, name: str, **given: Any) -> int:
 def _set(seat: Seat, /, id_: str, **given: Any) -> int:
     """Change a toolset. What it selects is replaced as a whole."""
     patch = checked_patch(_members(given))
-    place = path("toolsets", id_)
-    record = asked(seat, given, lambda gateway: gateway.ask("PATCH", place, None, patch, if_match(given)))
+    record = patched(seat, given, KIND, id_, patch)
     return answer(seat, record, lambda: show_record(seat, record))

@@ -80,6 +80,17 @@ def read_json(seat: Seat, text: str | None, option: str) -> dict[str, Any] | Non
         raise CallerError(error.message.replace("--json", option), code=error.code, hint=error.hint) from None
 
 
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    """Options that several commands have, in the order in which their help shows them."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for each in reversed(decorators):
+            command = each(command)
+        return command
+
+    return decorate
+
+
 def unsetting(command: Decorated) -> Decorated:
     """``--unset``, for commands that change something."""
     return click.option(
@@ -117,6 +128,16 @@ def said(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Those members of a request that were given; lists where several may be."""
     found = {name: given[name] for name in names if given.get(name) not in (None, ())}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def with_metadata(seat: Seat, given: Mapping[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """A request with what ``--metadata`` was given.
+
+    Raises:
+        CallerError: ``cli.arguments``.
+    """
+    metadata = read_json(seat, given["metadata"], "--metadata")
+    return body if metadata is None else {**body, "metadata": metadata}
 
 
 def checked_patch(patch: dict[str, Any]) -> dict[str, Any]:

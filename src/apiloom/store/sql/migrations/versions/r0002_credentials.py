@@ -24,14 +24,14 @@ _TABLES = {
     "lease_holder lease_until:number created_by created_at:number revision:whole",
     "connect_sessions": "id tenant connector account? digest:bytes key_version:whole end_user? external_id? "
     "wanted:json look:json origins:json return_url state browser:bytes sealed:bytes code:bytes result:json "
-    "expires_at:number created_by created_at:number revision:whole",
+    "poll_at?:number expires_at:number created_by created_at:number revision:whole",
     "events": "id at:number kind tenant? target detail:json revision:whole",
     "beats": "id started_at:number at:number revision:whole",
     "registrations": "id kind name redirect_uris:json metadata:json created_at:number expires_at?:number "
     "revision:whole",
-    "sign_ins": "id client digest:bytes key_version:whole state asked:json browser:bytes sealed:bytes "
+    "sign_ins": "id client digest:bytes user_code:bytes key_version:whole state asked:json browser:bytes sealed:bytes "
     "expires_at:number created_at:number revision:whole",
-    "token_families": "id tenant? client subject principal:json resource scopes:json digest:bytes previous:bytes "
+    "token_families": "id tenant? client subject principal:json resource scopes:json digest:bytes "
     "key_version:whole generation:whole grace_until:number ended:flag expires_at:number created_at:number "
     "revision:whole",
 }
@@ -58,11 +58,14 @@ _INDEXES = (
     "grants refresh_at",
     "connect_sessions tenant id",
     "connect_sessions expires_at",
+    "connect_sessions poll_at",
     "events tenant id",
+    "events at",
     "registrations expires_at",
     "sign_ins expires_at",
+    "sign_ins user_code",
     "token_families tenant id",
-    "token_families previous",
+    "token_families subject",
     "token_families expires_at",
 )
 
