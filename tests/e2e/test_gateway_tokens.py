@@ -216,7 +216,10 @@ async def test_a_trusted_proxy_says_where_a_request_comes_from(tmp_path: Path) -
             assert await behind("203.0.113.5") == 200
             assert await behind("198.51.100.1, 203.0.113.5, 127.0.0.1") == 200
             assert await behind("203.0.113.5, 198.51.100.1") == 404
-            assert await behind("203.0.113.5", "203.0.113.6") == 404
+            assert await behind("203.0.113.5", "198.51.100.1") == 404
+            assert await behind("198.51.100.1", "203.0.113.5") == 200
+            assert await behind("198.51.100.1, 203.0.113.5", "127.0.0.1") == 200
+            assert await behind("198.51.100.1", "203.0.113.5:4711") == 200
             assert await behind() == 404
 
 

@@ -135,6 +135,7 @@ async def test_what_is_right_is_never_too_often_and_what_is_wrong_is(
         wrong = {"grant_type": "refresh_token", "refresh_token": "alr_x", "client_id": on.app.id}
         replies = [await on.http.post(f"{on.house.url}/oauth/token", data=wrong) for _ in range(6)]
         assert [reply.status_code for reply in replies] == [400] * 5 + [429]
+        assert replies[-1].headers["retry-after"] == "60"
         on.seconds[0] += 60
         assert (await on.app.refresh(given["refresh_token"])).status_code == 200
 

@@ -124,6 +124,57 @@ async def test_a_token_without_a_needed_scope_is_told_all_of_them(tmp_path: Path
         assert await on.status(on.token(scp=["notes", "mcp"])) == 200
 
 
+async def on_api(on: Met, token: str = "", path: str = "/whoami") -> httpx.Response:
+    """What the admin API answers."""
+    heads = {"authorization": f"Bearer {token}"} if token else {}
+    return await on.client.get(f"{on.house.url}/api/v1{path}", headers=heads)
+
+
+async def test_strangers_at_the_admin_api_are_told_where_to_get_a_token(tmp_path: Path) -> None:
+    async with met(tmp_path, api_scopes=["api"]) as on:
+        metadata = f"{on.house.url}/.well-known/oauth-protected-resource/api/v1"
+        of_a_server = on.house.server(connectors=["desk"], name="other")
+        shown = ["", "x", on.token(exp=1), on.token(aud=f"{on.house.url}/mcp"), (await of_a_server).issued.text]
+        replies = [await on_api(on, token) for token in shown]
+        assert {reply.status_code for reply in replies} == {401}
+        assert {reply.headers["www-authenticate"] for reply in replies} == {
+            f'Bearer resource_metadata="{metadata}", scope="api"'
+        }
+        assert {reply.json()["code"] for reply in replies} == {"api.token"}
+        assert len({frozenset({**reply.json(), "request_id": ""}.items()) for reply in replies}) == 1
+        told = (await on.client.get(metadata)).json()
+        assert (told["resource"], told["scopes_supported"]) == (f"{on.house.url}/api/v1", ["api"])
+        assert told["authorization_servers"] == [on.issuer.url]
+
+
+async def test_a_token_without_a_scope_of_the_admin_api_is_told_all_of_them(tmp_path: Path) -> None:
+    async with met(tmp_path, api_scopes=["api", "admin"]) as on:
+        reply = await on_api(on, on.token(scope="api mcp"))
+        assert reply.status_code == 403
+        metadata = f"{on.house.url}/.well-known/oauth-protected-resource/api/v1"
+        assert reply.headers["www-authenticate"] == (
+            f'Bearer error="insufficient_scope", scope="api admin", resource_metadata="{metadata}"'
+        )
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert (reply.json()["code"], reply.json()["hint"]) == ("api.scope", "get one with the scopes api admin")
+        assert (await on_api(on, on.token(scope="admin api"))).status_code == 200
+        assert (await on_api(on, on.token(scope="api mcp"), "/openapi.json")).status_code == 200
+
+
+async def test_an_issuer_that_is_down_is_no_reason_to_ask_for_another_token(tmp_path: Path) -> None:
+    async with met(tmp_path) as on:
+        own = await on.house.api_token()
+        on.issuer.down = True
+        reply = await on_api(on, on.token())
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        assert (reply.json()["code"], reply.json()["status"]) == ("identity.unreachable", 503)
+        assert "www-authenticate" not in reply.headers
+        assert [(await on_api(on, token)).status_code for token in ("", own)] == [401, 200]
+        on.issuer.down = False
+        on.seconds[0] += 2
+        assert (await on_api(on, on.token())).status_code == 200
+
+
 async def test_a_token_is_good_only_for_the_url_it_was_given_for(tmp_path: Path) -> None:
     async with met(tmp_path) as on:
         url = on.house.url

@@ -72,7 +72,8 @@ async def test_the_host_of_a_resource_is_the_same_in_every_case_and_there_is_one
         given = await on.app.sign_in(on.person)
         for wrong in (f"{loud}/MCP", f"{loud}.evil.example/mcp", f"{loud}@evil.example/mcp", loud):
             assert (await on.app.refresh(given["refresh_token"], resource=wrong)).json()["error"] == "invalid_target"
-        twice = f"grant_type=refresh_token&client_id={on.app.id}&resource={on.house.url}/mcp&resource={on.house.url}/mcp"
+        named = f"resource={on.house.url}/mcp"
+        twice = f"grant_type=refresh_token&client_id={on.app.id}&{named}&{named}"
         for more, error in (("", "invalid_target"), ("&client_id=x", "invalid_request")):
             reply = await on.http.post(
                 f"{on.house.url}/oauth/token",
@@ -221,6 +222,7 @@ async def test_a_client_ends_its_own_sign_ins_and_no_others(tmp_path: Path) -> N
         async def ended(**form: str) -> tuple[int, str]:
             reply = await on.http.post(f"{on.house.url}/oauth/revoke", data=form)
             await on.house.settle()
+            assert ("www-authenticate" in reply.headers) == (reply.status_code == 401)
             return reply.status_code, reply.json().get("error", "")
 
         for token in (given["access_token"], given["refresh_token"]):
@@ -426,7 +428,7 @@ async def test_a_client_is_named_by_its_document_and_shown_with_its_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = "https://client.example/oauth/app.json"
-    served: dict[str, Any] = {"client_id": url, "client_name": "Named", "redirect_uris": [WEB]}
+    served: dict[str, Any] = {"client_id": url, "client_name": "Named", "redirect_uris": [WEB, CALLBACK]}
     asked: list[str] = []
 
     async def fetched(_: Reception, place: str) -> bytes:
@@ -439,7 +441,11 @@ async def test_a_client_is_named_by_its_document_and_shown_with_its_host(
         token = (await app.sign_in(on.person))["access_token"]
         assert await on.status(token) == 200
         assert "client.example" in on.person.seen[-1]
+        assert "any program on this computer" not in on.person.seen[-1]
         await app.sign_in(on.person)
+        # who knows the client's URL knows its document: a program here may say that it is the client
+        await App(on.house, on.http, id=url).sign_in(on.person)
+        assert "any program on this computer" in on.person.seen[-1]
         assert asked == [url]
         served["client_id"] = "https://other.example/"
         on.house.clock.now += 3600

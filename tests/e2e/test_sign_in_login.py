@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import stat
 from collections.abc import Awaitable
 from pathlib import Path
@@ -13,21 +14,25 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2 as httpx
 import pytest
 
+from apiloom.base.errors import CallerError, UpstreamError
+from apiloom.console.cli.platform.signed_in import ended, sign_in
 from apiloom.console.signin import devices, polls
 from support.devices import sent
 from support.gateway import gateway
 from support.issuer import received
 from support.servers import APILOOM, clean_environment
 from support.signing_in import Person
+from support.tls import identity, tls_door
+from support.upstream import Answer, upstream
 
 
-async def said(folder: Path, *words: str) -> tuple[int, str, str]:
-    """What a command prints, and its exit code."""
+async def said(folder: Path, *words: str, **more: str) -> tuple[int, str, str]:
+    """What a command prints, and its exit code; ``more`` are variables of its environment."""
     process = await asyncio.create_subprocess_exec(
         *(*APILOOM, *words),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=clean_environment(str(folder)),
+        env=clean_environment(str(folder), more),
     )
     out, errors = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, out.decode(), errors.decode()
@@ -77,12 +82,12 @@ async def test_somebody_signs_in_and_their_commands_are_theirs(tmp_path: Path) -
         await person.client.aclose()
 
 
-def signing_in(home: Path, url: str, *words: str) -> Awaitable[asyncio.subprocess.Process]:
+def signing_in(home: Path, url: str, **more: str) -> Awaitable[asyncio.subprocess.Process]:
     return asyncio.create_subprocess_exec(
-        *(*APILOOM, "login", "--device", "--gateway", url, *words),
+        *(*APILOOM, "login", "--device", "--gateway", url),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=clean_environment(str(home)),
+        env=clean_environment(str(home), more),
     )
 
 
@@ -134,6 +139,61 @@ async def test_somebody_signs_in_from_a_machine_without_a_browser(
         assert (await said(home, "tenant", "list", "--gateway", house.url))[0] == 0
 
 
+async def test_a_gateway_of_a_private_authority_is_signed_in_at_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "INTERVAL", 1)
+    monkeypatch.setattr(polls, "INTERVAL", 1)
+    home = tmp_path / "home"
+    home.mkdir()
+    authority = identity("the company's own authority")
+    trusted = tmp_path / "authority.pem"
+    trusted.write_bytes(authority.certificate_pem)
+    trusting = ssl.create_default_context(cafile=trusted)
+    async with (
+        tls_door(identity("gateway", "127.0.0.1", by=authority), tmp_path) as door,
+        gateway(tmp_path, running=True, public_url=door.url) as house,
+        httpx.AsyncClient(timeout=20, verify=trusting) as browser,
+    ):
+        door.target = urlsplit(house.url).port or 0
+        received(house, tmp_path, {"facade": {}})
+        code, _, errors = await said(home, "login", "--device", "--gateway", door.url)
+        assert (code, "certificate" in errors) == (3, True)
+        process = await signing_in(home, door.url, APILOOM_CA_FILE=str(trusted))
+        page, typed, _ = await shown(process)
+        person = Person(token=await house.api_token(role="auditor"), client=browser)
+        reply = await sent(await browser.get(page), typed, browser)
+        await person.open(reply.headers["location"])
+        rest = (await asyncio.wait_for(process.communicate(), 60))[1].decode()
+        assert (process.returncode, "you are signed in" in rest) == (0, True)
+        (file,) = home.rglob("sign-ins/*.json")
+        file.write_text(json.dumps({**json.loads(file.read_bytes()), "ends": 0}))
+        listing = ("tenant", "list", "--gateway", door.url)
+        assert (await said(home, *listing, APILOOM_CA_FILE=str(trusted)))[0] == 0
+        assert json.loads(file.read_bytes())["ends"] > 0, "it was renewed"
+        ending = ("login", "--end", "--gateway", door.url)
+        assert (await said(home, *ending))[0] != 0
+        assert file.exists(), "what could not be ended there is kept"
+        code, out, _ = await said(home, *ending, "--json", APILOOM_CA_FILE=str(trusted))
+        assert (code, json.loads(out)) == (0, {"gateway": door.url, "ended": True})
+        assert not file.exists()
+
+
+async def test_a_gateway_that_signs_in_for_another_is_sent_no_code() -> None:
+    good = "https://good.example.com"
+    told = {"issuer": good, "authorization_endpoint": f"{good}/oauth/authorize"}
+    with upstream(lambda _: Answer(told)) as evil:
+        with pytest.raises(CallerError, match="signs in for another gateway"):
+            await sign_in(evil.url, lambda _: pytest.fail("nobody is sent anywhere"))
+        assert [seen.method for seen in evil.seen] == ["GET"]
+
+
+async def test_a_sign_in_that_was_not_ended_there_is_not_called_so() -> None:
+    busy = upstream(lambda _: Answer({"error": "slow_down"}, status=429))
+    with busy as there, pytest.raises(UpstreamError, match="did not end the sign-in"):
+        await ended(there.url, {"refresh": "alr_x"})
+
+
 @pytest.mark.system
 async def test_who_stops_waiting_leaves_nothing_behind(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -148,6 +208,8 @@ async def test_who_stops_waiting_leaves_nothing_behind(tmp_path: Path) -> None:
         assert list(home.rglob("sign-ins/*")) == []
         code, _, errors = await said(home, "login", "--device", "--end", "--gateway", house.url)
         assert (code, "exclude each other" in errors) == (2, True)
+        code, _, errors = await said(home, "login", "--gateway", house.url.removeprefix("http://"))
+        assert (code, "--gateway" in errors) == (2, True)
         received(house, tmp_path, {"facade": {"devices": "none"}})
         code, _, errors = await said(home, "login", "--device", "--gateway", house.url)
         assert (code, "lets nobody sign in by a code" in errors) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -91,10 +92,13 @@ async def until(condition: Any) -> None:
 
 @dataclass
 class Site:
-    """A site of somebody else's. ``pages`` are its HTML by path; every name that ends in ``.localhost`` leads to it."""
+    """A site of somebody else's. ``pages`` are its HTML by path, ``moved`` where a path leads on to; every name that
+    ends in ``.localhost`` leads to it.
+    """
 
     port: int
     pages: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def origin(self, name: str = "vendor") -> str:
@@ -102,14 +106,17 @@ class Site:
 
 
 @contextmanager
-def site(pages: Mapping[str, str] | None = None) -> Iterator[Site]:
-    """Serve pages on a free port of this machine."""
+def site(pages: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> Iterator[Site]:
+    """Serve pages on a free port of this machine, at one of its addresses."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.asked.append(self.path)
-            body = served.pages.get(self.path.partition("?")[0], "").encode()
-            self.send_response(200 if body else 404)
+            path = self.path.partition("?")[0]
+            body = served.pages.get(path, "").encode()
+            self.send_response(302 if path in served.moved else 200 if body else 404)
+            if path in served.moved:
+                self.send_header("location", served.moved[path])
             self.send_header("content-type", "text/html; charset=utf-8")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -118,7 +125,10 @@ def site(pages: Mapping[str, str] | None = None) -> Iterator[Site]:
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    server = Server((host, 0), Handler)
     served = Site(server.server_address[1], dict(pages or {}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

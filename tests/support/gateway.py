@@ -215,10 +215,12 @@ async def gateway(
     seconds: Callable[[], float] = time.monotonic,
     guard: Guard | None = None,
     surroundings: Mapping[str, str] | None = None,
+    public_url: str = "",
 ) -> AsyncIterator[Gateway]:
     """A node over a store in ``folder``, or at ``data``. Unless ``running``, only tests make it look for changes.
 
-    It reaches this machine, unless a ``guard`` says what it reaches.
+    It reaches this machine, unless a ``guard`` says what it reaches. ``public_url`` is where clients find it, if that
+    is elsewhere.
     """
     clock = Clock()
     around = {"APILOOM_KEY_FILE": str(folder / "keys" / "key"), "APILOOM_ALLOW_ADDRESSES": HERE}
@@ -227,7 +229,7 @@ async def gateway(
     sock = bind("127.0.0.1", 0)
     host, port = sock.getsockname()
     url = f"http://{host}:{port}"
-    grounds = await open_grounds(place, public_url=url, now=clock, environment=around, guard=guard)
+    grounds = await open_grounds(place, public_url=public_url or url, now=clock, environment=around, guard=guard)
     try:
         served = Node(grounds, WireSettings(), clock=seconds, residents=residents, proxies=proxies)
         await served.start()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,3 +68,45 @@ def server_context(of: Identity, folder: Path, *, clients_of: Identity | None = 
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=clients_of.certificate_pem.decode())
     return context
+
+
+@dataclass
+class Door:
+    """A port of this machine that ends TLS and passes everything on to another, ``target``, which is set later."""
+
+    port: int = 0
+    target: int = 0
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        there, thither = await asyncio.open_connection("127.0.0.1", self.target)
+        await asyncio.gather(_pass_on(reader, thither), _pass_on(there, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def tls_door(of: Identity, folder: Path) -> AsyncIterator[Door]:
+    """Such a port with a certificate, until the block ends; whoever came in must have gone by then."""
+    it = Door()
+    server = await asyncio.start_server(it.serve, "127.0.0.1", 0, ssl=server_context(of, folder))
+    it.port = server.sockets[0].getsockname()[1]
+    try:
+        yield it
+    finally:
+        server.close()
+        async with asyncio.timeout(20):
+            await asyncio.gather(*it.tasks)

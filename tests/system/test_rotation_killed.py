@@ -112,10 +112,10 @@ async def test_a_rotation_killed_at_any_step_loses_nothing_and_is_completed_by_t
         assert done.returncode == -signal.SIGKILL, done.stderr
         kills += 1
     assert kills > 5
-    for _ in range(2):
-        done = await asyncio.to_thread(rotate, 0, "key", "rotate", *what)
-        assert done.returncode == 0, done.stderr
-        await house.check()
+    # the last of them came to its end, so that this is one that finds nothing left over
+    done = await asyncio.to_thread(rotate, 0, "key", "rotate", *what)
+    assert done.returncode == 0, done.stderr
+    await house.check()
     async with house.nodes[0].ground.store.reading() as work:
         accounts = await work.tenant("default").accounts.every()
         assert len({account.sealed[4] for account in accounts}) == 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -219,3 +220,26 @@ async def test_without_an_issuer_a_token_is_shown_without_scripts_in_the_dark_on
             await page.get_by_role("button", name="Allow", exact=True).click()
             await page.get_by_role("heading", name="You are signed in").wait_for()
         assert (await redeemed(at, told)).status_code == 200
+
+
+async def test_who_agrees_arrives_at_the_client_wherever_it_listens_and_leads_them_on_to(tmp_path: Path) -> None:
+    async with scene(tmp_path, issuer=False) as at:
+        token = await at.house.api_token(tenant="default")
+        with site({"/callback": BACK}, host="::1") as six:
+            at.client.pages["/done"] = BACK
+            at.client.moved["/led"] = f"{at.client.origin('another')}/done"
+            places = {
+                f"http://127.0.0.1:{at.client.port}/callback": "/callback",
+                f"http://127.0.0.1:{at.client.port}/led": "/done",
+                f"http://[::1]:{six.port}/callback": "/callback",
+            }
+            for place, path in places.items():
+                app = App(at.house, at.http, redirect_uri=place)
+                assert "client_id" in await app.register()
+                page = await at.ann.open(app.url())
+                await page.get_by_label("API token").fill(token)
+                await page.get_by_role("button", name="Go on").click()
+                await page.get_by_role("button", name="Allow", exact=True).click()
+                await page.get_by_role("heading", name="Welcome back").wait_for()
+                assert urlsplit(page.url).path == path
+        assert at.ann.complaints == []

@@ -86,15 +86,16 @@ async def connect_account(ground: Ground, asked: Asked, given: Given) -> Connect
         await scope.accounts.save(counts, account.revision)
         return await _done(ground, scope, now, id_, asked, given)
 
+    is_settled = False
     try:
         session = await changing(ground, change)
         if first and session.state != "done":
             await _check_works(ground, id_)
             session = await changing(ground, finish)
-    except BaseException:  # whoever waited may be gone: what is half connected is nothing
-        if first:
+        is_settled = True
+    finally:
+        if first and not is_settled:  # whoever waited may be gone: what is half connected is nothing
             await see_through(_undone(ground, asked.session, id_))
-        raise
     return await _without(ground, session, lost)
 
 

@@ -84,8 +84,8 @@ async def go_on(ground: Ground, asked: Asked, way: Way, kept: Kept, granted: Gra
     """What was granted just now: the account is connected, or it waits for the rest of its way.
 
     Raises:
-        ApiloomError: as :func:`~apiloom.flows.connect_account.connect_account`; it is given back then, and where whoever
-            waited is gone.
+        ApiloomError: as :func:`~apiloom.flows.connect_account.connect_account`; it is given back then, and when
+            whoever waited is gone.
     """
     port = connecting_of(ground)
     scheme = kept.begun["scheme"]
@@ -94,15 +94,22 @@ async def go_on(ground: Ground, asked: Asked, way: Way, kept: Kept, granted: Gra
     had[scheme] = granted
     grants = tuple((asked.consent(way, name, kept.variables), had[name]) for name in way.consents if name in had)
     given = Given(way=way, variables=kept.variables, credentials=kept.credentials, grants=grants)
+    is_kept = is_unused = False
     try:
-        if not way.next(had):
-            return await connect_account(ground, asked, given)
-        check_same_person(asked, given)
-        return await _waiting(ground, asked, kept, {name: port.pack(each) for name, each in had.items()})
-    except BaseException as error:
-        is_unused = isinstance(error, ApiloomError) and not isinstance(error, HouseFault)
-        await see_through(_spared(ground, asked.session, *fresh, is_unused=is_unused))
+        if way.next(had):
+            check_same_person(asked, given)
+            packed = {name: port.pack(each) for name, each in had.items()}
+            session = await _waiting(ground, asked, kept, packed)
+        else:
+            session = await connect_account(ground, asked, given)
+        is_kept = True
+    except ApiloomError as error:
+        is_unused = not isinstance(error, HouseFault)
         raise
+    finally:
+        if not is_kept:  # whoever waited may be gone
+            await see_through(_spared(ground, asked.session, *fresh, is_unused=is_unused))
+    return session
 
 
 async def _spared(

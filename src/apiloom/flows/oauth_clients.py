@@ -26,7 +26,7 @@ from apiloom.flows.parts import connector_named
 from apiloom.flows.reached import Reached, home
 from apiloom.flows.removing import check_free, removed, removing
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import check_commands, check_reaches
+from apiloom.identity.roles import check_commands, check_end_user, check_reaches
 from apiloom.model.api import SecurityScheme
 from apiloom.store.ports import Scope, Work
 from apiloom.store.records import Grant, OAuthClient
@@ -44,7 +44,8 @@ METHODS = (
 )
 ENDPOINTS = ("authorization_url", "token_url", "device_url", "revocation_url", "identity_url", "issuer")
 PROOFS = ("client_secret", "private_key", "ref")
-"""What a client proves itself with: a text, a key (PEM, or a JWK in JSON), or the place where either of them lies."""
+"""What a client proves itself with: a text, a key (PEM, or a JWK in JSON), each of which may be a reference to where it
+lies, and in short the reference alone for a text that lies elsewhere."""
 
 _PATCHED = ("provider", "client_id", "method", "secret", "scopes", "endpoints", "parameters", "label")
 _MEMBERS = ("tenant", "connector", "scheme", *_PATCHED)
@@ -93,6 +94,7 @@ async def create_oauth_client(ground: Ground, who: Principal, wanted: Mapping[st
 
     async def change(work: Work) -> OAuthClient:
         tenant, scope = await _CLIENTS.place(work, who, named)
+        check_end_user(who, None)  # everybody of the tenant connects through it
         await connector_named(scope, slug)
         kept = await scope.oauth_clients.add(await _sealed(ground, scope, replace(asked, tenant=tenant), proof))
         await note(ground, scope, who, "create", kept, connector=slug, scheme=scheme)
@@ -185,7 +187,7 @@ def _parameters(value: Any) -> dict[str, str]:
     return given
 
 
-def _proof(value: Any, who: Principal) -> dict[str, str] | None:
+def _proof(value: Any, who: Principal) -> dict[str, Any] | None:
     """What a client proves itself with, checked by its form alone; None where nothing is given.
 
     Raises:
@@ -193,15 +195,19 @@ def _proof(value: Any, who: Principal) -> dict[str, str] | None:
     """
     if value is None:
         return None
-    given = {"client_secret": value} if isinstance(value, str) else value
+    given: Any = {"client_secret": value} if isinstance(value, str) else value
     if not isinstance(given, Mapping) or not _is_proof(frozenset(given)):
         raise fields.refused("secret", "must be a text, {client_secret}, {private_key, key_id, algorithm} or {ref}")
-    for text in given.values():
+    elsewhere = {name for name, value in given.items() if isinstance(value, Mapping) and set(value) == {"ref"}}
+    for name in given:
+        text = given[name]["ref"] if name in elsewhere else given[name]
         if not isinstance(text, str) or not text.strip():
             raise fields.refused("secret", "must hold texts that are not empty")
         if len(text) > _LONGEST_SECRET:
             raise fields.refused("secret", "is too long", code="field.bounds")
-    if "ref" in given:
+    if not elsewhere <= {"client_secret", "private_key"}:
+        raise fields.refused("secret", "names another place for what is no secret")
+    if "ref" in given or elsewhere:
         check_commands(who)
     return dict(given)
 
@@ -210,7 +216,7 @@ def _is_proof(names: frozenset[str]) -> bool:
     return names in ({"client_secret"}, {"ref"}) or ("private_key" in names and names <= _BESIDE_KEY)
 
 
-async def _placed(ground: Ground, client: OAuthClient, proof: Mapping[str, str] | None) -> Mapping[str, Any] | None:
+async def _placed(ground: Ground, client: OAuthClient, proof: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """What a client proves itself with, and the places where that belongs: a document that names others later is not
     followed there.
     """
@@ -233,7 +239,7 @@ async def _sealed(ground: Ground, scope: Scope, client: OAuthClient, proof: Mapp
     return replace(client, sealed=sealed, proof=next(name for name in PROOFS if name in proof))
 
 
-async def open_proof(ground: Ground, scope: Scope, client: OAuthClient) -> Mapping[str, str]:
+async def open_proof(ground: Ground, scope: Scope, client: OAuthClient) -> Mapping[str, Any]:
     """What a client proves itself with, as it was given: ``client_secret``; ``private_key`` with ``key_id`` and
     ``algorithm``; or ``ref``. For whoever asks a provider.
 
@@ -312,7 +318,7 @@ async def patch_oauth_client(
         client = await _CLIENTS.find(work, who, "update", id_)
         scope = home(work, client)
         check_revision(client, if_match)
-        check_reaches(who, role="", tenant=client.tenant)
+        _check_whose(who, client)
         changed = _patched(ground, client, patch)
         if "secret" in patch:
             changed = await _sealed(ground, scope, changed, proof)
@@ -325,6 +331,12 @@ async def patch_oauth_client(
         return kept
 
     return await changing(ground, change, if_match)
+
+
+def _check_whose(who: Principal, client: OAuthClient) -> None:
+    """That whoever changes a client may act for everybody who connects through it."""
+    check_end_user(who, None)
+    check_reaches(who, role="", tenant=client.tenant)
 
 
 def _check_unmoved(before: OAuthClient, after: OAuthClient) -> None:
@@ -350,7 +362,7 @@ async def delete_oauth_client(ground: Ground, who: Principal, id_: str, how: Rem
         client = await _CLIENTS.find(work, who, "delete", id_)
         scope = home(work, client)
         check_revision(client, how.if_match)
-        check_reaches(who, role="", tenant=client.tenant)
+        _check_whose(who, client)
         if not how.plan:
             await scope.oauth_clients.remove(client.id)
         grants = await scope.grants.every({"client": client.id})

@@ -47,13 +47,16 @@ class Turns:
             self._networks.clear()
         place = place_of(address)
         had = self._counts.get(place, 0)
-        return had < self._each and (self._every is None or self._all < self._bound(self._every, place, had))
+        if had >= self._each:
+            return False
+        return self._every is None or self._all < self._every - self._every // 2 or self._is_kept(self._every, place)
 
-    def _bound(self, every: int, place: str, had: int) -> int:
-        """How many all together may have had, for a place to have its next."""
+    def _is_kept(self, every: int, place: str) -> bool:
+        """Whether a place may have of what is kept for those who ask seldom."""
+        had = self._counts.get(place, 0)
         if had >= max(1, self._each // 10) or self._networks.get(network_of(place), 0) >= self._each:
-            return every - every // 2
-        return every - every // 4 if had else every
+            return False
+        return self._all < (every - every // 4 if had else every)
 
     def check(self, address: str) -> None:
         """Refuse whoever has none left.
@@ -107,9 +110,9 @@ def place_of(address: str) -> str:
 
 
 def network_of(place: str) -> str:
-    """The network of a place: what somebody with many addresses likely has them of; the text itself where it is none."""
+    """The network of a place, of which somebody with many addresses likely has them; the text where it is none."""
     try:
         read = ipaddress.ip_network(place)
     except ValueError:
         return place
-    return str(read.supernet(new_prefix=24 if read.version == 4 else 48))  # noqa: PLR2004 - as the name says
+    return str(read.supernet(new_prefix=24 if read.version == 4 else 48))

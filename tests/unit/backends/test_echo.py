@@ -35,7 +35,9 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "text of text of json": lambda key: json.dumps(json.dumps(json.dumps({"k": key}, ensure_ascii=False))),
     "html of json": lambda key: html.escape(json.dumps({"k": key})),
     "link to html": lambda key: quote(html.escape(key), safe=""),
-    "link to numbers": lambda key: quote(html.escape(key).replace("+", "&#43;").replace("é", "&#xE9;"), safe="").lower(),
+    "link to numbers": lambda key: quote(
+        html.escape(key).replace("+", "&#43;").replace("é", "&#xE9;"), safe=""
+    ).lower(),
     "link to a link to html": lambda key: quote(quote(html.escape(html.escape(key)), safe=""), safe=""),
     "json of html": lambda key: json.dumps(html.escape(html.escape(key))),
     "form of json": lambda key: quote_plus(json.dumps({"k": key})),

@@ -142,7 +142,7 @@ def test_without_a_source_the_gateway_is_served(tmp_path, capsys):
         ("https://x.example", "https://x.example"),
         ("HTTPS://X.Example:443/", "https://x.example/"),
         ("http://X.example:80", "http://x.example"),
-        ("https://x.example:80/loom", "https://x.example:80/loom"),
+        ("https://x.example/mcp", "https://x.example/mcp"),
         ("http://[::1]:8787", "http://[::1]:8787"),
     ],
 )
@@ -150,6 +150,22 @@ def test_a_public_url_is_kept_as_clients_write_it(tmp_path, given, known):
     desk = Desk(tmp_path)
     desk.run("serve", "--public-url", given)
     assert desk.asked[0][2].public_url == known
+
+
+@pytest.mark.parametrize("given", ["https://x.example/loom", "https://x.example/loom/mcp", "https://x.example//mcp/x/"])
+def test_a_gateway_is_known_by_no_url_with_a_path(tmp_path, capsys, given):
+    desk = Desk(tmp_path)
+    assert desk.run("serve", "--public-url", given) == 2
+    assert desk.asked == []
+    told = capsys.readouterr().err
+    assert "the gateway cannot be known by a URL with a path" in told
+    assert told.count("\n") == 1
+
+
+def test_a_source_may_be_known_by_a_url_with_a_path(tmp_path):
+    desk = Desk(tmp_path)
+    desk.run("serve", "api.json", "--public-url", "https://x.example:80/loom")
+    assert desk.asked[0][3].public_url == "https://x.example:80/loom"
 
 
 @pytest.mark.parametrize(

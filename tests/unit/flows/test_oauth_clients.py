@@ -74,6 +74,12 @@ async def test_a_tenants_client_comes_back_elsewhere_than_the_houses() -> None:
         ({"client_secret": "hush"}, "client_secret", {"client_secret": "hush"}),
         ({"private_key": "PEM", "key_id": "k"}, "private_key", {"private_key": "PEM", "key_id": "k"}),
         ({"ref": "env:SECRET"}, "ref", {"ref": "env:SECRET"}),
+        ({"client_secret": {"ref": "env:S"}}, "client_secret", {"client_secret": {"ref": "env:S"}}),
+        (
+            {"private_key": {"ref": "file:/key"}, "key_id": "k"},
+            "private_key",
+            {"private_key": {"ref": "file:/key"}, "key_id": "k"},
+        ),
     ],
 )
 @pytest.mark.parametrize("tenant", [None, "acme"])
@@ -137,6 +143,12 @@ async def test_the_places_where_a_secret_belongs_are_sealed_with_it_and_taken_an
         ({"parameters": {"prompt": 1}}, "field.form"),
         ({"secret": {"ref": "env:X"}}, "identity.forbidden"),
         ({"secret": {"client_secret": "a", "ref": "env:X"}}, "field.form"),
+        ({"secret": {"client_secret": {"ref": "env:X"}}}, "identity.forbidden"),
+        ({"secret": {"private_key": {"ref": "env:X"}, "key_id": "k"}}, "identity.forbidden"),
+        ({"secret": {"private_key": "PEM", "key_id": {"ref": "env:X"}}}, "field.form"),
+        ({"secret": {"private_key": {"ref": {"ref": "env:X"}}}}, "field.form"),
+        ({"secret": {"ref": {"ref": "env:X"}}}, "field.form"),
+        ({"secret": {"client_secret": {"ref": ""}}}, "field.form"),
         ({"secret": {"key_id": "k"}}, "field.form"),
         ({"secret": ""}, "field.form"),
         ({"secret": "x" * 20_000}, "field.bounds"),

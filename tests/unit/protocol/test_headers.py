@@ -60,10 +60,12 @@ def test_no_bytes_break_the_lists(raw: bytes) -> None:
     assert is_json_type(raw) in {True, False}
 
 
-def test_repeated_headers_are_told_and_accept_is_joined() -> None:
+def test_repeated_headers_are_told_and_lists_are_joined() -> None:
     heads, twice = fold([(b"a", b"1"), (b"a", b"2"), (b"accept", b"x"), (b"accept", b"y"), (b"b", b"3")])
     assert heads == {b"a": b"1", b"accept": b"x,y", b"b": b"3"}
     assert twice == {b"a"}
+    lists = [(b"x-forwarded-for", b"1.1.1.1, 2.2.2.2"), (b"a", b"1"), (b"x-forwarded-for", b"3.3.3.3")]
+    assert fold(lists) == ({b"x-forwarded-for": b"1.1.1.1, 2.2.2.2,3.3.3.3", b"a": b"1"}, frozenset())
     assert fold(iter([(b"a", b"1")])) == ({b"a": b"1"}, frozenset())
 
 

@@ -154,11 +154,13 @@ class Reception:
         return [one.name for one in servers if resource in {MCP, named_resource(one.name), named_resource(one.id)}]
 
     async def _sweep(self) -> None:
+        pause = SWEEP
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(pause)
+            more = False
             with contextlib.suppress(ApiloomError):
-                while await sweep_sign_ins(self.node.ground):
-                    await asyncio.sleep(RETRY)  # others have their turn to write
+                more = await sweep_sign_ins(self.node.ground)
+            pause = RETRY if more else SWEEP  # others have their turn to write between
 
     def reload(self) -> bool:
         """Read the file anew where it has changed; whether other people are let in now."""

@@ -58,7 +58,7 @@ from apiloom.vault.oauth.terms import (
 )
 from apiloom.vault.ports import Renewal
 from apiloom.vault.references import References
-from apiloom.vault.referring import references_of, tell
+from apiloom.vault.referring import is_reference, references_of, tell
 
 Discover = Callable[[str], Awaitable[Endpoints]]
 """The endpoints of an issuer (or of the URL of its metadata)."""
@@ -298,16 +298,8 @@ class Renewing:
 
     async def keys(self, client_id: str, method: str, proof: Mapping[str, Any]) -> OAuthKeys:
         """What a client proves itself with, references followed."""
-        secret = proof.get("client_secret")
-        if "ref" in proof:
-            if self.resolve is None:
-                raise DesignError(
-                    "the secret of this OAuth client is a reference, which cannot be followed here",
-                    code="credentials.ref",
-                    hint="run it on the gateway's own machine",
-                )
-            secret = await self.resolve(proof["ref"])
-        private = proof.get("private_key")
+        given = {"client_secret": {"ref": proof["ref"]}, **proof} if "ref" in proof else proof
+        secret, private = [await self._proven(given.get(name)) for name in ("client_secret", "private_key")]
         return OAuthKeys(
             client_id=client_id,
             secret=None if secret is None else Secret(secret),
@@ -316,6 +308,17 @@ class Renewing:
             algorithm=proof.get("algorithm", ""),
             method=cast("Method", method),
         )
+
+    async def _proven(self, value: Any) -> Any:
+        if not is_reference(value):
+            return value
+        if self.resolve is None:
+            raise DesignError(
+                "the secret of this OAuth client is a reference, which cannot be followed here",
+                code="credentials.ref",
+                hint="run it on the gateway's own machine",
+            )
+        return await self.resolve(value["ref"])
 
 
 def open_variables(entry: Provider | None) -> tuple[str, ...]:

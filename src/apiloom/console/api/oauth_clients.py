@@ -62,7 +62,7 @@ class NewOAuthClient(Given):
     provider: str | None = Field(None, description=_PROVIDER)
     client_id: str = Field(description=_CLIENT_ID)
     method: str | None = Field(None, description=_METHOD)
-    secret: str | dict[str, str] | None = _SECRET
+    secret: str | dict[str, Any] | None = _SECRET
     scopes: list[str] | None = Field(None, description=_SCOPES)
     endpoints: dict[str, str] | None = Field(None, description=_ENDPOINTS)
     parameters: dict[str, str] | None = Field(None, description=_PARAMETERS)
@@ -75,7 +75,7 @@ class OAuthClientPatch(Given):
     provider: str | None = Field(None, description=_PROVIDER)
     client_id: str | None = Field(None, description=_CLIENT_ID)
     method: str | None = Field(None, description=_METHOD)
-    secret: str | dict[str, str] | None = _SECRET
+    secret: str | dict[str, Any] | None = _SECRET
     scopes: list[str] | None = Field(None, description=_SCOPES)
     endpoints: dict[str, str | None] | None = Field(None, description=_ENDPOINTS)
     parameters: dict[str, str | None] | None = Field(None, description=_PARAMETERS)

@@ -171,8 +171,8 @@ class SignIns:
         raise refused("sign_in.unsupported_grant_type", f"grant types are {known}")
 
     async def revoke(self, request: Request) -> Response:
-        """End a sign-in (RFC 7009 section 2). What is not known is as good as ended; what is another client's is refused
-        (section 2.1), and lives on.
+        """End a sign-in (RFC 7009 section 2). What is not known is as good as ended; what is another client's is
+        refused (section 2.1), and lives on.
         """
         self._revoking.take(self._at.address(request))
         form = await read_form(request)

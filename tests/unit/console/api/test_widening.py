@@ -118,6 +118,13 @@ def attempts(kind: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
             ),
             "a token for nobody": ("POST", "/api-tokens", {"name": "n", "role": "agent", **own}),
             "an account of another person": ("POST", "/accounts", {"connector": "pets", "end_user": "bob"}),
+            "an OAuth client for everybody": (
+                "POST",
+                "/oauth-clients",
+                {"connector": "pets", "client_id": "c", "tenant": tenant},
+            ),
+            "everybody's OAuth client": ("PATCH", "/oauth-clients/{acme_client}", {"client_id": "mine"}),
+            "everybody's OAuth client ended": ("DELETE", "/oauth-clients/{acme_client}", None),
         }
     if kind.get("servers"):
         tried |= {
@@ -144,6 +151,10 @@ async def prepared() -> tuple[AdminHouse, dict[str, str], Any]:
             "second": ("/servers", {"tenant": "acme", "connectors": ["pets"], "expires_at": SOON}),
             "foreign": ("/accounts", {"tenant": "other", "connector": "pets"}),
             "house_client": ("/oauth-clients", {"connector": "pets", "client_id": "c"}),
+            "acme_client": (
+                "/oauth-clients",
+                {"connector": "pets", "client_id": "c", "tenant": "acme", "scheme": "own"},
+            ),
             "owner_token": ("/api-tokens", {"name": "o", "role": "owner"}),
         }
         ids = {name: (await house.ask("POST", *asked)).value["id"] for name, asked in made.items()}

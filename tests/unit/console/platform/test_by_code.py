@@ -16,7 +16,7 @@ from support.upstream import Answer, Seen, upstream
 PENDING = Answer({"error": "authorization_pending"}, status=400)
 SLOWER = Answer({"error": "slow_down"}, status=400)
 GIVEN = Answer({"access_token": "alt_x", "refresh_token": "alr_x", "expires_in": 600})
-BEGUN = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "v", "expires_in": 900, "interval": 5}
+BEGUN = {"device_code": "d", "user_code": "BCDF-GHJK", "expires_in": 900, "interval": 5}
 
 
 class Watch:
@@ -52,7 +52,8 @@ async def signed_in(
             more = {"device_authorization_endpoint": f"{url}/oauth/device_authorization"}
             return Answer({"issuer": url, "authorization_endpoint": f"{url}/oauth/authorize", **more})
         if path == "/oauth/device_authorization":
-            return begun if isinstance(begun, Answer) else Answer(dict(begun))
+            url = f"http://{seen.headers['host']}"
+            return begun if isinstance(begun, Answer) else Answer({"verification_uri": f"{url}/oauth/device", **begun})
         form = parse_qs(seen.body.decode())
         assert form["device_code"] == ["d"]
         asked.append(json.dumps(form))
@@ -103,3 +104,11 @@ async def test_a_gateway_that_cannot_begin_is_told_of() -> None:
     refused = Answer({"error": "unauthorized_client", "error_description": "not for you"}, status=400)
     with pytest.raises(CallerError, match="not for you"):
         await signed_in([PENDING], Watch(), refused)
+
+
+@pytest.mark.parametrize("place", ["https://good.example.com/oauth/device", "", "javascript:x"])
+async def test_the_page_of_another_gateway_is_shown_to_nobody(place: str) -> None:
+    watch = Watch()
+    with pytest.raises(UpstreamError, match="cannot answer now"):
+        await signed_in([GIVEN], watch, {**BEGUN, "verification_uri": place})
+    assert watch.shown == []

@@ -56,6 +56,13 @@ def test_what_is_shown_once_is_said_so_and_stands_alone_on_a_line(pets, words):
     assert last not in done.err
 
 
+def test_no_server_is_made_whose_url_would_have_a_path_before_it(pets):
+    done = pets.type("server", "create", "--connector", "pets", "--public-url", "https://x.example/loom")
+    assert done.code == 2
+    assert "the gateway cannot be known by a URL with a path" in done.err
+    assert pets.ask("server", "list")["items"] == []
+
+
 def test_a_connector_is_imported_from_a_pipe_and_set(pets):
     made = pets.ask("connector", "add", "-", "--header", "X-A=1", "--tenant", "acme", typed=text_of(PETS))
     assert made["options"] == {"headers": {"X-A": "1"}}

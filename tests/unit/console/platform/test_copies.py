@@ -105,3 +105,9 @@ def test_doctor_ends_with_one_where_something_is_wrong(typed: Any, fine: bool) -
     assert ("key: look" in done.err) is not fine
     done, _ = typed(lambda _: answer, "doctor", "--json")
     assert (done.code, json.loads(done.out)) == (0 if fine else 1, answer)
+
+
+def test_doctor_looks_at_no_public_url_that_a_gateway_cannot_have(typed: Any) -> None:
+    done, asked = typed(lambda _: {"ok": True, "checks": []}, "doctor", "--public-url", "https://x.example/loom")
+    assert (done.code, asked) == (2, [])
+    assert "the gateway cannot be known by a URL with a path" in done.err

@@ -17,9 +17,7 @@ from apiloom.console.cli.seat import Seat, announce
 
 
 @click.command("login")
-@click.option(
-    "--gateway", metavar="URL", callback=http_url, help="The gateway to sign in at.  [env: APILOOM_GATEWAY]"
-)
+@click.option("--gateway", metavar="URL", callback=http_url, help="The gateway to sign in at.  [env: APILOOM_GATEWAY]")
 @click.option("--device", is_flag=True, help="Sign in with a browser on another device, by a code.")
 @click.option("--end", is_flag=True, help="End the sign-in there, and forget it here.")
 @answering
