@@ -70,6 +70,8 @@ $(LOCKED): locks/dev.txt tools/set-up tools/find-python
 
 $(INSTALLED): $(LOCKED) pyproject.toml
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# as an installation does: no start pays for compiling, not even where Python is told to write no bytecode
+	@$(PY) -m compileall -q src
 	@touch $@
 
 $(NODE_MODULES): $(LOCKED) tests/node/package-lock.json tests/node/package.json tools/node-modules
