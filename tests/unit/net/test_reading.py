@@ -30,8 +30,12 @@ from support.sockets import WITHIN, answer
         (b"HTTP/1.0 200 OK\r\n\r\nhello", "close", b"hello"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n" + answer(b"hello"), "keep", b"hello"),
         (answer(zlib.compress(b"hello")[2:-4], "Content-Encoding: deflate"), "keep", b"hello"),
-        (answer(gzip.compress(b"hel") + gzip.compress(b"lo"), "Content-Encoding: GZIP"), "keep", b"hello"),
-        (OK + b"Content-Encoding: x-gzip\r\n\r\n" + gzip.compress(b"hello"), "close", b"hello"),
+        (
+            answer(gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0), "Content-Encoding: GZIP"),
+            "keep",
+            b"hello",
+        ),
+        (OK + b"Content-Encoding: x-gzip\r\n\r\n" + gzip.compress(b"hello", mtime=0), "close", b"hello"),
         (answer(b"", "Content-Encoding: gzip"), "keep", b""),
         (answer(b"hello", "Content-Encoding: identity"), "keep", b"hello"),
         (answer(b"hello", "Content-Encoding: br"), "keep", b"hello"),
@@ -46,7 +50,7 @@ async def test_a_body_is_found_in_every_form(wire: bytes, then: str, body: bytes
 
 
 async def test_an_undone_coding_is_no_longer_named_and_an_unknown_one_is() -> None:
-    response = await asked(answer(gzip.compress(b"hello"), "Content-Encoding: gzip", "X-A: b"))
+    response = await asked(answer(gzip.compress(b"hello", mtime=0), "Content-Encoding: gzip", "X-A: b"))
     assert list(response.headers) == [("x-a", "b")]
     response = await asked(answer(b"?", "Content-Encoding: br"))
     assert list(response.headers) == [("content-length", "1"), ("content-encoding", "br")]
@@ -62,7 +66,7 @@ async def test_a_watch_hears_of_decoded_bytes_and_of_a_total_only_where_it_is_kn
     for wire, total in (
         (answer(b"x" * 300_000), 300_000),
         (CHUNKED + b"493e0\r\n" + b"x" * 300_000 + b"\r\n0\r\n\r\n", None),
-        (answer(gzip.compress(b"x" * 300_000), "Content-Encoding: gzip"), None),
+        (answer(gzip.compress(b"x" * 300_000, mtime=0), "Content-Encoding: gzip"), None),
     ):
         heard: list[tuple[int, int | None]] = []
         await asked(wire, watch=lambda received, of, heard=heard: heard.append((received, of)))
@@ -143,11 +147,19 @@ async def test_an_answer_whose_frame_is_in_doubt_is_refused(wire: bytes) -> None
         (OK + b"X: a\r\n" * 257 + b"Content-Length: 0\r\n\r\n", "hang", "sent more headers than can be read"),
         (OK + b"Connection: close\r\n" + b"X: a\r\n" * 257 + b"\r\n", "hang", "sent more headers than can be read"),
         (answer(b"0123456789", "Content-Encoding: gzip"), "hang", "could not be decoded: incorrect header check"),
-        (answer(gzip.compress(b"ab")[:-1], "Content-Encoding: gzip"), "hang", "could not be decoded: it is cut short"),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ab")[:-9], "close", "decoded: it is cut short"),
-        (answer(gzip.compress(b"ab") + b"junk", "Content-Encoding: gzip"), "hang", "could not be decoded: "),
+        (
+            answer(gzip.compress(b"ab", mtime=0)[:-1], "Content-Encoding: gzip"),
+            "hang",
+            "could not be decoded: it is cut short",
+        ),
+        (
+            OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ab", mtime=0)[:-9],
+            "close",
+            "decoded: it is cut short",
+        ),
+        (answer(gzip.compress(b"ab", mtime=0) + b"junk", "Content-Encoding: gzip"), "hang", "could not be decoded: "),
         (answer(zlib.compress(b"ab") + b"junk", "Content-Encoding: deflate"), "hang", "could not be decoded: "),
-        (answer(gzip.compress(b"") * 500, "Content-Encoding: gzip"), "hang", "could not be decoded: "),
+        (answer(gzip.compress(b"", mtime=0) * 500, "Content-Encoding: gzip"), "hang", "could not be decoded: "),
     ],
 )
 async def test_a_broken_answer_is_told_as_what_it_is_and_its_connection_closed(
@@ -158,7 +170,7 @@ async def test_a_broken_answer_is_told_as_what_it_is_and_its_connection_closed(
     assert sentence in error.message
 
 
-BOMB = gzip.compress(b"\0" * 50_000_000)
+BOMB = gzip.compress(b"\0" * 50_000_000, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +255,7 @@ def crooked(dice: random.Random) -> bytes:
     strange = [b"A: b ", b"A : b", b" A: b", b"A", b": b", b"A: b\rc", b"A: b\nc", b"A: \x7f", b"A\xe9: b", b"A: b:c"]
     strange += [b"Connection: close", b"Upgrade: x", b"Transfer-Encoding: chunked", b"Content-Encoding: gzip", b""]
     lengths = [b"5", b"0", b"05", b"4", b"6", b"101", b"5 ", b"+5", b"5, 5", b"", b"\xb2", b"9" * 20, b"99999999999999"]
-    body = dice.choice([b"hello", b"hello", b"", b"hello!", b"0\r\n\r\n", gzip.compress(b"hello"), b"x" * 101])
+    body = dice.choice([b"hello", b"hello", b"", b"hello!", b"0\r\n\r\n", gzip.compress(b"hello", mtime=0), b"x" * 101])
     lines = [dice.choice(first if dice.random() < 0.8 else odd)]
     lines += [dice.choice(usual if dice.random() < 0.85 else strange) for _ in range(dice.randrange(4))]
     if dice.random() < 0.9:
@@ -271,7 +283,7 @@ async def test_an_answer_means_the_same_wherever_it_is_cut() -> None:
     for wire in (
         answer(b"hello", "A: b"),
         CHUNKED + b"3\r\nhel\r\n2;x\r\nlo\r\n0\r\nT: x\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(gzip.compress(b"hello"), "Content-Encoding: gzip"),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(gzip.compress(b"hello", mtime=0), "Content-Encoding: gzip"),
     ):
         results = [await read(wire, cut, "GET") for cut in range(1, len(wire) + 1)]
         assert all(result == results[0] for result in results)
