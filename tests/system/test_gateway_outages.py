@@ -454,14 +454,28 @@ async def test_a_node_told_to_stop_ends_calls_well_and_imports_without_a_trace(t
             made = await drill.ask("POST", f"/accounts/{account['id']}/servers", {"name": "one"})
             calling = asyncio.create_task(call(client, made["url"], "wait_long"))
             await arrival(upstream)
+            body = json.dumps({"slug": "large", "source": {"text": large}}).encode()
+            sent = asyncio.Event()
+
+            async def sending() -> AsyncIterator[bytes]:
+                yield body
+                sent.set()
+
             importing = asyncio.create_task(
                 other.post(
                     f"{node.url}/api/v1/connectors",
-                    json={"slug": "large", "source": {"text": large}},
-                    headers={"authorization": f"Bearer {token.read_text().strip()}"},
+                    content=sending(),
+                    headers={
+                        "authorization": f"Bearer {token.read_text().strip()}",
+                        "content-type": "application/json",
+                        "content-length": str(len(body)),
+                    },
                 )
             )
             async with asyncio.timeout(30):
+                await sent.wait()
+                # whoever comes later is answered later: the node has what was sent before
+                await drill.ask("GET", "/connectors")
                 while not has_workers(node.process.pid):
                     await asyncio.sleep(0.01)
             began = time.monotonic()
