@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,45 +15,11 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-from support.gateway import READS, Gateway, desk, gateway
-from support.issuer import received
+from support.fronts import issued_front
+from support.gateway import READS
 from support.node import NODE_MODULES, node, node_package
-from support.oidc import AuthorizationServer, authorization_server
 from support.servers import clean_environment
 from support.signing_in import CALLBACK, Person
-
-RULES = [{"when": {"email": ["alice@example.com"]}, "tenant": "default", "end_user": "{sub}"}]
-
-
-@dataclass
-class Open:
-    """A gateway with the server ``notes`` in front of a real issuer."""
-
-    house: Gateway
-    issuer: AuthorizationServer
-
-
-@asynccontextmanager
-async def open_gateway(folder: Path) -> AsyncIterator[Open]:
-    with (
-        desk() as upstream,
-        authorization_server(claims={"alice": {"email_verified": True}}, extra_claims=["email_verified"]) as issuer,
-    ):
-        async with gateway(folder, running=True) as house:
-            house.clock.now = time.time()
-            await house.connector("desk", upstream.api.url)
-            account = await house.account("desk", "ada-secret", shared=True)
-            await house.server(accounts=[account.id], name="notes")
-            issuer.allow(f"{house.url}/oauth/callback")
-            facade = {
-                "issuer": issuer.issuer,
-                "client_id": "web",
-                "client_secret": "env:SIGN_IN_SECRET",
-                "scopes": ["openid", "email"],
-                "principals": RULES,
-            }
-            received(house, folder, {"facade": facade}, environment={"SIGN_IN_SECRET": issuer.secret})
-            yield Open(house, issuer)
 
 
 class Kept:
@@ -81,7 +43,7 @@ class Kept:
 
 @pytest.mark.parametrize(("mode", "path"), [("auto", "/mcp"), ("legacy", "/mcp/s/notes")])
 async def test_the_python_sdk_signs_in_from_a_bare_url(mode: Any, path: str, tmp_path: Path) -> None:
-    async with open_gateway(tmp_path) as on:
+    async with issued_front(tmp_path) as on:
         person, kept, came = Person(), Kept(), []
 
         async def away(url: str) -> None:
@@ -113,7 +75,7 @@ async def test_the_python_sdk_signs_in_from_a_bare_url(mode: Any, path: str, tmp
 async def test_the_typescript_sdk_signs_in_from_a_bare_url(client: str, tmp_path: Path) -> None:
     node_package("@modelcontextprotocol/sdk")
     node_package("@modelcontextprotocol/client")
-    async with open_gateway(tmp_path) as on:
+    async with issued_front(tmp_path) as on:
         script = str(NODE_MODULES.parent / "sign_in.mjs")
         process = await asyncio.create_subprocess_exec(
             *(str(node()), script, client, f"{on.house.url}/mcp", CALLBACK, "desk_list_notes"),

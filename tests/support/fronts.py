@@ -1,7 +1,8 @@
-"""A gateway with a sign-in of its own, an MCP client that asks for it and a person who gives it."""
+"""Gateways with a sign-in of their own, by API tokens or before a real issuer, and who signs in there."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import httpx2 as httpx
 from apiloom.app.gateway.signin import Reception
 from support.gateway import Desk, Gateway, ask, desk, gateway, http
 from support.issuer import received
+from support.oidc import AuthorizationServer, authorization_server
 from support.signing_in import App, Person
 
 
@@ -45,3 +47,39 @@ async def front(folder: Path, **facade: Any) -> AsyncIterator[Front]:
             await app.register()
             person = Person(token=await house.api_token(tenant="default"), client=browser)
             yield Front(house, client, app, person, upstream, reception, seconds)
+
+
+RULES = [{"when": {"email": ["alice@example.com"]}, "tenant": "default", "end_user": "{sub}"}]
+
+
+@dataclass
+class Issued:
+    """A gateway with the server ``notes`` in front of a real issuer."""
+
+    house: Gateway
+    issuer: AuthorizationServer
+
+
+@asynccontextmanager
+async def issued_front(folder: Path, **facade: Any) -> AsyncIterator[Issued]:
+    """A running node where ``alice`` of the issuer may sign in; ``facade`` is what else it is told."""
+    with (
+        desk() as upstream,
+        authorization_server(claims={"alice": {"email_verified": True}}, extra_claims=["email_verified"]) as issuer,
+    ):
+        async with gateway(folder, running=True) as house:
+            house.clock.now = time.time()
+            await house.connector("desk", upstream.api.url)
+            account = await house.account("desk", "ada-secret", shared=True)
+            await house.server(accounts=[account.id], name="notes")
+            issuer.allow(f"{house.url}/oauth/callback")
+            told = {
+                "issuer": issuer.issuer,
+                "client_id": "web",
+                "client_secret": "env:SIGN_IN_SECRET",
+                "scopes": ["openid", "email"],
+                "principals": RULES,
+                **facade,
+            }
+            received(house, folder, {"facade": told}, environment={"SIGN_IN_SECRET": issuer.secret})
+            yield Issued(house, issuer)

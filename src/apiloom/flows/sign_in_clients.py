@@ -50,6 +50,11 @@ _CLI = Registration(
     metadata={"grant_types": [*USUAL_GRANTS, DEVICE_GRANT]},
 )
 
+_UNREAD: Final = (
+    "try again in a moment; where this gateway may not go to its place in the web, its operator sets `documents` of the"
+    " facade to false, and the application registers itself"
+)
+
 Fetch = Callable[[str], Awaitable[bytes]]
 """Gives the body at a URL, or raises an :class:`~apiloom.base.errors.ApiloomError`."""
 
@@ -108,7 +113,7 @@ async def client_of(ground: Ground, client_id: str, fetch: Fetch | None) -> Regi
     try:
         body = await fetch(client_id)
     except ApiloomError:
-        raise refused("sign_in.invalid_client", "the application's own description cannot be read now") from None
+        raise refused("sign_in.invalid_client", "the application's own description cannot be read now", _UNREAD) from None
     try:
         value = json.loads(body)
     except ValueError:
