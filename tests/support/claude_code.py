@@ -44,9 +44,13 @@ def program() -> str:
 
 @dataclass
 class ClaudeCode:
-    """A fresh home of the program in a folder. ``told`` are the names of tools that its model was told of."""
+    """A fresh home of the program in a folder. ``variables`` are set where it is started.
+
+    ``told`` are the names of tools that its model was told of.
+    """
 
     home: Path
+    variables: dict[str, str] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
@@ -58,6 +62,7 @@ class ClaudeCode:
             "ENABLE_TOOL_SEARCH": "false",
             "ANTHROPIC_API_KEY": "of-no-service",
             "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
+            **self.variables,
             **(more or {}),
         }
 

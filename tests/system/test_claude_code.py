@@ -1,7 +1,10 @@
-"""The Claude Code program signs in at a gateway that it knows the bare URL of, calls, and goes on when tokens end."""
+"""The Claude Code program starts what was installed for it, signs in at a gateway that it knows the bare URL of, calls, and
+goes on when tokens end.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,9 @@ from typing import Any
 import pytest
 
 from apiloom.app.gateway.signin import Reception
+from apiloom.app.main import main
+from support.bookshop import DOCUMENT as BOOKSHOP
+from support.bookshop import KEY, open_shop
 from support.claude_code import ClaudeCode
 from support.fronts import issued_front
 from support.gateway import READS
@@ -17,6 +23,7 @@ from support.signing_in import Person
 pytestmark = pytest.mark.system
 
 LIST = "mcp__apiloom__desk_list_notes"
+ISBN = "9780141439518"
 DOCUMENT = "https://claude.ai/oauth/claude-code-client-metadata"
 
 
@@ -24,6 +31,24 @@ def fresh(folder: Path) -> ClaudeCode:
     home = folder / "home"
     home.mkdir()
     return ClaudeCode(home)
+
+
+async def test_it_starts_what_was_installed_and_hands_the_key_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claude = fresh(tmp_path)
+    monkeypatch.setenv("HOME", str(claude.home))
+    monkeypatch.setenv("APILOOM_AUTH_SHOPKEY", "of no use: what counts is there when Claude Code starts")
+    with open_shop() as shop:
+        assert await asyncio.to_thread(main, ["install", "claude-code", str(BOOKSHOP), "--base-url", shop]) == 0
+        assert "of no use" not in (claude.home / ".claude.json").read_text()
+        claude.variables["APILOOM_AUTH_SHOPKEY"] = KEY
+        found, ordered = await claude.use(
+            ("mcp__bookshop__get_book", {"isbn": ISBN}),
+            ("mcp__bookshop__place_order", {"customer": {"name": "Zoë"}, "lines": [{"isbn": ISBN, "copies": 2}]}),
+        )
+    assert json.loads(found)["author"]["name"] == "Jane Austen"
+    assert json.loads(ordered)["copies"] == 2
 
 
 async def test_it_registers_itself_signs_in_calls_and_refreshes(tmp_path: Path) -> None:
