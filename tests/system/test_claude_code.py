@@ -1,6 +1,4 @@
-"""The Claude Code program starts what was installed for it, signs in at a gateway that it knows the bare URL of, calls, and
-goes on when tokens end.
-"""
+"""The Claude Code program starts what was installed for it, and signs in at a gateway that it knows the bare URL of."""
 
 from __future__ import annotations
 
