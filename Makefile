@@ -2,7 +2,7 @@
 # make and a package index, nothing else. Every set-up step leaves a stamp, so that the next run is quick.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system check bench soak bench-gateway bench-imports audit lock set-up node-modules clean
+.PHONY: help demo test test-system check bench soak bench-gateway bench-imports bench-start audit lock set-up node-modules clean
 SHELL := /bin/sh
 export PYTHON
 
@@ -47,6 +47,9 @@ bench-gateway: set-up ## ten thousand servers on one node beside a node with ten
 
 bench-imports: set-up ## how long others wait while the largest documents are imported
 	$(PY) bench/run.py imports
+
+bench-start: set-up ## how long a gateway takes to be ready, what it holds, how it ends
+	$(PY) bench/run.py start
 
 audit: set-up ## known vulnerabilities in the runtime lock; asks an advisory service, so it needs the network
 	@$(PY) tools/audit.py

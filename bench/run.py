@@ -1,4 +1,4 @@
-"""The one door of the benchmarks: ``python bench/run.py [calls|cold|sizes|soak|gateway|imports] [options]``.
+"""The one door of the benchmarks: ``python bench/run.py [calls|cold|sizes|soak|gateway|imports|start] [options]``.
 
 Without a word it runs ``calls``, ``cold`` and ``sizes``, which is what ``make bench`` is. Each ends with 1 when one of
 its limits is broken; ``--report`` prints the limits without failing on them.
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("calls", "cold", "sizes", "soak", "gateway", "imports")
+PARTS = ("calls", "cold", "sizes", "soak", "gateway", "imports", "start")
 
 
 def main() -> int:

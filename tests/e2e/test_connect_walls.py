@@ -40,6 +40,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+RULES = ["default-src 'none'", "style-src 'nonce'", "img-src data:", "form-action 'self'", "base-uri 'none'"]
 
 
 async def nothing_kept(house: ConnectHouse) -> None:
@@ -50,11 +51,11 @@ async def nothing_kept(house: ConnectHouse) -> None:
 def check_walls(page: Shown, *, framed: str = "'none'") -> None:
     for name, value in HEADERS.items():
         assert page.header(name) == value, name
-    rules = page.header("content-security-policy")
-    assert "default-src 'none'" in rules
-    assert f"frame-ancestors {framed}" in rules
-    assert "unsafe" not in rules
+    rules = re.sub(r"'nonce-[A-Za-z0-9_-]{22}'", "'nonce'", page.header("content-security-policy")).split("; ")
+    scripted = [] if framed == "'none'" else ["script-src 'nonce'", "connect-src 'self'"]
+    assert rules == [*RULES, f"frame-ancestors {framed}", *scripted]
     assert (page.header("x-frame-options") == "DENY") == (framed == "'none'")
+    assert (page.header("cross-origin-opener-policy") == "same-origin") == (framed == "'none'")
     assert not re.findall(r'(?:src|href)="(?!data:|#|\?|/connect/)[^"]*"', page.reply.text.replace(page.onward, ""))
     assert not re.findall(r"<script(?! nonce)|<style(?! nonce)|\son\w+=|\sstyle=", page.reply.text)
 
@@ -66,7 +67,6 @@ async def test_every_page_stands_behind_the_same_walls(tmp_path: Path) -> None:
         check_walls(embedded, framed=VENDOR)
         form = await ann.open(started.url)
         check_walls(form)
-        assert form.header("cross-origin-opener-policy") == "same-origin"
         check_walls(await thief.open(started.url))
         check_walls(await thief.open(f"{house.gateway.url}/connect/nothing"))
         check_walls(await thief.open(f"{house.gateway.url}/connect/callback?state=x"))
@@ -130,6 +130,16 @@ async def test_a_form_of_another_site_is_refused(tmp_path: Path) -> None:
         await nothing_kept(house)
 
 
+async def test_no_page_of_another_site_uses_up_a_link_or_asks_what_came_of_it(tmp_path: Path) -> None:
+    async with connect_house(tmp_path, notes(KEYS)) as house, visitor(house) as ann, visitor(house) as eve:
+        started = await house.start(connector="notes", allowed_origins=[VENDOR])
+        for headers in ({"origin": "https://evil.example.com"}, {"origin": VENDOR, "sec-fetch-site": "cross-site"}):
+            for step in ("begin", "status"):
+                reply = await eve.client.post(f"{started.url}/{step}", headers=headers, data={"channel": "x"})
+                assert (reply.status_code, "set-cookie" in reply.headers) == (403, False), step
+        assert "API key (X-Key)" in (await ann.open(started.url)).text
+
+
 async def test_a_form_without_its_own_token_is_refused(tmp_path: Path) -> None:
     async with connect_house(tmp_path, notes(KEYS)) as house, visitor(house) as ann, visitor(house) as eve:
         one, other = await house.start(connector="notes"), await house.start(connector="notes")
@@ -146,6 +156,8 @@ async def test_a_form_without_its_own_token_is_refused(tmp_path: Path) -> None:
         assert reply.status_code == 403
         reply = await ann.client.post(one.url, json={"token": form.fields["token"]})
         assert reply.status_code == 403
+        sent = await ann.send(form, Key="k" * 132_000)
+        assert (sent.status, "not sent from its own page" in sent.text) == (403, True)
         await nothing_kept(house)
 
 

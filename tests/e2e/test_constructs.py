@@ -31,8 +31,6 @@ from support.recorder import Recorder, recorder
 SOMEWHERE = "https://api.example"
 """Where the API of a document answers that does not say it, unless the fixture does."""
 
-OUR_META = "io.modelcontextprotocol/"
-
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Recorder]:

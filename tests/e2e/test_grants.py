@@ -12,15 +12,19 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from apiloom.app.gateway.grants import KeptGrants
+from apiloom.app.gateway.grants import OLD, KeptGrants
 from apiloom.app.gateway.visits import Linked
 from apiloom.flows import events
 from apiloom.flows.access import HOST
 from apiloom.flows.grants import revoke_account
 from apiloom.flows.ground import dormant_refusal
 from apiloom.flows.oauth_clients import patch_oauth_client
+from apiloom.store import refusals
 from apiloom.store.sql.counting import counting
+from apiloom.vault import keeping, unwritten
 from apiloom.vault.keeping import LEASE
+from apiloom.vault.oauth.terms import Ask, Terms, Tokens
+from apiloom.vault.ports import Failure
 from support.gateway import ask, call, gateway, http
 from support.granted import Granted, Office, granted, office
 from support.oidc import SECRET, AuthorizationServer
@@ -368,11 +372,16 @@ async def test_a_node_that_was_succeeded_does_not_give_up_the_lease_of_its_succe
         id_ = f"{there.account.id}/login"
         assert (await first.take(id_, 1, LEASE)).mine  # type: ignore[union-attr]
         assert not (await second.take(id_, 1, LEASE)).mine  # type: ignore[union-attr]
-        there.gateway.clock.now += LEASE
-        taken = await second.take(id_, 1, LEASE)
+        # nobody is hurt while the old token lives, so nobody is succeeded either
+        later(there, HOUR)
+        seen = 0.0
+        while not (taken := await second.take(id_, 1, LEASE)).mine:  # type: ignore[union-attr]
+            there.gateway.clock.now += 1
+            seen += 1
+        assert OLD <= seen <= LEASE
         assert taken is not None
         assert (taken.mine, taken.doubt) == (True, True)
-        await first.failed(id_, 1, "oauth.ended", ended=True)
+        await first.failed(id_, 1, Failure(code="oauth.ended", ended=True))
         grant = await there.grant()
         assert (grant.state, grant.lease_holder.startswith("second/")) == ("active", True)
         # a pair that came late counts, as long as nobody wrote another
@@ -381,3 +390,84 @@ async def test_a_node_that_was_succeeded_does_not_give_up_the_lease_of_its_succe
         assert held.tokens is not None
         assert await first.keep(id_, 1, held.tokens, None) is not None
         assert await second.keep(id_, 1, held.tokens, None) is None
+
+
+@pytest.mark.parametrize("ahead", [True, False], ids=["ahead of its end", "at its end"])
+async def test_tokens_that_come_while_the_store_is_away_are_used_and_written_when_it_is_back(
+    tmp_path: Path, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    monkeypatch.setattr(keeping, "_KEEPING", (0.0,))
+    monkeypatch.setattr(unwritten, "AGAIN", 0.05)
+    async with connected(tmp_path, server) as (there, api, client):
+        assert not (await result(client, there))["isError"]
+        keeper, kind, away = there.gateway.grounds.living.keeper, type(there.gateway.grounds.store), []
+        fetch = keeper.ports.fetch
+
+        async def fetched(terms: Terms, ask: Ask) -> Tokens:
+            tokens = await fetch(terms, ask)
+            away.append(tokens)
+            return tokens
+
+        def gone(begin: Any) -> Any:
+            @asynccontextmanager
+            async def begun(self: Any) -> AsyncIterator[Any]:
+                if away:
+                    raise refusals.unreachable()
+                async with begin(self) as work:
+                    yield work
+
+            return begun
+
+        monkeypatch.setattr(kind, "writing", gone(kind.writing))
+        monkeypatch.setattr(kind, "reading", gone(kind.reading))
+        keeper.ports = replace(keeper.ports, fetch=fetched)
+        later(there, (0.81 if ahead else 1.0) * HOUR)
+        assert not (await result(client, there))["isError"]
+        async with asyncio.timeout(20):
+            while not len(keeper.unwritten):
+                await asyncio.sleep(0.01)
+        later(there, (0.2 if ahead else 0.5) * HOUR)
+        for _ in range(3):
+            assert not (await result(client, there))["isError"]
+        assert len(set(api.shown)) == 2
+        assert (await there.gateway.node.state())["vault"]["unwritten"] == 1  # type: ignore[index]
+        away.clear()
+        keeper.ports = replace(keeper.ports, fetch=fetch)
+        await renewed(there)
+        assert not (await result(client, there))["isError"]
+        assert len(keeper.unwritten) == 0
+        assert (len(set(api.shown)), server.count("refresh_token")) == (2, 1)
+
+
+async def test_a_pair_that_comes_after_its_grant_was_ended_for_want_of_it_brings_it_back(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, _, _client):
+        kept, id_ = there.gateway.grounds.living.grants, f"{there.account.id}/login"
+        held = await kept.load(id_)
+        assert held is not None
+        assert held.tokens is not None
+        for code, state in (("oauth.in_doubt", "active"), ("oauth.client", "needs_reconnect")):
+            was = (await there.grant()).generation
+            assert (await kept.take(id_, was, LEASE)).mine  # type: ignore[union-attr]
+            await kept.failed(id_, was, Failure(code=code, ended=True, doubt=True))
+            assert (await there.grant()).state == "needs_reconnect"
+            assert await kept.keep(id_, was, held.tokens, None) is not None
+            assert (await there.grant()).state == state
+
+
+async def test_a_doubt_and_a_pause_that_a_provider_wants_are_kept_with_the_grant(
+    tmp_path: Path, server: AuthorizationServer
+) -> None:
+    async with connected(tmp_path, server) as (there, _, _client):
+        kept, id_ = there.gateway.grounds.living.grants, f"{there.account.id}/login"
+        for failure in (Failure(code="oauth.unavailable", doubt=True, after=250.0), Failure(code="oauth.refused")):
+            taken = await kept.take(id_, 1, LEASE)
+            assert taken is not None
+            assert taken.mine
+            await kept.failed(id_, 1, failure)
+            grant = await there.grant()
+            assert grant.refresh_at == there.gateway.clock() + (failure.after or 2.0)
+            held = await kept.load(id_)
+            assert held is not None
+            assert held.doubt

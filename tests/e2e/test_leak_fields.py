@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from apiloom.vault import aws_keys, certificates, forms, given, referring, templ
 from apiloom.vault.custody import PURPOSES, RootKey, fresh_custody
 from support.harvest import NO_SECRETS, harvesting
 from support.leaks import Canaries
+from support.mirror import credentials
+from support.mirror_elsewhere import PLACES, Elsewhere
 from support.secret_fields import HUNTED, MEMBERS, OPEN, UNHUNTED, makers
 from support.source import ROOT, modules
 
@@ -38,6 +41,24 @@ def test_every_member_that_may_lie_elsewhere_or_come_back_is_a_secret_here() -> 
     assert MEMBERS.keys() | {"username", "certificate"} >= referring.ELSEWHERE
     names = ("client_secret", "private_key", "access_token", "refresh_token")
     assert set(forms.form_secrets(dict.fromkeys(names, "x"))) == {"x"}
+
+
+def test_every_member_that_may_lie_elsewhere_does_in_a_hunt(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Kept:
+        def put(self, path: str, **_: str) -> None:
+            asked.append(path)
+
+    places = Elsewhere(tmp_path, Kept())  # type: ignore[arg-type]  # nothing is asked of it
+    forms = credentials(Canaries(), "https://t.example/t", tmp_path)
+    moved = places.referring(forms)
+    inside = {f"{name}.{inner}" for name, allowed in referring.INSIDE.items() for inner in allowed or ()}
+    assert {one.partition(".")[0] for one in places.moved} >= referring.ELSEWHERE | referring.INSIDE.keys()
+    assert places.moved >= inside | {"values.a"}
+    assert asked
+    followed = {reference for form in moved.values() for reference in referring.references_of(form)}
+    assert {reference.partition(":")[0] for reference in followed} == set(PLACES)
 
 
 WRITE_ONLY = {

@@ -18,21 +18,33 @@ import pytest
 from support.leaks import Canaries, core_of, files, leaks, listening
 from support.mirror import SCHEMES, STATIC, furnished, sent
 from support.mirror_roads import ROADS
+from support.openbao import OpenBao
 from support.secret_fields import MEMBERS
 from support.servers import APILOOM, clean_environment
 
+REACHED = {
+    "apiloom.app.references._token",
+    "apiloom.vault.keyrings.read_entry",
+    "apiloom.vault.references.follow",
+    "apiloom.vault.references.read_secret_file",
+    "apiloom.vault.transit.Bao.read",
+}
+
 
 @pytest.mark.system
-async def test_no_secret_leaves_the_house_on_any_road(tmp_path: Path) -> None:
-    async with furnished(tmp_path) as hunt:
+async def test_no_secret_leaves_the_house_on_any_road(tmp_path: Path, openbao: OpenBao) -> None:
+    async with furnished(tmp_path, openbao) as hunt:
         with listening() as heard:
             for road in ROADS:
                 await road(hunt)
         hunt.take("logs", heard.text())
-        hunt.files(tmp_path, tmp_path / "secret")
+        hunt.files(tmp_path, tmp_path / "secret", *hunt.elsewhere.folder.iterdir())
         reached = "\n".join(sent(seen).decode() for seen in hunt.api.seen)
-        for name in (*STATIC[:1], "access token", "lent", "template value", "AWS session token", "referenced file"):
+        sent_as_they_are = ("template value", "AWS session token", "referenced file", "bearer", "header key")
+        for name in ("access token", "lent", *sent_as_they_are, *(f"far {one}" for one in sent_as_they_are)):
             assert core_of(name) in reached, f"{name} was never sent: nothing was hunted"
+        assert hunt.harvest is not None
+        assert hunt.harvest.touched >= REACHED
         assert {name for names in MEMBERS.values() for name in names} <= set(hunt.canaries.cores)
         assert hunt.size("answers") > 100_000
         assert "\n".join(map(str, hunt.found())) == ""

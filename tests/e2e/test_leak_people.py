@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2 as httpx
@@ -23,43 +21,25 @@ from support.connecting import EITHER, KEYS, connect_house, notes, query_of, vis
 from support.fronts import Front, front
 from support.gateway import PATIENCE, Gateway, ask, desk, gateway, http
 from support.granted import granted, office
-from support.harvest import Harvest, harvesting
-from support.hunting import Hunt, own_temporary_files
+from support.hunted_keys import MADE_IN, by_a_key_source
+from support.hunted_people import (
+    Walk,
+    by_a_device,
+    by_a_device_at_one_that_tells_all,
+    by_an_issuer,
+    by_an_issuer_that_tells_all,
+    by_two_consents,
+    hunting,
+    reached,
+    searched,
+)
+from support.hunting import Hunt
 from support.issuer import received, signing_issuer
-from support.leaks import Canaries, listening
 from support.lending import exchanging, welcomed
 from support.oidc import SECRET, authorization_server
+from support.openbao import OpenBao
 
 pytestmark = pytest.mark.system
-
-
-@asynccontextmanager
-async def hunting(folder: Path) -> AsyncIterator[Harvest]:
-    """Everything that is a secret from now on is looked for."""
-    with own_temporary_files(folder), harvesting(Canaries()) as harvest:
-        yield harvest
-
-
-@asynccontextmanager
-async def searched(house: Gateway, folder: Path, harvest: Harvest) -> AsyncIterator[Hunt]:
-    """A hunt whose roads are walked when the block ends; what it held by then is found nowhere."""
-    async with http() as client:
-        hunt = Hunt(house=house, client=client, canaries=harvest.canaries, harvest=harvest)
-        hunt.owner = await house.api_token("owner")
-        with listening() as heard:
-            yield hunt
-            hunt.objects()
-            await hunt.admin()
-        hunt.take("logs", heard.text())
-        hunt.files(folder)
-        assert "\n".join(map(str, hunt.found())) == ""
-
-
-def reached(harvest: Harvest, *places: str) -> None:
-    """That secrets of these places were made at all."""
-    made = set(harvest.places)
-    for place in places:
-        assert any(one.startswith(place) for one in made), (place, sorted(made))
 
 
 async def test_nothing_of_a_sign_in_is_kept_or_told(tmp_path: Path) -> None:
@@ -250,3 +230,19 @@ async def test_what_a_callers_token_is_exchanged_for_is_kept_nowhere(tmp_path: P
         pad.house.clock.now += 3600
         hunt.took("answers", await pad.call(url, token=token))
     reached(harvest, "apiloom.app.gateway.delegating.Exchanges._asked")
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [by_a_device, by_a_device_at_one_that_tells_all, by_two_consents, by_an_issuer, by_an_issuer_that_tells_all],
+    ids=lambda walk: walk.__name__,
+)
+async def test_nothing_of_a_device_of_two_consents_and_of_an_issuer_is_kept_or_told(tmp_path: Path, walk: Walk) -> None:
+    await walk(tmp_path)
+
+
+@pytest.mark.parametrize("source", MADE_IN)
+async def test_a_key_that_is_given_or_lies_elsewhere_is_kept_nowhere_else(
+    tmp_path: Path, openbao: OpenBao, source: str
+) -> None:
+    await by_a_key_source(tmp_path, openbao, source)

@@ -21,7 +21,7 @@ from apiloom.flows.connect_ports import Consent, Granted
 from apiloom.flows.grants import health, refresh_account, revoke_account
 from apiloom.flows.oauth_clients import create_oauth_client, patch_oauth_client
 from apiloom.model.api import SecurityScheme
-from apiloom.vault.keeping import SETTLED
+from apiloom.vault.moments import SETTLED
 from support.catalogs import OK, catalog_of
 from support.gateway import Gateway, ask, gateway, http
 from support.granted import Granted as There

@@ -90,6 +90,47 @@ async def test_a_way_back_is_gone_once_and_before_the_issuer_is_asked(tmp_path: 
             await sign_ins.found(ground, begun.sign_in.id, begun.browser.reveal(), "issuer")
 
 
+async def test_a_way_back_counts_in_the_browser_it_began_in_alone(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        ground = on.house.ground
+        begun, other = [await sign_ins.begin(ground, WANTED) for _ in range(2)]
+        name, its = (sign_ins.cookie_of(ground, each.sign_in.id) for each in (begun, other))
+        # whoever has a person open the end of a way that they went themselves finds no cookie of theirs there
+        for cookies in ({}, {name: ""}, {its: begun.browser.reveal()}, {name: other.browser.reveal()}):
+            with pytest.raises(CallerError, match="another browser"):
+                await sign_ins.returned(ground, begun.state.reveal(), cookies)
+        came = await sign_ins.returned(ground, begun.state.reveal(), {name: begun.browser.reveal()})
+        assert came.sign_in.id == begun.sign_in.id
+
+
+async def test_each_page_is_there_at_its_own_step_alone(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        browser = on.person.client
+        token = (await browser.get(on.app.url())).headers["location"]
+        consent = token.replace("token-page", "consent")
+        assert (await browser.get(consent)).status_code == 400
+        shown = await browser.get(token)
+        assert (await on.person.send(shown, fields(shown))).headers["location"] == consent
+        assert (await browser.get(token)).status_code == 400
+        asked = await browser.get(consent)
+        assert asked.status_code == 200
+        cookie = {"cookie": str(asked.request.headers["cookie"])}
+        assert (await on.person.send(asked, fields(asked))).status_code == 303
+        for page in (token, consent):
+            assert (await on.http.get(page, headers=cookie)).status_code == 400
+
+
+async def test_a_parameter_that_cannot_stand_in_one_line_is_refused(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        for sign in ("\n", "\r\n", "\x00", "\x1b[2J", "\x7f"):
+            reply = await on.http.get(on.app.url(state=f"a{sign}b"))
+            assert (reply.status_code, "location" in reply.headers, "control character" in reply.text) == (
+                400,
+                False,
+                True,
+            )
+
+
 async def test_what_failed_late_ends_nothing_that_has_gone_on(tmp_path: Path) -> None:
     async with front(tmp_path) as on:
         ground = on.house.ground
@@ -115,6 +156,14 @@ async def test_nobody_is_sent_to_an_application_before_they_agreed(tmp_path: Pat
 
 
 SYSTEMS = ["search-ms:query=x", "ms-msdt:/id", "itms-services://?x", "shell:x", "jar:x", "smb://h/x", "x:y", "web"]
+
+
+async def test_a_path_that_is_nearly_one_of_ours_leads_nowhere(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        for path in (app.WELL_KNOWN, *(f"/oauth/{name}" for name in ("authorize", "token", "consent/x", "device"))):
+            for method in ("GET", "POST"):
+                reply = await on.http.request(method, f"{on.house.url}{path}/", headers={"host": "evil.example"})
+                assert (reply.status_code, "location" in reply.headers) == (404, False), path
 
 
 async def test_a_scheme_that_may_be_the_systems_own_is_not_registered(tmp_path: Path) -> None:

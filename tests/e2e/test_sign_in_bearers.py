@@ -340,6 +340,21 @@ async def test_opaque_tokens_are_asked_about_and_the_answer_counts_for_a_while(t
         assert await on.status("opaque-1") == 401
 
 
+async def test_no_issuer_is_asked_about_a_token_of_the_house(tmp_path: Path) -> None:
+    async with met(tmp_path) as on:
+        told = {"url": f"{on.issuer.url}/introspect", "client_id": "g", "client_secret": "env:SIGN_IN_SECRET"}
+        on.file.write_text(json.dumps({"issuers": [on.issuer.settings(introspection=told)]}))
+        assert on.reception.reload()
+        live = await on.house.api_token(tenant="default")
+        # damaged, cut off, over, or of a kind that is shown elsewhere: it may be live all the same
+        family = f"{'a' * 20}.1.{'x' * 43}"
+        for token in (live[:-1], f"{live}x", f"als_{live[4:]}", f"alr_{family}", f"alt_{family}", "ala_", "alr_"):
+            assert await on.status(token) == 401
+        assert "/introspect" not in on.issuer.asked
+        assert await on.status("another's") == 401
+        assert "/introspect" in on.issuer.asked
+
+
 async def test_a_call_of_a_token_that_was_taken_back_is_cut(tmp_path: Path) -> None:
     asked = {"client_id": "gateway", "client_secret": "env:SIGN_IN_SECRET"}
     async with met(tmp_path) as on:

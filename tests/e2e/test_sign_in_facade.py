@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from apiloom.flows.sign_ins import sweep_sign_ins
 from support.fronts import front
 from support.gateway import READS, Gateway, arrival, ask, gateway, http, names
 from support.issuer import received, signing_issuer
-from support.signing_in import CALLBACK, WEB, App
+from support.signing_in import CALLBACK, FORM, WEB, App
 
 
 async def test_a_person_without_an_issuer_signs_in_with_an_api_token(tmp_path: Path) -> None:
@@ -328,6 +329,10 @@ async def test_places_that_nobody_should_be_sent_to_cannot_be_registered(tmp_pat
 WRONG_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"code_challenge_method": "plain"}, "invalid_request"),
     ({"code_challenge": None}, "invalid_request"),
+    ({"code_challenge": "x" * 44}, "invalid_request"),
+    ({"code_challenge": "=" * 43}, "invalid_request"),
+    ({"response_mode": "fragment"}, "invalid_request"),
+    ({"state": "x" * 2001}, "invalid_request"),
     ({"response_type": "token"}, "unsupported_response_type"),
     ({"resource": None}, "invalid_target"),
     ({"resource": "https://elsewhere.example/mcp"}, "invalid_target"),
@@ -409,6 +414,28 @@ async def test_pages_can_be_framed_by_nobody_and_show_names_as_text(tmp_path: Pa
         cookie = reply.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=lax" in cookie
+
+
+RULES = "default-src 'none'; style-src 'nonce'; img-src data:; {}frame-ancestors 'none'; base-uri 'none'"
+
+
+async def test_forms_stay_here_but_for_those_whose_answer_leads_to_the_client(tmp_path: Path) -> None:
+    async with front(tmp_path) as on:
+        token = await on.person.client.get(on.app.url(), follow_redirects=True)
+        found = FORM.search(token.text)
+        assert found is not None
+        consent = await on.person.client.get((await on.person.send(token, found)).headers["location"])
+        device = await on.person.client.get(f"{on.house.url}/oauth/device")
+        sorry = await on.person.client.get(f"{on.house.url}/oauth/consent/none")
+        # browsers hold every redirect behind a form to the rule, also those of the client's own pages
+        for page, forms in (
+            (token, ""),
+            (consent, ""),
+            (device, "form-action 'self'; "),
+            (sorry, "form-action 'self'; "),
+        ):
+            rules = re.sub(r"'nonce-[A-Za-z0-9_-]{22}'", "'nonce'", page.headers["content-security-policy"])
+            assert rules == RULES.format(forms)
 
 
 async def test_registrations_and_guesses_are_bounded(tmp_path: Path) -> None:

@@ -188,6 +188,14 @@ async def test_a_gateway_that_signs_in_for_another_is_sent_no_code() -> None:
         assert [seen.method for seen in evil.seen] == ["GET"]
 
 
+async def test_an_issuer_is_no_gateway() -> None:
+    told: dict[str, str] = {}
+    with upstream(lambda _: Answer(told)) as issuer:
+        told |= {"issuer": issuer.url, "authorization_endpoint": f"{issuer.url}/auth"}
+        with pytest.raises(CallerError, match="is no gateway that people sign in at"):
+            await sign_in(issuer.url, lambda _: pytest.fail("nobody is sent anywhere"))
+
+
 async def test_a_sign_in_that_was_not_ended_there_is_not_called_so() -> None:
     busy = upstream(lambda _: Answer({"error": "slow_down"}, status=429))
     with busy as there, pytest.raises(UpstreamError, match="did not end the sign-in"):

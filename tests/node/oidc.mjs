@@ -389,6 +389,17 @@ function authorizing(request, response) {
   return true;
 }
 
+function identifying(request, response) {
+  const said = quirks.identified(quirk, request.headers);
+  if (said === null) return;
+  const end = response.end.bind(response);
+  response.end = (...given) => {
+    if (response.statusCode !== 200) return end(...given);
+    response.setHeader("content-length", Buffer.byteLength(said));
+    return end(said);
+  };
+}
+
 // What the provider adds to the way back.
 let going = {};
 
@@ -413,6 +424,7 @@ const server = http.createServer(async (request, response) => {
     if (request.method === "POST" && (pathname === "/token" || pathname === "/refresh")) return await tokens(request, response, pathname);
     if (quirk && pathname === "/auth" && !authorizing(request, response)) return undefined;
     if (quirk) goingBack(response);
+    if (quirk && pathname === "/me") identifying(request, response);
     count(/^\/(interaction|auth)\//.test(pathname) ? pathname.split("/")[1] : pathname.slice(1), request.method);
     if (down) {
       if (down === "close") return request.socket.destroy();

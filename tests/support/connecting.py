@@ -27,6 +27,7 @@ VENDOR = "http://vendor.localhost:9"
 SCHEMES = {
     "Key": {"type": "apiKey", "in": "header", "name": "X-Key", "description": "Found under Settings, API."},
     "Login": {"type": "http", "scheme": "basic"},
+    "Hook": {"type": "http", "scheme": "bearer"},
     "Account": {
         "type": "oauth2",
         "flows": {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from apiloom.net.request import Request, Response
 from support.gateway import Gateway
 from support.harvest import Harvest
 from support.leaks import Canaries, Leak, files, leaks, objects
@@ -43,6 +46,8 @@ class Hunt:
     canaries: Canaries
     harvest: Harvest | None = None
     owner: str = ""
+    surroundings: dict[str, str] = field(default_factory=dict)
+    """What commands are told besides; nothing in it is a secret."""
     haul: dict[str, list[bytes]] = field(default_factory=dict)
     _held: set[bytes] = field(default_factory=set)
 
@@ -96,7 +101,7 @@ class Hunt:
         place = self.house.grounds.place
         assert place.folder is not None
         env = {"APILOOM_KEY_FILE": str(place.key_file()), "APILOOM_DATA": str(place.folder)}
-        around = clean_environment(str(place.folder.parent), env)
+        around = clean_environment(str(place.folder.parent), {**env, **self.surroundings})
         backup = place.folder.parent / "backup.out"
         backup.unlink(missing_ok=True)
         for words in (("db", "backup", str(backup)), *COMMANDS, *more):
@@ -163,3 +168,30 @@ def own_temporary_files(folder: Path) -> Iterator[Path]:
         patch.setattr(tempfile, "tempdir", str(place))
         patch.setitem(os.environ, "TMPDIR", str(place))
         yield place
+
+
+@contextmanager
+def broken_way_out(hunt: Hunt, at: str, *rooms: str) -> Iterator[None]:
+    """What is sent to a path breaks as nobody expected; what the frames of some rooms hold then is kept, as a dump
+    has it.
+    """
+    way = type(hunt.house.grounds.sender)
+    sent, before = way.send, hunt.size("crash")
+
+    async def send(self: object, request: Request) -> Response:
+        if not request.target.startswith(at):
+            return await sent(self, request)
+        hunt.take("crash", repr(request), held_by(*rooms))
+        raise RuntimeError("it broke")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(way, "send", send)
+        yield
+    assert hunt.size("crash") > before + 500, "nothing broke"
+
+
+def held_by(*rooms: str) -> str:
+    """The functions of some rooms that are at work now, with all that each holds."""
+    frames = traceback.walk_stack(sys._getframe(1))
+    within = (one for one in frames if str(one[0].f_globals.get("__name__", "")).startswith(rooms))
+    return "".join(traceback.StackSummary.extract(within, capture_locals=True).format())

@@ -204,9 +204,14 @@ class MemoryRows:
         found = [record for record in self._seen().values() if possible and matches(record, where)]
         return copy.deepcopy(sorted(found, key=lambda record: record.id, reverse=self._kind.newest_first))
 
-    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Any]:
+    async def due(self, member: str, at: float, limit: int = 500, *, in_turn: bool = False) -> Sequence[Any]:
         come = [one for one in await self.every() if getattr(one, member) is not None and getattr(one, member) <= at]
-        return sorted(come, key=lambda one: (getattr(one, member), one.id))[: max(1, min(limit, 1000))]
+        come.sort(key=lambda one: (getattr(one, member), one.id))
+        if in_turn:
+            owners = [getattr(one, self._kind.owner) for one in come]
+            turns = {one.id: owners[:at].count(owners[at]) for at, one in enumerate(come)}
+            come.sort(key=lambda one: turns[one.id])
+        return come[: max(1, min(limit, 1000))]
 
     async def count(self, where: Mapping[str, Any] | None = None) -> int:
         return len(await self.every(where))

@@ -26,6 +26,8 @@ from support.harvest import harvesting
 from support.hunting import Hunt as House
 from support.hunting import own_temporary_files
 from support.leaks import Canaries
+from support.mirror_elsewhere import Elsewhere, Far, elsewhere
+from support.openbao import OpenBao
 from support.tls import identity
 from support.upstream import Answer, Seen, Upstream, upstream
 
@@ -46,9 +48,10 @@ SCHEMES: dict[str, Any] = {
     "signed": _CLIENT,
     "renewed": _CLIENT,
     "service": _CLIENT,
+    "whole": _CLIENT,
     "lent": {"type": "http", "scheme": "bearer"},
 }
-OAUTH = ("machine", "signed", "renewed", "service")
+OAUTH = ("machine", "signed", "renewed", "service", "whole")
 STATIC = ("bearer", "basic", "header", "query", "cookie", "custom")
 _WORD = re.compile(rb"[^A-Za-z0-9 ]")
 FORMS: dict[str, Callable[[bytes], bytes]] = {
@@ -151,6 +154,9 @@ class Hunt(House):
     lent: str = ""
     link: str = ""
     folder: Path
+    elsewhere: Elsewhere
+    far: str = ""
+    """The URL of a server with an account whose every secret lies elsewhere."""
     refusing: int = 0
     """The status that the provider refuses with; 0: it gives."""
 
@@ -202,6 +208,8 @@ def credentials(canaries: Canaries, at: str, folder: Path) -> dict[str, Any]:
     keys = Keys(canaries)
     (folder / "secret").write_text(canaries.add("referenced file"))
     (folder / "secret").chmod(0o600)
+    service, whole = (keys.add(f"{name} key", pem()) for name in ("service", "whole service"))
+    told = {"private_key_id": "1", "client_email": "loom@example.com", "token_uri": at}
     shown_to = identity("mirror", "127.0.0.1")
     certificate = shown_to.certificate_pem.decode()
     return {
@@ -235,14 +243,8 @@ def credentials(canaries: Canaries, at: str, folder: Path) -> dict[str, Any]:
             "expires_at": 1_000_000_000,
             "token_url": at,
         },
-        "service": {
-            "service_account": {
-                "private_key": keys.add("service key", pem()),
-                "private_key_id": "1",
-                "client_email": "loom@example.com",
-                "token_uri": at,
-            }
-        },
+        "service": {"service_account": {"private_key": service, **told}},
+        "whole": {"service_account": {"private_key": whole, **told}},
     }
 
 
@@ -271,6 +273,11 @@ async def furnish(hunt: Hunt, folder: Path) -> None:
     config = {"delegation": {"mirror": {"mode": "header", "fallback": True}}}
     opened = await house.server(name="mirror", accounts=[account.id], config=config)
     hunt.url = house.at(opened)
+    far = hunt.elsewhere.referring(credentials(Far(canaries), at, hunt.elsewhere.folder))
+    elsewhere_ = await house.account("mirror", credentials=far)
+    opened_far = await house.server(name="far", accounts=[elsewhere_.id])
+    hunt.far = house.at(opened_far)
+    canaries.add("far server token", opened_far.issued.text)
     canaries.add("server token", opened.issued.text)
     hunt.token = canaries.add("agent token", await house.api_token(tenant="default"))
     hunt.owner = canaries.add("owner token", await house.api_token("owner"))
@@ -288,12 +295,19 @@ def key_file(hunt: Hunt, when: str) -> None:
 
 
 @asynccontextmanager
-async def furnished(folder: Path) -> AsyncIterator[Hunt]:
+async def furnished(folder: Path, openbao: OpenBao) -> AsyncIterator[Hunt]:
     """A house with every secret there is. What it draws, unwraps and holds meanwhile is looked for as well."""
     canaries = Canaries()
     around = {name: canaries.add(f"referenced {name}") for name in ("MIRROR_SECRET", "MIRROR_CLIENT")}
-    with upstream(mirrored) as api, own_temporary_files(folder), harvesting(canaries) as harvest:
-        async with gateway(folder, surroundings=around) as house, http() as client:
+    with (
+        upstream(mirrored) as api,
+        own_temporary_files(folder),
+        harvesting(canaries) as harvest,
+        elsewhere(folder, openbao, canaries) as places,
+    ):
+        places.environment.update(around)
+        async with gateway(folder, surroundings=places.environment) as house, http() as client:
+            places.environment = house.grounds.place.environment  # type: ignore[assignment]  # the tests' own
             hunts: list[Hunt] = []
             with upstream(granting(canaries, hunts)) as provider:
                 hunt = Hunt(
@@ -304,6 +318,7 @@ async def furnished(folder: Path) -> AsyncIterator[Hunt]:
                     canaries=canaries,
                     harvest=harvest,
                     folder=folder,
+                    elsewhere=places,
                 )
                 hunts.append(hunt)
                 await furnish(hunt, folder)

@@ -16,10 +16,19 @@ from apiloom.console.house import KeyAsk
 from apiloom.flows.access import HOST
 from apiloom.flows.connectors import patch_connector
 from apiloom.net.request import Request, Response
+from apiloom.store.records import Account
+from apiloom.vault.references import STALE
 from support.gateway import words
+from support.hunting import broken_way_out
+from support.keyring_in_memory import InMemory
 from support.leaks import Canaries, shown
 from support.mirror import FORMS, KINDS, LARGE, OAUTH, SCHEMES, WIDE, Hunt, call, credentials, document, key_file
+from support.mirror_elsewhere import telling_bao
 from support.sockets import Peer, peer, says, silence
+from support.upstream import Answer
+
+GONE = STALE + 100.0
+"""Seconds after which nothing that was read elsewhere counts any more."""
 
 
 async def every_answer(hunt: Hunt) -> None:
@@ -31,6 +40,10 @@ async def every_answer(hunt: Hunt) -> None:
         plain = [("text" if form in WIDE or number % 2 else "ok", form) for number, form in enumerate(FORMS)]
         for kind, form in dict.fromkeys([*plain, *pairs[offset :: len(SCHEMES)]]):
             await call(hunt, f"read_{scheme}", kind, form, *((lent,) if scheme == "lent" else ()))
+        if scheme != "lent":
+            for number, form in enumerate([*FORMS][offset % 2 :: 2]):
+                kind = "text" if form in WIDE else ("ok", "text", "denied", "events")[(offset + number) % 4]
+                await call(hunt, f"read_{scheme}", kind, form, url=hunt.far)
 
 
 async def bad_requests(hunt: Hunt) -> None:
@@ -146,9 +159,46 @@ async def renewals_that_fail(hunt: Hunt) -> None:
         hunt.refusing = answer
         hunt.house.clock.now += 4000
         for scheme in OAUTH:
-            await call(hunt, f"read_{scheme}", "ok", "plain")
+            for url in (hunt.url, hunt.far):
+                await call(hunt, f"read_{scheme}", "ok", "plain", url=url)
     hunt.refusing = 0
     hunt.house.clock.now += 4000
+
+
+async def places_that_fail(hunt: Hunt) -> None:
+    """A keyring and an OpenBao that tell all they know when they fail, and places that hold what is no secret."""
+    places, around = hunt.elsewhere, hunt.elsewhere.environment
+    true = dict(around)
+    with telling_bao(places) as (liar, answers):
+        for how in (Answer(None, 500), Answer(None, 403), Answer(None, 400), Answer("broken", 200), Answer(None, 200)):
+            answers.append(how)
+            around["BAO_ADDR"] = liar.url
+            await all_far(hunt)
+        around["BAO_ADDR"] = true["BAO_ADDR"]
+    for mode in ("telling", "locked"):
+        InMemory.mode = mode
+        await all_far(hunt)
+    InMemory.mode = ""
+    for name in [name for name in true if name.startswith("MIRROR_FAR")]:
+        around[name] = f"{true[name]}\n\x00"
+    await all_far(hunt)
+    around.update(true)
+    for mode in (0o644, 0o600):
+        for file in places.folder.iterdir():
+            file.chmod(mode)
+        await all_far(hunt)
+    with broken_way_out(hunt, "/v1/", "apiloom.vault", "apiloom.app.references"):
+        hunt.house.clock.now += GONE
+        message, head = words("tools/call", {"name": "read_aws", "arguments": {"kind": "ok", "form": "plain"}})
+        hunt.took("crash", await hunt.client.post(hunt.far, json=message, headers=head))
+    hunt.house.clock.now += GONE
+
+
+async def all_far(hunt: Hunt) -> None:
+    """A call by each scheme that is followed for itself, after nothing that was read before counts any more."""
+    hunt.house.clock.now += GONE
+    for scheme in ("basic", *OAUTH):
+        await call(hunt, f"read_{scheme}", "ok", "plain", url=hunt.far)
 
 
 class Failing:
@@ -164,8 +214,14 @@ class Failing:
 
 async def crashes(hunt: Hunt) -> None:
     """A failure deep inside, told in full: what every frame holds, and what the objects of the process show."""
+    for account in [one for one in hunt.house.node.memory.accounts.values() if one.connector == "mirror"]:
+        await crash_with(hunt, account)
+    hunt.objects()
+
+
+async def crash_with(hunt: Hunt, account: Account) -> None:
+    """A failure deep inside of calls with an account."""
     house = hunt.house
-    account = next(iter(house.node.memory.accounts.values()))
     connection = await house.grounds.connections.connect(account)
     connector = house.node.memory.connectors["mirror"]
     shared = await house.grounds.artefacts.get(connector, 1)
@@ -185,7 +241,6 @@ async def crashes(hunt: Hunt) -> None:
             repr(connection),
             repr(backend.preview(Call(tool="", arguments=arguments))),
         )
-    hunt.objects()
 
 
 ROADS = (
@@ -194,6 +249,7 @@ ROADS = (
     bad_requests,
     wrong_credentials,
     renewals_that_fail,
+    places_that_fail,
     rotations,
     Hunt.admin,
     Hunt.commands,

@@ -14,7 +14,7 @@ from apiloom.net.client import connect
 from apiloom.net.request import Sender
 from apiloom.vault.oauth.authorizing import authorization_url, called_back, read_callback
 from apiloom.vault.oauth.fetching import fetch_tokens
-from apiloom.vault.oauth.terms import ByCode, Endpoints, OAuthKeys, Provider, Terms, Tokens
+from apiloom.vault.oauth.terms import ByCode, Endpoints, OAuthKeys, Terms, Tokens
 from support.oidc import REDIRECT, AuthorizationServer
 
 WITH_SECRET = frozenset({"web", "machine", "posted", "secret-jwt"})
@@ -49,12 +49,20 @@ async def sign_in(
     sender: Sender, server: AuthorizationServer, terms: Terms, login: str = "alice", nonce: str = "nonce-1"
 ) -> Tokens:
     """The whole way: to the provider, through its pages, back, and the code exchanged."""
+    return (await there_and_back(sender, server, terms, login, nonce))[0]
+
+
+async def there_and_back(
+    sender: Sender, server: AuthorizationServer, terms: Terms, login: str, nonce: str = "nonce-1"
+) -> tuple[Tokens, list[tuple[str, str]]]:
+    """The same, and what else the way back said."""
     state, verifier = secrets.token_urlsafe(16), Secret(secrets.token_urlsafe(48))
     url = authorization_url(terms, state=state, verifier=verifier, nonce=nonce)
     back = parse_qsl(urlsplit(server.authorize(url, login)).query)
     code = read_callback(back, terms, state=state)
     terms = called_back(terms, back)
-    return await fetch_tokens(sender, terms, ByCode(code=code, verifier=verifier, nonce=nonce), time.time())
+    ask = ByCode(code=code, verifier=verifier, nonce=nonce)
+    return await fetch_tokens(sender, terms, ask, time.time()), back
 
 
 @contextlib.asynccontextmanager
@@ -65,6 +73,3 @@ async def sending() -> AsyncIterator[Sender]:
         yield sender
     finally:
         await sender.close()
-
-
-PLAIN = Provider()

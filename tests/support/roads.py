@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from apiloom.base.secret import replaced
 from apiloom.net import client
 from apiloom.net.guard import public_guard
 from apiloom.net.request import Sender
@@ -20,7 +20,7 @@ def by_client(settings: NetSettings | None = None) -> Sender:
 
 def guarded(settings: NetSettings | None = None) -> Sender:
     """A gateway's road, which speaks TLS itself; this machine is let through."""
-    return client.connect(replace(settings or NetSettings(), guard=public_guard(["127.0.0.0/8", "::1"])))
+    return client.connect(replaced(settings or NetSettings(), guard=public_guard(["127.0.0.0/8", "::1"])))
 
 
 ROADS: dict[str, Way] = {"plain": client.connect, "client": by_client, "guarded": guarded}

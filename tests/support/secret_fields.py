@@ -56,53 +56,50 @@ HUNTED = frozenset(
     for place in [
         "app.gateway.connecting.Consents.begin",
         "app.gateway.connecting.Consents.finish",
+        "app.gateway.connecting.Consents.finish_device",
+        "app.gateway.connecting.Consents.unpack",
         "app.gateway.delegating.Exchanges._asked",
         "app.gateway.delegating.lent_in",
         "app.gateway.grants.open_tokens",
+        "app.gateway.identifying.Identifying._more",
         "app.gateway.issuers.Issuers._introspect",
+        "app.gateway.key_sources.KeyringKeys._write",
+        "app.gateway.key_sources.key_sources",
         "app.gateway.living.Alive.signing",
         "app.gateway.node.Node._verified",
         "app.gateway.signin.Reception._secret",
         "app.gateway.terms.Renewing.keys",
+        "app.gateway.vouching._begun",
+        "app.references._token",
         "console.signin.devices.Devices._type_in",
+        "flows.connect_people._question",
         "flows.device_sign_ins.start",
         "flows.sign_ins.begin",
         "flows.sign_ins.consented",
         "flows.sign_ins.identified",
+        "flows.sign_ins.returned.change",
         "flows.token_families.issued_for",
         "vault.certificates.parse_certificate",
         "vault.forms._Reading.secret",
         "vault.given._pair",
         "vault.given._secret",
+        "vault.keyrings.read_entry",
         "vault.oauth.asking._refresh_token",
         "vault.oauth.asking.read_tokens",
         "vault.oauth.authorizing.read_callback",
+        "vault.oauth.device._read",
         "vault.references.follow",
         "vault.references.read_secret_file",
+        "vault.transit.Bao.read",
     ]
 )
 """Places that make a ``Secret`` and that a hunt walks through: what they make is looked for."""
 
-_ISSUER = "a sign-in at an issuer: its tests look for what it holds, and its values show nothing (test_secret_holders)"
-_OTHER = "a source of keys or of references besides files: what it gives is held as the file's is, which is hunted"
-_DEVICE = "a provider's device flow: its codes are held as those of the hunted consent are"
 UNHUNTED: Mapping[str, str] = {
-    "apiloom.app.gateway.connecting.Consents.finish_device": _DEVICE,
-    "apiloom.vault.oauth.device._read": _DEVICE,
-    "apiloom.app.gateway.connecting.Consents.unpack": "opens tokens that were sealed for a moment, as open_tokens does",
     "apiloom.app.gateway.delegating._Lent.preview": "three stars, which stand where a secret would",
-    "apiloom.app.gateway.identifying.Identifying._more": _ISSUER,
-    "apiloom.app.gateway.vouching._begun": _ISSUER,
-    "apiloom.flows.connect_people._question": _ISSUER,
-    "apiloom.flows.sign_ins.returned.change": _ISSUER,
-    "apiloom.app.gateway.key_sources.KeyringKeys._write": _OTHER,
-    "apiloom.app.gateway.key_sources.key_sources": _OTHER,
-    "apiloom.app.references._token": _OTHER,
-    "apiloom.vault.keyrings.read_entry": _OTHER,
-    "apiloom.vault.transit.Bao.read": _OTHER,
     "apiloom.vault.forms._imported": "an empty text, where no token was brought",
 }
-"""Places that no hunt walks through, each with the reason."""
+"""Places that no hunt looks for, each with the reason: they make no secret."""
 
 
 def makers() -> Iterator[tuple[str, int]]:

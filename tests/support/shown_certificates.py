@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from support.tls import Identity, identity, server_context
+from support.tls import Identity, identity, pass_on, server_context
 
 CLIENTS = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVERS = ExtendedKeyUsageOID.SERVER_AUTH
@@ -111,7 +111,7 @@ class TlsProxy:
         shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self.target)
         self.writers |= {writer, upstream}
-        back = asyncio.create_task(self._pass_on(upstream_reader, writer))
+        back = asyncio.create_task(pass_on(upstream_reader, writer))
         self.tasks.add(back)
         back.add_done_callback(self.tasks.discard)
         try:
@@ -135,13 +135,6 @@ class TlsProxy:
         told = b"%b: :%b:" % (name, base64.b64encode(shown))
         self.seen.append(start)
         return b"\r\n".join((start, *kept, told)) + b"\r\n\r\n"
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            while piece := await reader.read(1 << 16):
-                writer.write(piece)
-                await writer.drain()
-        writer.close()
 
 
 def _fields(head: bytes) -> list[tuple[bytes, bytes]]:

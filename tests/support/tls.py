@@ -87,10 +87,11 @@ class Door:
         assert task is not None
         self.tasks.add(task)
         there, thither = await asyncio.open_connection("127.0.0.1", self.target)
-        await asyncio.gather(_pass_on(reader, thither), _pass_on(there, writer))
+        await asyncio.gather(pass_on(reader, thither), pass_on(there, writer))
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Whatever one end says to the other, until it says no more."""
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         while piece := await reader.read(1 << 16):
             writer.write(piece)

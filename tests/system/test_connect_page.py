@@ -23,10 +23,6 @@ pytestmark = pytest.mark.system
 PICTURES = os.environ.get("APILOOM_PICTURES", "")
 """A folder to which what is seen is written, for the documentation."""
 
-LOGO = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAS0lEQVR42u3PQQkAAAgEsItjF/N/NYMWfAkbrMCSmv"
-    "xW4T0BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAYGbBW2+BT0Q2hMnAAAAAElFTkSuQmCC"
-)
 LOOK = {"name": "Northwind", "colours": {"accent": "#0f766e"}}
 
 EMBEDDING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Vendor</title>

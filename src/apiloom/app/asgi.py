@@ -63,15 +63,16 @@ class Front:
         elif self._files is not None and behind_files(path) is not None:
             await self._files(scope, receive, send)
         elif path == "/healthz":
-            await _say(send, 200, {"status": "ok"})
+            await say(send, 200, {"status": "ok"})
         elif path == "/readyz":
             ready = self._ready()
-            await _say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
+            await say(send, 200 if ready else 503, {"status": "ready" if ready else "not ready"})
         else:
-            await _say(send, 404, {"title": "Not Found", "status": 404, "detail": f"MCP is spoken at {self._path}"})
+            await say(send, 404, {"title": "Not Found", "status": 404, "detail": f"MCP is spoken at {self._path}"})
 
 
-async def _say(send: Send, status: int, value: dict[str, Any]) -> None:
+async def say(send: Send, status: int, value: dict[str, Any]) -> None:
+    """A whole answer in JSON."""
     body = json.dumps(value)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -6,14 +6,14 @@ no command line and in no document.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from apiloom.base import json, plugins
-from apiloom.base.errors import DesignError
+from apiloom.base.secret import InTheClear, closed
+from apiloom.console.cli.platform.private import read_credentials
 from apiloom.model.api import SecurityScheme
 from apiloom.model.variables import variable_name
 from apiloom.vault.credentials import Credential, Credentials
@@ -24,7 +24,6 @@ from apiloom.vault.templates import MEMBERS
 CERTIFICATE = "APILOOM_CLIENT_CERTIFICATE"
 """Names the PEM file with the certificate and key that are shown to servers which ask for one."""
 
-_LARGEST_FILE = 1024 * 1024
 _OBJECTS = (MEMBERS, frozenset({"username", "password"}), frozenset({"certificate", "private_key"}))
 """Forms whose members may all be objects: those of a template, and references."""
 
@@ -40,8 +39,9 @@ class Given:
     warnings: tuple[str, ...] = ()
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialPlaces:
+class CredentialPlaces(InTheClear):
     """Where credentials may stand. ``file`` is the path of a credentials file, empty for none; ``auth`` the value of
     ``--auth``; ``slugs`` those of all sources served together.
     """
@@ -106,52 +106,12 @@ def _referred(value: str, environment: Mapping[str, str]) -> str:
     return _resolved(reference, environment) if isinstance(reference, str) else value
 
 
-def read_credentials_file(path: str) -> Mapping[str, Any]:
-    """The object in a credentials file, its members not yet looked at.
-
-    Raises:
-        DesignError: ``credentials.file`` when it cannot be read, is no regular file, belongs to someone else, can be
-            read by others, is too large, or holds no JSON object.
-    """
-    try:
-        # without waiting: opening a pipe would otherwise block until somebody writes into it
-        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            _refuse_shared(path, os.fstat(file.fileno()))
-            text = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise _file_error(path, f"cannot be read: {error.strerror or 'no such file'}", "check the path") from None
-    if len(text) > _LARGEST_FILE:
-        raise _file_error(path, f"is larger than {_LARGEST_FILE:,} bytes", "it should hold credentials only")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None  # the parser's own sentence may quote the file
-    if not isinstance(value, dict):
-        raise _file_error(path, "is not a JSON object", 'write {"SCHEME": {"token": …}}')
-    return value
-
-
-def _refuse_shared(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _file_error(path, "is not a regular file", "put the credentials into a file of their own")
-    if os.name == "nt":
-        return  # modes say nothing there; the folder of the user's profile is the wall
-    if status.st_uid != os.geteuid():
-        raise _file_error(path, "belongs to another user", f"chown it to yourself, then chmod 600 {path}")
-    if status.st_mode & 0o077:
-        raise _file_error(path, "can be read by others", f"chmod 600 {path}")
-
-
-def _file_error(path: str, what: str, hint: str) -> DesignError:
-    return DesignError(f"the credentials file {path} {what}", code="credentials.file", hint=hint)
-
-
 def _from_file(
     schemes: Mapping[str, SecurityScheme], slug: str, places: CredentialPlaces
 ) -> tuple[Credentials, list[str]]:
     if not places.file:
         return Credentials(), []
-    raw = read_credentials_file(places.file)
+    raw = read_credentials(Path(places.file))
     by_source = {name: value for name, value in raw.items() if _is_group(value) and name in places.slugs}
     # one file may hold what several sources want, of which only some are here
     others = [name for name, value in raw.items() if _is_group(value) and name not in {*by_source, *schemes}]
@@ -204,7 +164,9 @@ def _unused(schemes: Mapping[str, SecurityScheme], slug: str, places: Credential
 
 
 def _takes(schemes: Mapping[str, SecurityScheme], slug: str) -> str:
-    names = sorted({variable_name(scheme, slug) for scheme in schemes})
+    names = sorted(
+        {CERTIFICATE if given.kind == "mutualTLS" else variable_name(name, slug) for name, given in schemes.items()}
+    )
     return f"takes {', '.join(names[:20])}" if names else "declares none (--auth defines one)"
 
 

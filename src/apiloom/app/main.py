@@ -114,7 +114,9 @@ class _Desk:
         return code
 
     def gateway(self, gateway: Gateway, listen: Listen, say: Say, ready: Callable[[Opened], None]) -> int:
-        code: int = plugins.load("apiloom.app.gateway.serve:serve_gateway")(gateway, listen, say, ready)
+        with plugins.load("apiloom.app.garbage:unhindered")():
+            serve_gateway = plugins.load("apiloom.app.gateway.serve:serve_gateway")
+        code: int = serve_gateway(gateway, listen, say, ready)
         return code
 
     def platform(self, reach: Reach, say: Say, work: Callable[[Any], Awaitable[Any]]) -> Any:

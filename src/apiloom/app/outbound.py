@@ -7,7 +7,6 @@ is never asked for through them, so that an API under development works behind a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from apiloom.app.environment import CERTIFICATE
 from apiloom.base.errors import DesignError
+from apiloom.base.secret import replaced
 from apiloom.net.client import connect
 from apiloom.net.guard import Guard, public_guard
 from apiloom.net.request import Request, Response, Sender
@@ -73,7 +73,7 @@ def open_sender(environment: Mapping[str, str], homes: Container[str], guard: Gu
     certificate = _pem(environment, CERTIFICATE)
     if not certificate:
         return sender
-    shown = _proxied(replace(settings, identity_pem=certificate), environment)
+    shown = _proxied(replaced(settings, identity_pem=certificate), environment)
     return _Split(first=shown, second=sender, is_first=lambda origin: origin in homes)
 
 
@@ -94,7 +94,7 @@ def _proxied(settings: NetSettings, environment: Mapping[str, str]) -> Sender:
         return connect(settings)
     if settings.guard is not None:
         return _guarded(settings, environment)
-    elsewhere = connect(replace(settings, environment_proxies=True))
+    elsewhere = connect(replaced(settings, environment_proxies=True))
     return _Split(first=connect(settings), second=elsewhere, is_first=_is_here)
 
 
@@ -111,7 +111,7 @@ def _guarded(settings: NetSettings, environment: Mapping[str, str]) -> Sender:
             # a proxy is often named without its scheme
             proxy = proxy if "://" in proxy else f"http://{proxy}"
             sender = _Split(
-                first=connect(replace(settings, proxy=proxy)),
+                first=connect(replaced(settings, proxy=proxy)),
                 second=sender,
                 is_first=lambda origin, start=f"{scheme}://": (  # type: ignore[misc]
                     origin.startswith(start) and not _is_here(origin) and not _is_excepted(origin, excepted)

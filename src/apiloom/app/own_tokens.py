@@ -32,6 +32,7 @@ from apiloom.vault.in_memory import InMemory
 from apiloom.vault.keeping import Keeper, Ports
 from apiloom.vault.oauth.discovery import discover
 from apiloom.vault.oauth.fetching import fetch_tokens
+from apiloom.vault.oauth.places import entry_endpoints
 from apiloom.vault.oauth.providers import provider_of
 from apiloom.vault.oauth.terms import Ask, Terms, Tokens
 from apiloom.vault.ports import Held, Renewal
@@ -71,7 +72,7 @@ class OwnTokens:
         id_ = f"{slug} {scheme.id}"
         endpoints = filled_up(form.endpoints, documented_endpoints(scheme, form.kind))
         provider = provider_of(form.provider, endpoints)
-        endpoints = filled_up(endpoints, provider.endpoints)
+        endpoints = filled_up(endpoints, entry_endpoints(provider, endpoints.token_url))
         address = endpoints.token_url or metadata_url(scheme, endpoints)
         if not address:
             raise DesignError(
@@ -110,7 +111,7 @@ class OwnTokens:
         form, scheme = wanted.form, wanted.scheme
         endpoints = filled_up(form.endpoints, documented_endpoints(scheme, form.kind))
         provider = provider_of(form.provider, endpoints)
-        endpoints = filled_up(endpoints, provider.endpoints)
+        endpoints = filled_up(endpoints, entry_endpoints(provider, endpoints.token_url))
         published = metadata_url(scheme, endpoints)
         if published:
             endpoints = filled_up(endpoints, await discover(self.sender, published))

@@ -1,15 +1,24 @@
-"""How much of a request's head, and how long, we wait for: uvicorn bounds neither.
+"""How much of a request's head, and how long, we wait for: uvicorn bounds neither. And where a head ends.
 
 What a caller may cost before it has shown who it is must not depend on its good will. Bodies are bounded by the wire.
+Fields that stand behind a body in chunks are no part of the head: uvicorn would put them there. Proxies that take a
+header away from what clients send, as they must with those they write themselves, let such fields pass.
+Source: RFC 9110 section 6.5.1, RFC 9112 section 7.1.2.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 MOST_HEAD = 64 * 1024
-"""Bytes of a request line and its headers."""
+"""Bytes of a request line and its headers; and of what stands between or behind the pieces of a body."""
+
+MOST_LEFT = 32 * 1024 * 1024
+"""Bytes of a body that are still taken after its request was answered. Whoever is not done writing, a proxy above all,
+hears no answer when the line is cut.
+"""
 
 ROUND = 10.0
 """Seconds between rounds; a connection that two of them find waiting for the same head is closed."""
@@ -17,38 +26,83 @@ ROUND = 10.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+if TYPE_CHECKING:
+
+    class _Below(asyncio.Protocol):
+        """What is needed of the protocol below."""
+
+        cycle: Any
+        scope: Any
+        url: bytes
+        transport: asyncio.Transport
+
+        def on_message_begin(self) -> None: ...
+
+        def on_header(self, name: bytes, value: bytes) -> None: ...
+
+        def on_headers_complete(self) -> None: ...
+
+        def on_body(self, body: bytes) -> None: ...
+
+else:
+    _Below = asyncio.Protocol
+
+
+class Impatient(_Below):
+    """One connection. ``waited`` says how far it was when a round found it waiting; ``task`` and ``served`` are of
+    requests that come by a shorter road (:mod:`apiloom.app.straight`). ``headless`` is how much has come that is
+    neither a head nor a body, ``left`` how much of a body since it was answered, ``headed`` that the head is whole.
+    """
+
+    waited: tuple[Any, int] | None = None
+    headless = 0
+    left = 0
+    headed = False
+    task: Any = None
+    served = 0
+
+    def data_received(self, data: bytes) -> None:
+        before = self.cycle
+        self.headless += len(data)
+        super().data_received(data)
+        if self.cycle is not before:
+            self.headless = self.left = 0
+            if len(data) > MOST_HEAD and _head_size(self) > MOST_HEAD:
+                self.refuse()
+        elif self.headless > MOST_HEAD or self.left > MOST_LEFT:
+            self.refuse()
+
+    def on_message_begin(self) -> None:
+        self.headed = False
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.headed:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.headed = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.headless = 0
+        if self.cycle.response_complete:
+            self.left += len(body)
+        super().on_body(body)
+
+    def refuse(self) -> None:
+        """Say that the head is too large, unless that would stand in or behind another answer, and hang up."""
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is None or not cycle.response_started or (cycle.response_complete and not self.headed):
+            self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+
 def impatient(protocol: type[Any]) -> type[Any]:
     """The HTTP protocol of uvicorn on httptools, with bounds on the head of a request."""
-
-    class Impatient(protocol):  # type: ignore[misc]
-        """One connection. ``waited`` says how far it was when a round found it waiting; ``task`` and ``served`` are of
-        requests that come by a shorter road (:mod:`apiloom.app.straight`).
-        """
-
-        waited: tuple[Any, int] | None = None
-        headless = 0
-        task: Any = None
-        served = 0
-
-        def data_received(self, data: bytes) -> None:
-            before = self.cycle
-            super().data_received(data)
-            if self.cycle is not before:
-                self.headless = 0
-                if len(data) > MOST_HEAD and _head_size(self) > MOST_HEAD:
-                    self.refuse()
-            elif before is None or before.response_complete:
-                self.headless += len(data)
-                if self.headless > MOST_HEAD:
-                    self.refuse()
-
-        def refuse(self) -> None:
-            """Say that the head is too large, and hang up."""
-            if not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-
-    return Impatient
+    return type("Impatient", (Impatient, protocol), {})
 
 
 def hang_up(connections: Iterable[Any]) -> None:

@@ -13,7 +13,7 @@ from apiloom.base.values import replace
 from apiloom.calls.call import Blob, Call, Content, Link, Outcome, Text
 from apiloom.calls.drift import DISCREPANCIES, PROPOSAL, proposal
 from apiloom.calls.endpoint import Endpoint
-from apiloom.console.house import Options
+from apiloom.console.house import WARNINGS, Options
 
 
 def call_tool(reading: Reading, source: str, options: Options, tool: str, arguments: dict[str, Any]) -> Outcome:
@@ -28,9 +28,12 @@ def call_tool(reading: Reading, source: str, options: Options, tool: str, argume
 
 
 async def _answered(loaded: Loaded, options: Options, call: Call) -> Outcome:
-    quick = _quick(options)
+    told: list[str] = []
+    quick = build_quick(options, told.append)
+    endpoint = quick.put([loaded])
+    warnings = tuple(told)  # what it is told later is of the answer
     try:
-        outcome = await quick.put([loaded]).run(call)
+        outcome = await endpoint.run(call)
         await quick.drift.settle()
     finally:
         await quick.close()
@@ -38,6 +41,8 @@ async def _answered(loaded: Loaded, options: Options, call: Call) -> Outcome:
     found = quick.drift.found(call.tool)
     if found:
         outcome.meta.update({DISCREPANCIES: quick.drift.known(call.tool), PROPOSAL: proposal(found)})
+    if warnings:
+        outcome.meta[WARNINGS] = list(warnings)
     return replace(outcome, content=tuple(_at_hand(part, quick, call) for part in outcome.content))
 
 
@@ -55,22 +60,15 @@ def preview_tool(
     Raises:
         ApiloomError: as for :func:`call_tool`; ``policy.arguments.invalid`` for arguments that would be refused.
     """
-    endpoint: Endpoint = _quick(options).put([reading.connector(source, options)])
+    warnings: list[str] = []
+    endpoint: Endpoint = build_quick(options, warnings.append).put([reading.connector(source, options)])
     outcome = asyncio.run(_previewed(endpoint, Call(tool=tool, arguments=arguments)))
     if outcome.structured is None:
         told = " ".join(part.text for part in outcome.content if isinstance(part, Text))
         raise CallerError(told, code=str(outcome.meta.get("dev.apiloom/error", {}).get("code", "call.refused")))
     plan: dict[str, Any] = json.loads(outcome.structured)
-    return plan
+    return {**plan, "warnings": warnings} if warnings else plan
 
 
 async def _previewed(endpoint: Endpoint, call: Call) -> Outcome:
     return await endpoint.route(call.tool).preview(call)
-
-
-def _quick(options: Options) -> Quick:
-    return build_quick(options, _unheard)
-
-
-def _unheard(text: str) -> None:
-    """A single call has no log; what a missing credential means is told by the answer."""

@@ -6,7 +6,9 @@ What has to hold a secret in the clear, because it is used for every call or eve
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Secret:
@@ -59,3 +61,33 @@ class InTheClear:
 
     def __getstate__(self) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} cannot be pickled or copied")
+
+
+def closed(kind: type[_T]) -> type[_T]:
+    """A dataclass without what libraries list its members by: encoders of JSON, ``asdict`` and ``replace`` take it for
+    a value that they do not know. The outermost decorator of what holds secrets in the clear; see :func:`replaced`.
+
+    What it keeps out of its ``repr`` is named by ``__hidden__``, for those who look after it.
+    """
+    members = getattr(kind, "__dataclass_fields__")  # noqa: B009 - no type has it
+    setattr(kind, "__hidden__", frozenset(one.name for one in members.values() if not one.repr))  # noqa: B010
+    for name in ("__dataclass_fields__", "__dataclass_params__"):
+        delattr(kind, name)
+    return kind
+
+
+def replaced(value: _T, **members: Any) -> _T:
+    """A closed value with other members."""
+    names: tuple[str, ...] = getattr(type(value), "__slots__")  # noqa: B009 - what dataclasses with slots have
+    return type(value)(**{name: getattr(value, name) for name in names} | members)
+
+
+class Unshown(InTheClear, dict[str, Any]):
+    """Members that are secrets, or some of which are, where a mapping is wanted: it shows its names alone."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Unshown({', '.join(map(str, self))})"
+
+    __str__ = __repr__

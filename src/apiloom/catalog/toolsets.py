@@ -283,9 +283,3 @@ def _suggested(group: _Group, name: str) -> Suggested:
     tools = tuple(sorted(trait.name for trait in group.tools))
     title = group.tag[:80] if name == "_".join(words(group.tag)) else " ".join(name.split("_")).capitalize()
     return Suggested(name=name, title=title, description=f"{len(tools)} tools: {', '.join(tools)}"[:400], tools=tools)
-
-
-def toolset_members(sets: Mapping[str, Membership], tools: Tools) -> dict[str, tuple[str, ...]]:
-    """The names of the tools of each of several toolsets."""
-    traits = traits_of(tools)
-    return {name: members(one, traits) for name, one in sets.items()}

@@ -22,6 +22,10 @@ LEAST_TOKENS = 100
 """The smallest limit that leaves room to say what was cut."""
 
 
+WARNINGS = "dev.apiloom/warnings"
+"""Where the outcome of a single call says, in sentences, what whoever typed it should know of what was given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How sources are read and called, by the names of the command line.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from apiloom.base.errors import ApiloomError, CallerError, DesignError, HouseFault
@@ -44,9 +44,9 @@ _AGAIN: Final = frozenset({"oauth.unavailable", "net.timeout", "net.broken", "ne
 class Shown:
     """What a person is shown who confirms something at another screen."""
 
-    user_code: str
+    user_code: str = field(repr=False)
     url: str
-    complete_url: str
+    complete_url: str = field(repr=False)
     scheme: str
 
 
@@ -105,9 +105,13 @@ async def load_shown(ground: Ground, session: ConnectSession) -> Shown | None:
 
 
 async def due_sessions(ground: Ground, most: int = 200) -> Sequence[ConnectSession]:
-    """Sessions of every tenant that are to be looked at, those that wait longest first."""
+    """Sessions of every tenant that are to be looked at: those that wait longest first, or where there are more than
+    that, one of each tenant in turn. Nobody's crowd holds up others.
+    """
+    now = ground.now()
     async with ground.store.reading() as work:
-        return await work.house().connect_sessions.due("poll_at", ground.now(), most)
+        due = await work.house().connect_sessions.due("poll_at", now, most)
+        return due if len(due) < most else await work.house().connect_sessions.due("poll_at", now, most, in_turn=True)
 
 
 async def look_after(ground: Ground, due: ConnectSession) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from apiloom.base import json
 from apiloom.base.errors import CallerError, HouseFault
+from apiloom.base.secret import Unshown
 from apiloom.catalog.scopes import needed_scopes
 from apiloom.flows.access import well_formed
 from apiloom.flows.connect_ports import Blank, Consent, Needs
@@ -299,7 +300,14 @@ async def open_kept(ground: Ground, scope: Scope, session: ConnectSession) -> Ke
     values = json.loads(await ground.sealing.open(scope, session.tenant, session.id, session.sealed))
     if not isinstance(values, dict) or set(values) != set(_KEPT):
         raise HouseFault("what was kept of a connect session is damaged", code="vault.sealed", hint="make a new one")
+    for name in ("begun", "granted", "credentials"):
+        # these are carried along while providers are asked
+        values[name] = _unshown(values[name])
     return Kept(**values)
+
+
+def _unshown(values: Mapping[str, Any]) -> Unshown:
+    return Unshown({name: Unshown(each) if isinstance(each, dict) else each for name, each in values.items()})
 
 
 async def with_kept(ground: Ground, scope: Scope, session: ConnectSession, kept: Kept) -> ConnectSession:

@@ -77,9 +77,9 @@ class Confirming:
     of it. ``interval`` and ``expires_at`` are in seconds, the latter since the epoch.
     """
 
-    user_code: str
+    user_code: str = field(repr=False)
     url: str
-    complete_url: str
+    complete_url: str = field(repr=False)
     interval: float
     expires_at: float
     kept: Mapping[str, str] = field(repr=False)

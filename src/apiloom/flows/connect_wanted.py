@@ -42,10 +42,8 @@ def is_origin(text: str) -> bool:
     scheme, mark, rest = text.partition("://")
     if not mark or len(text) > 300:
         return False
-    host, colon, port = rest.rpartition(":") if re.search(r":\d+$", rest) else (rest, "", "")
-    if colon and (
-        not 0 < int(port[:6]) < 65536 or port != str(int(port)) or port == {"https": "443"}.get(scheme, "80")
-    ):
+    host, colon, port = rest.rpartition(":") if re.search(r":[0-9]+\Z", rest) else (rest, "", "")
+    if colon and not _is_port(port, scheme):
         return False
     if not _host(host) or ".." in host:
         return False

@@ -6,7 +6,6 @@ due; here people do, and the durable work of :mod:`apiloom.flows.durable`.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,11 +25,6 @@ from apiloom.store.records import Account, Grant
 
 REVOKED = "oauth.revoked"
 """The ``last_error`` of a grant that was given up here."""
-
-_MOST_OTHERS = 50
-"""Further tenants whose due grants are looked for where those of some fill the answer; others the next time."""
-
-_FROM_OTHERS = 20
 
 _FILTERS = {"tenant": str, "account": str, "state": str, "scheme": str, "client": str}
 
@@ -167,18 +161,13 @@ async def _give_up(ground: Ground, scope: Scope, grant: Grant) -> None:
 
 
 async def due_grants(ground: Ground, most: int = 500) -> Sequence[Grant]:
-    """Grants of every tenant whose time to be renewed has come, those that wait longest first. Where more are due than
-    are asked for, some of other tenants come with them: nobody's crowd hides all others.
+    """Grants of every tenant whose time to be renewed has come: those that wait longest first, or where there are more
+    than that, one of each tenant in turn. Nobody's crowd hides all others.
     """
     now = ground.now()
     async with ground.store.reading() as work:
-        due = list(await work.house().grants.due("refresh_at", now, most))
-        if len(due) >= most:
-            crowd = {grant.tenant for grant in due}
-            others = [tenant.id for tenant in await work.house().tenants.every() if tenant.id not in crowd]
-            for id_ in random.sample(others, min(len(others), _MOST_OTHERS)):
-                due += await work.tenant(id_).grants.due("refresh_at", now, _FROM_OTHERS)
-        return due
+        due = await work.house().grants.due("refresh_at", now, most)
+        return due if len(due) < most else await work.house().grants.due("refresh_at", now, most, in_turn=True)
 
 
 def _port(ground: Ground) -> Grants:

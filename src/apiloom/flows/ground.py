@@ -106,13 +106,15 @@ class Part:
     """One connector of a server, with all that shapes what is shown of it.
 
     ``account`` is the one that is named or shared, None where it depends on who calls; ``overlays`` are those of every
-    layer that reach this server, ``toolsets`` those that the tenant sees.
+    layer that reach this server, ``toolsets`` those that the tenant sees. ``granted`` are the schemes for which the
+    account holds what was granted by OAuth, besides those that it has credentials for.
     """
 
     compiled: Compiled
     account: Account | None = None
     overlays: tuple[Overlay, ...] = ()
     toolsets: tuple[Toolset, ...] = ()
+    granted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

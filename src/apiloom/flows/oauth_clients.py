@@ -239,24 +239,6 @@ async def _sealed(ground: Ground, scope: Scope, client: OAuthClient, proof: Mapp
     return replace(client, sealed=sealed, proof=next(name for name in PROOFS if name in proof))
 
 
-async def open_proof(ground: Ground, scope: Scope, client: OAuthClient) -> Mapping[str, Any]:
-    """What a client proves itself with, as it was given: ``client_secret``; ``private_key`` with ``key_id`` and
-    ``algorithm``; or ``ref``. For whoever asks a provider.
-
-    Args:
-        ground: opens what is sealed.
-        scope: that of the client's tenant, for the house's client the house's.
-        client: whose it is.
-
-    Raises:
-        HouseFault: ``vault.sealed``.
-    """
-    if not client.sealed:
-        return {}
-    opened = json.loads(await ground.sealing.open(scope, client.tenant or "", client.id, client.sealed))
-    return {name: value for name, value in opened.items() if name != "at"}
-
-
 async def load_client(scope: Scope, connector: str, scheme: str, tenant: str) -> OAuthClient | None:
     """The OAuth client that serves a tenant for one security scheme of a connector: its own goes before the house's,
     and one for this scheme before one for all.

@@ -78,10 +78,14 @@ async def load_parts(scope: Scope, server: Server) -> Parts:
         except CallerError as error:
             warnings.append(error.message)
             continue
+        grants = await scope.grants.every({"account": account.id}) if account else ()
+        if account and any(grant.state == "needs_reconnect" for grant in grants):
+            warnings.append(f"the account {account.label or account.id} needs to be connected anew")
         parts.append(
             Part(
                 compiled=compiled(scope, version),
                 account=account,
+                granted=tuple(grant.scheme for grant in grants),
                 overlays=await overlays_for(scope, server, slug, account),
                 toolsets=tuple(await scope.toolsets.every({"connector": slug})),
             )

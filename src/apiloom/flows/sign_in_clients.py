@@ -113,7 +113,9 @@ async def client_of(ground: Ground, client_id: str, fetch: Fetch | None) -> Regi
     try:
         body = await fetch(client_id)
     except ApiloomError:
-        raise refused("sign_in.invalid_client", "the application's own description cannot be read now", _UNREAD) from None
+        raise refused(
+            "sign_in.invalid_client", "the application's own description cannot be read now", _UNREAD
+        ) from None
     try:
         value = json.loads(body)
     except ValueError:

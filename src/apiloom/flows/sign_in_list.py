@@ -30,6 +30,11 @@ class Living:
     family: TokenFamily
     client_name: str
 
+    @property
+    def revision(self) -> int:
+        """How often it was changed."""
+        return self.family.revision
+
 
 async def list_sign_ins(ground: Ground, who: Principal, query: Query) -> Page[Living]:
     """The sign-ins that a principal reaches, in the order of their ids. What is over is left out.

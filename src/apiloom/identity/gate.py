@@ -8,13 +8,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from apiloom.identity.index import TokenIndex
 from apiloom.identity.principal import ANYONE, Principal
-from apiloom.identity.tokens import API, SERVER, TokenKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,37 +64,6 @@ class BearerGate:
         if not hmac.compare_digest(self._hash(token.strip(b" ")), self._digest) or scheme.lower() != b"bearer":
             return REFUSED
         return self._principal
-
-
-class TokenGate:
-    """Lets in whoever shows a live token of a gateway: those of an index, found by their hash.
-
-    A server's token as bearer gives a principal whose ``servers`` name that one server. Expired, revoked and unknown
-    tokens, and those of another kind, get one and the same refusal.
-
-    Args:
-        index: the live tokens.
-        now: the time, in seconds since the epoch.
-        kinds: which kinds are let in; the admin API takes API tokens alone.
-    """
-
-    __slots__ = ("_index", "_kinds", "_now")
-
-    def __init__(
-        self, index: TokenIndex, now: Callable[[], float], kinds: Collection[TokenKind] = (SERVER, API)
-    ) -> None:
-        self._index = index
-        self._now = now
-        self._kinds = frozenset(kinds)
-
-    def admit(self, authorization: bytes) -> Principal | Refusal:
-        """Who holds the bearer token (RFC 6750 section 2.1); the scheme's name is case-insensitive."""
-        scheme, _, shown = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
-            return REFUSED
-        # bytes that are no ASCII become characters that no token has
-        holder = self._index.get(shown.strip(b" ").decode("latin-1"), self._now())
-        return holder.principal if holder is not None and holder.kind in self._kinds else REFUSED
 
 
 REFUSED = Refusal()

@@ -9,7 +9,6 @@ piece by piece, by whoever follows the store; everything happens on one event lo
 from __future__ import annotations
 
 import hmac
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -40,16 +39,6 @@ class Holder:
     def token(self) -> str:
         """The id of the token."""
         return self.principal.token
-
-
-def server_holder(*, token: str, tenant: str, server: str, expires_at: float | None) -> Holder:
-    """Who shows a server's token: may call that server and nothing else.
-
-    ``expires_at`` is the end of the token or of its server, whichever comes first, in seconds since the epoch; None:
-    never.
-    """
-    principal = Principal(id=token, tenant=tenant, token=token, servers=(server,), expires_at=_end(expires_at))
-    return Holder(principal, server)
 
 
 class TokenIndex:
@@ -148,7 +137,3 @@ class TokenIndex:
         """When tokens were last used, by id, since this was last asked: for whoever writes it down now and then."""
         used, self._used = self._used, {}
         return used
-
-
-def _end(expires_at: float | None) -> float:
-    return math.inf if expires_at is None else expires_at

@@ -157,7 +157,9 @@ def sees_server(principal: Principal, server: str) -> bool:
 
 def may_call(principal: Principal, tenant: str, server: str) -> bool:
     """Whether a principal may call one server of a tenant over MCP."""
-    return bool(tenant) and may(principal, "use", "servers", tenant) and sees_server(principal, server)
+    if principal.servers is not None and server not in principal.servers:
+        return False
+    return bool(tenant) and may(principal, "use", "servers", tenant)
 
 
 def check_commands(principal: Principal) -> None:

@@ -44,7 +44,6 @@ _CHECKED = LENGTH - 6
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)
 _TOKEN = re.compile(PATTERN, re.ASCII)
-_matches = _TOKEN.fullmatch
 # tokens may stand inside a longer run of the same characters: every place is looked at, and the checksum decides
 _ANYWHERE = re.compile(f"(?=({PATTERN}))", re.ASCII)
 

@@ -78,14 +78,27 @@ class Turns:
         if len(self._counts) > MOST:
             self._counts.popitem(last=False)
 
-    def take(self, address: str) -> None:
-        """Count one, if there is one left.
+    def take(self, address: str) -> float:
+        """Count one, if there is one left; gives the minute it counts in.
 
         Raises:
             CallerError: ``sign_in.slow_down``.
         """
         self.check(address)
         self.charge(address)
+        return self._minute
+
+    def give_back(self, address: str, minute: float) -> None:
+        """Count one less of those that were taken in a minute, if that is not over: what turned out to be right. Many
+        who ask at the same time are counted before anybody knows which of them are.
+        """
+        place = place_of(address)
+        if minute != self._minute or not self._counts.get(place):
+            return
+        self._counts[place] -= 1
+        self._all -= 1
+        if self._every is not None:
+            self._networks[network_of(place)] -= 1
 
 
 def place_of(address: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apiloom import __version__
-from apiloom.base.secret import InTheClear
+from apiloom.base.secret import InTheClear, closed
 from apiloom.net.guard import Guard
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetSettings(InTheClear):
     """Times are in seconds.

@@ -43,8 +43,10 @@ class Rows(Protocol[Record]):
     async def every(self, where: Mapping[str, Any] | None = None) -> Sequence[Record]:
         """All of them; for kinds that are few, and for building what lives in memory."""
 
-    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Record]:
-        """Up to ``limit`` records whose ``member``, a time, has come at ``at``, earliest first. None never comes."""
+    async def due(self, member: str, at: float, limit: int = 500, *, in_turn: bool = False) -> Sequence[Record]:
+        """Up to ``limit`` records whose ``member``, a time, has come at ``at``, earliest first. None never comes.
+        ``in_turn``: first the earliest of each tenant, then the second of each, and so on: nobody's crowd hides others.
+        """
 
     async def count(self, where: Mapping[str, Any] | None = None) -> int: ...
 

@@ -337,7 +337,8 @@ class Grant:
     ``generation`` rises with every pair of tokens that is written; ``expires_at`` is the end of the access token (None:
     not told), ``refresh_at`` when it is renewed ahead of that (None: never). ``lease_holder`` renews it until
     ``lease_until``; nobody else does meanwhile. ``identity`` says as whom it is connected, in the provider's words.
-    ``last_error`` is a code, never a text from outside.
+    ``last_error`` is a code, never a text from outside; ``doubt`` says that an answer to an attempt since the last pair
+    was not seen, so that the refresh token may have been used.
     """
 
     id: str
@@ -357,6 +358,7 @@ class Grant:
     failures: int = 0
     last_error: str = ""
     last_error_at: float | None = None
+    doubt: bool = False
     lease_holder: str = ""
     lease_until: float = 0.0
     created_by: str = ""

@@ -11,8 +11,11 @@ from apiloom.store.kinds import Kind
 
 def taken(kind: Kind) -> CallerError:
     """``store.exists``: the id of a new or changed record, or what is unique of it, is taken."""
+    members = [" and ".join(name for name in names if name not in ("tenant", "digest")) for names in kind.unique]
+    *most, last = ["id", *(each for each in members if each)]
+    told = f"{', '.join(most)} or {last}" if most else last
     return CallerError(
-        f"{_article(kind)} with this id, name or external_id exists already",
+        f"{_article(kind)} with this {told} exists already",
         code="store.exists",
         hint="choose another, or change the one that is there",
     )

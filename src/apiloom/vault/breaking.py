@@ -1,4 +1,5 @@
-"""Breakers: an endpoint that does not answer is left alone for a while, then tried by one request alone.
+"""Breakers: an endpoint that does not answer is left alone for a while, then tried by one request alone. So is one that
+says for how long.
 
 Knows nothing of what is asked. The keeper of credentials stands above.
 """
@@ -22,46 +23,63 @@ _MOST = 1000
 class Breaker:
     """Closed while all is well. Whoever passed :meth:`enter` says afterwards what came of it, with what that gave."""
 
-    __slots__ = ("_clock", "_failures", "_opened", "_probing")
+    __slots__ = ("_clock", "_failures", "_probing", "_until", "_wished")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._failures = 0
-        self._opened = 0.0
+        self._until: float | None = None
+        self._wished = False
         self._probing = False
 
     def enter(self) -> bool:
         """Go ahead; whether it is the one request that tries an endpoint that was left alone.
 
         Raises:
-            UpstreamError: ``oauth.paused`` while the endpoint is left alone, or another request tries it.
+            UpstreamError: ``oauth.paused`` while the endpoint is left alone, or another request tries it. Its fact
+                ``after`` are the seconds until then.
         """
-        if self._failures < FAILURES:
+        if self._until is None:
             return False
-        if self._probing or self._clock() - self._opened < SECONDS:
+        left = self._until - self._clock()
+        if self._probing or left > 0:
+            why = "wants to be left alone for a while" if self._wished else "has not answered several times"
             raise UpstreamError(
-                "the provider's token endpoint has not answered several times and is left alone for half a minute",
+                f"the provider's token endpoint {why} and is not asked for now",
                 code="oauth.paused",
-                hint="try again in a minute",
+                hint="try again in a minute" if left <= SECONDS else f"try again in {left / 60:.0f} minutes",
+                after=max(0.0, left),
             )
         self._probing = True
         return True
 
-    def succeeded(self) -> None:
-        """It answered."""
+    def succeeded(self, *, probe: bool) -> None:
+        """It answered. That ends no pause which the endpoint has wished for since the request began."""
         self._failures = 0
-        self._probing = False
+        if probe or not self._wished:
+            self._until, self._wished, self._probing = None, False, False
 
     def failed(self, *, probe: bool) -> None:
         """It did not. Of requests that began before it was left alone, none ends the attempt of another."""
         self._failures += 1
-        self._opened = self._clock()
+        if self._failures >= FAILURES:
+            self._rest(SECONDS)
+        self.left(probe=probe)
+
+    def wished(self, seconds: float, *, probe: bool) -> None:
+        """It wants to be left alone for so long."""
+        self._wished = True
+        self._rest(seconds)
         self.left(probe=probe)
 
     def left(self, *, probe: bool) -> None:
         """The request ended, maybe without a word on the endpoint."""
         if probe:
             self._probing = False
+
+    def _rest(self, seconds: float) -> None:
+        until = self._clock() + seconds
+        self._until = until if self._until is None else max(self._until, until)
 
 
 class Breakers:

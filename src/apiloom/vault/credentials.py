@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret, closed
 
 if TYPE_CHECKING:
     from apiloom.vault.forms import OAuthForm
@@ -28,8 +28,9 @@ class Certificate:
     key: Secret
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwsKeys:
+class AwsKeys(InTheClear):
     """What requests to a service of AWS in a region are signed with."""
 
     access_key_id: str = field(repr=False)
@@ -39,8 +40,9 @@ class AwsKeys:
     service: str
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(InTheClear):
     """What one security scheme was given: a single value (key or token), a user name and password, or a ``form``.
 
     ``hidden`` are further secrets that signed nothing and must not come back in an answer either. A user name may be

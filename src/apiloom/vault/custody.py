@@ -170,10 +170,20 @@ def parse_keys(text: str, what: str = "the key that was given") -> tuple[RootKey
     Raises:
         DesignError: ``custody.form``; the text is not repeated.
     """
-    parts = re.split(r"[ \t]*(?:,|\r?\n)[ \t\r\n]*", text.strip(" \t\r\n"))
-    if len(parts) > MOST_KEYS:
+    found = _keys_in(text)
+    del text  # what is raised may be told with all that its frames hold
+    if found is None:
         raise _misshapen(what)
-    return tuple({key.fingerprint: key for key in (_parsed(part, what) for part in parts)}.values())
+    return found
+
+
+def _keys_in(text: str) -> tuple[RootKey, ...] | None:
+    """Each key once; None where anything is none."""
+    parts = re.split(r"[ \t]*(?:,|\r?\n)[ \t\r\n]*", text.strip(" \t\r\n"))
+    keys = [_parsed(part) for part in parts[: MOST_KEYS + 1]]
+    if len(parts) > MOST_KEYS or None in keys:
+        return None
+    return tuple({key.fingerprint: key for key in keys if key is not None}.values())
 
 
 def read_keys(path: Path) -> tuple[RootKey, ...]:
@@ -196,8 +206,8 @@ def _content(path: Path) -> str:
         raise DesignError(
             f"there is no key at {path}",
             code="custody.missing",
-            hint="put the key of this store back; without it nothing that is sealed can be opened, "
-            "and a new key opens nothing either",
+            hint="put the key of this store there, or name its file in APILOOM_KEY_FILE; without it nothing that is "
+            "sealed can be opened, and a new key opens nothing either",
         ) from None
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror or 'no reason given'}", "check who may") from None
@@ -278,13 +288,11 @@ def other_key(roots: Sequence[RootKey], kept: str) -> DesignError:
     )
 
 
-def _parsed(text: str, what: str) -> RootKey:
+def _parsed(text: str) -> RootKey | None:
     if not _FORM.fullmatch(text):
-        raise _misshapen(what)
+        return None
     key = base64.b64decode(text.replace("-", "+").replace("_", "/").rstrip("=") + "=")
-    if not _is_random(key):
-        raise _misshapen(what)
-    return RootKey(key)
+    return RootKey(key) if _is_random(key) else None
 
 
 def _is_random(key: bytes) -> bool:

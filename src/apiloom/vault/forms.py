@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from apiloom.base import json
 from apiloom.base.errors import DesignError, UpstreamError
 from apiloom.base.plugins import load
-from apiloom.base.secret import InTheClear, Secret
+from apiloom.base.secret import InTheClear, Secret, closed, replaced
 from apiloom.model.api import SecurityScheme
 from apiloom.vault.oauth.asking import split_url
 from apiloom.vault.oauth.terms import (
@@ -210,6 +210,7 @@ def form_kind(told: Mapping[str, Any]) -> Kind:
     return "client_credentials"
 
 
+@closed
 @dataclass(frozen=True, slots=True)
 class _Reading(InTheClear):
     """``looked_at`` says that a private key is checked at once; one that was not read from where it lies is later."""
@@ -318,7 +319,7 @@ def _imported(told: _Reading) -> OAuthForm:
 
 def _assertion(told: _Reading) -> OAuthForm:
     account = _account_key(told) if "service_account" in told.told else {}
-    reading = replace(told, told={**account, **told.told})
+    reading = replaced(told, told={**account, **told.told})
     keys, issuer = reading.keys(), reading.text("issuer")
     if keys.private_key is None or not issuer:
         raise _refused(told.scheme, "needs private_key and issuer, or a service_account that holds both")

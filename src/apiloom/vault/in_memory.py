@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from apiloom.vault.oauth.terms import Tokens
-from apiloom.vault.ports import UNSURE, Held
+from apiloom.vault.ports import Failure, Held
 
 
 @dataclass(slots=True)
@@ -31,6 +31,11 @@ class InMemory:
         self._held[held.id] = held
         self._leases.pop(held.id, None)
 
+    def drop(self, id_: str) -> None:
+        """Have no pair there any more."""
+        self._held.pop(id_, None)
+        self._leases.pop(id_, None)
+
     async def load(self, id_: str) -> Held | None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
         held = self._held.get(id_)
@@ -45,21 +50,23 @@ class InMemory:
         self.put(kept)
         return kept
 
-    async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
+    async def failed(self, id_: str, was: int, failure: Failure) -> None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
         held = self._held.get(id_)
         if held is None or held.generation != was:
             return
-        if ended and not held.ended:
+        if failure.ended and not held.ended:
             self.told.append(id_)
-        self.put(replace(held, ended=held.ended or ended, code=code, leased=False, mine=False))
+        ended, doubt = held.ended or failure.ended, held.doubt or failure.doubt
+        at = held.refresh_at if held.refresh_at is None else max(held.refresh_at, self.now() + failure.after)
+        self.put(replace(held, ended=ended, doubt=doubt, code=failure.code, refresh_at=at, leased=False, mine=False))
 
     async def take(self, id_: str, was: int, seconds: float) -> Held | None:
         """See :class:`~apiloom.vault.ports.Lease`."""
         held = await self.load(id_)
         if held is None or held.leased or held.generation != was or held.ended:
             return held
-        doubt = id_ in self._leases or held.code in UNSURE
+        doubt = id_ in self._leases or held.doubt
         self._leases[id_] = self.clock() + seconds
         return replace(held, leased=True, mine=True, doubt=doubt)
 

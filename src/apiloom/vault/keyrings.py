@@ -8,9 +8,8 @@ is refused. Knows no keys and no credentials; whoever needs an entry stands abov
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from keyring.backend import KeyringBackend
 from keyring.backends import SecretService
@@ -18,9 +17,13 @@ from keyring.backends import SecretService
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError, HouseFault
 from apiloom.base.secret import Secret
+from apiloom.vault.few import Broken, Few, Unanswered
 
 PATIENCE: Final = 10.0
 """Seconds that a keyring may take to answer."""
+
+MOST_LEFT: Final = 4
+"""Questions that a keyring may leave without an answer; nobody asks it more until one of them is answered."""
 
 LARGEST: Final = 64 * 1024
 """Characters of an entry."""
@@ -105,42 +108,20 @@ def _backend(named: str) -> Any:
     return made
 
 
-class _Outcome:
-    """What became of work in a thread: what it returned, or what it raised, of which nothing goes further."""
-
-    def __init__(self) -> None:
-        self.value: Any = None
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        self.error = error
-        return True
+_FEW = Few("keyring", MOST_LEFT, PATIENCE)
 
 
 def _bounded(work: Callable[[], Any]) -> Any:
-    """What work returns. A keyring that hangs is left behind in a thread that ends with the process.
-
-    Libraries below it have errors of their own, whose words may hold what was asked for: only their kinds are told.
-    """
-    outcome = _Outcome()
-
-    def run() -> None:
-        with outcome:
-            outcome.value = work()
-
-    thread = threading.Thread(target=run, name="keyring", daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    if thread.is_alive():
-        raise _unusable(f"the keyring does not answer within {PATIENCE:g} seconds")
-    if isinstance(outcome.error, DesignError):
-        raise outcome.error
-    if outcome.error is not None:
-        raise _unusable(f"the keyring refuses ({type(outcome.error).__name__})")
-    return outcome.value
+    """What work returns. A keyring that hangs is left behind in a thread that ends with the process."""
+    try:
+        return _FEW.run(work)
+    except Unanswered as silence:
+        what = f"does not answer within {PATIENCE:g} seconds"
+        if silence.all_hang:
+            what = f"has left {MOST_LEFT} questions without an answer and is asked no more"
+        raise _unusable(f"the keyring {what}") from None
+    except Broken as broken:
+        raise _unusable(f"the keyring refuses ({broken.kind})") from None
 
 
 def _locked() -> DesignError:

@@ -12,7 +12,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote_plus
 
 from apiloom.base.errors import DesignError
-from apiloom.base.secret import InTheClear
+from apiloom.base.secret import InTheClear, closed
 from apiloom.model.api import SecurityScheme
 from apiloom.net.request import Request
 from apiloom.vault.credentials import Credential
@@ -25,6 +25,7 @@ _COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 cookies are percent-encoded already."""
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark(InTheClear):
     """Headers, a piece of a query and a piece of a Cookie header, ready to be written."""
@@ -71,6 +72,7 @@ class Signs(Protocol):
     def spell(self, request: Request, /) -> None: ...
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature(InTheClear):
     """One scheme's part of a signer. ``secrets`` are what must not come back, as :func:`traces` makes them.

@@ -22,9 +22,9 @@ class Held:
 
     ``tokens`` is None before the first, ``made_at`` is when they came. ``refresh_at`` is when the pair is renewed ahead
     of its end, None: only when it is refused. ``leased`` says that somebody renews it at this moment, ``mine`` that it
-    is we. ``doubt`` says that whoever held the lease before never gave it back, or could not tell what became of a
-    request: the refresh token may have been used. ``renewable`` says that there is something to renew it with,
-    ``ended`` that only a person can.
+    is we. ``doubt`` says that whoever held the lease before never gave it back, or that somebody could not tell what
+    became of a request: the refresh token may have been used. ``renewable`` says that there is something to renew it
+    with, ``ended`` that only a person can.
     ``code`` is what the last attempt failed with.
     """
 
@@ -49,6 +49,20 @@ class Renewal:
     ask: Ask
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What came of an attempt that brought no tokens: the ``code`` of its error.
+
+    ``ended``: the grant is over and only a person can renew it. ``doubt``: the refresh token may have been used, in
+    this attempt or in one before it. ``after`` are the seconds for which the provider wants not to be asked again.
+    """
+
+    code: str
+    ended: bool = False
+    doubt: bool = False
+    after: float = 0.0
+
+
 class SecretStore(Protocol):
     """Keeps pairs of tokens. What was kept is there for every node before :meth:`keep` returns.
 
@@ -64,9 +78,9 @@ class SecretStore(Protocol):
         or gone.
         """
 
-    async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
-        """Give up the lease without new tokens. ``ended``: the grant is over and only a person can renew it, which is
-        told to whoever listens for events, once.
+    async def failed(self, id_: str, was: int, failure: Failure) -> None:
+        """Give up the lease without new tokens. That a grant has ended is told to whoever listens for events, once.
+        A doubt stays with the pair until another one is kept.
         """
 
 
@@ -92,4 +106,9 @@ class Renewals(Protocol):
 
 
 Fetch = Callable[[Terms, Ask], Awaitable[Tokens]]
-"""Asks a token endpoint. Raises ``oauth.ended`` when only a person can help; anything else may pass."""
+"""Asks a token endpoint. Raises ``oauth.ended`` when only a person can help; anything else may pass. The fact ``after``
+of an error are the seconds for which the endpoint wants not to be asked again.
+"""
+
+GiveBack = Callable[[Terms, Tokens], Awaitable[None]]
+"""Tells a provider that tokens which nobody will use are not needed; what fails in that is nobody's trouble."""

@@ -23,7 +23,8 @@ from typing import Final, Literal
 
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError, DesignError, UpstreamError
-from apiloom.base.secret import InTheClear, Secret
+from apiloom.base.secret import InTheClear, Secret, closed
+from apiloom.vault.few import Few, Unanswered
 from apiloom.vault.transit import Bao
 
 FRESH: Final = 60.0
@@ -34,6 +35,9 @@ STALE: Final = 600.0
 
 PATIENCE: Final = 15.0
 """Seconds that somebody waits for a value; what still reads it then is not begun a second time."""
+
+MOST_LEFT: Final = 8
+"""Files whose reading may hang; none is read until one of them comes to an end."""
 
 SOONEST: Final = 1.0
 """Seconds between two readings of one reference, however often somebody says that it no longer counts."""
@@ -85,6 +89,7 @@ class _Kept:
     at: float
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places(InTheClear):
     """Where references lead on this machine. ``bao`` opens a way to OpenBao; ``keyring`` names the keyring's class."""
@@ -179,7 +184,7 @@ async def follow(reference: str, places: Places) -> Secret:
         text = places.environment.get(place, "")
         found = Secret(text) if text else None
     elif kind == "file":
-        found = await asyncio.to_thread(read_secret_file, place)
+        found = await asyncio.to_thread(_read_bounded, place)
     elif kind == "keyring":
         service, _, name = place.partition("/")
         read = plugins.load("apiloom.vault.keyrings:read_entry")
@@ -193,6 +198,18 @@ async def follow(reference: str, places: Places) -> Secret:
     if len(found.reveal()) > LARGEST:
         raise _refused(f"what {kind}:{place[:100]} leads to is too large for a secret", "it should hold one line")
     return found
+
+
+_FEW = Few("files", MOST_LEFT, PATIENCE)
+
+
+def _read_bounded(place: str) -> Secret:
+    """A secret in a file, be it on a disk that is gone: what hangs there keeps no other work waiting."""
+    try:
+        return _FEW.run(lambda: read_secret_file(place))
+    except Unanswered as silence:
+        more = f": {MOST_LEFT} others are not either, and no more are read" if silence.all_hang else ""
+        raise _refused(f"the secret in {place[:200]} is not there in time{more}", "look after its disk") from None
 
 
 def missing(kind: str, place: str) -> ApiloomError:

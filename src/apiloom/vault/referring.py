@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apiloom.base.errors import DesignError
-from apiloom.base.secret import InTheClear
+from apiloom.base.secret import InTheClear, closed
 
 Resolve = Callable[[str], str | None]
 """What a reference stands for; None where it is only looked at."""
@@ -55,6 +55,7 @@ _ANY = "user:password"
 """What every other scheme and member can send."""
 
 
+@closed
 @dataclass(frozen=True, slots=True)
 class Told(InTheClear):
     """A form with texts in place of its references. ``unread`` are the members of which some were only looked at."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from apiloom.base.errors import DesignError, HouseFault
-from apiloom.base.secret import InTheClear
+from apiloom.base.secret import InTheClear, closed
 from apiloom.model.api import SecurityNeed, SecurityScheme
 from apiloom.model.headers import NOT_CREDENTIALS
 from apiloom.model.security import AWS_SIGNATURE, CHALLENGED, place_of, shown_place, unsignable
@@ -56,6 +56,7 @@ class Signer(Protocol):
     def masked(self, request: Request) -> Request: ...
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticSigner(InTheClear):
     """Adds what is known beforehand: headers, query parameters, cookies; then what ``signs`` each request anew."""

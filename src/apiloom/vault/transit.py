@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from apiloom.base import json
 from apiloom.base.errors import DesignError, UpstreamError
-from apiloom.base.secret import Secret
+from apiloom.base.secret import Secret, Unshown
 from apiloom.net.request import Request, Response, Sender
 
 SECONDS: Final = 10.0
@@ -50,7 +50,7 @@ class Bao:
             UpstreamError: ``bao.unreachable``, ``bao.refused``, ``bao.answer``.
         """
         mount, name = _transit(key)
-        body = {"plaintext": base64.b64encode(plain).decode("ascii")}
+        body = Unshown(plaintext=base64.b64encode(plain).decode("ascii"))
         return _text(await self._ask("POST", f"{mount}/encrypt/{name}", body), "ciphertext")
 
     async def unwrap(self, key: str, wrapped: str) -> bytes:
@@ -120,23 +120,8 @@ class Bao:
         return _checked(await self._send(method, path, body))
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
-        origin, prefix = self._place
-        headers = [("x-vault-token", self.token().reveal()), ("x-vault-request", "true")]
-        if self.namespace:
-            headers.append(("x-vault-namespace", self.namespace))
-        if body is not None:
-            headers.append(("content-type", "application/json"))
-        request = Request(
-            method=method,
-            origin=origin,
-            target=f"{prefix}/v1/{quote(path, safe='/')}",
-            headers=headers,
-            body=None if body is None else json.dumps(dict(body)),
-            timeout=SECONDS,
-            max_bytes=LARGEST,
-        )
         try:
-            response = await self.sender.send(request)
+            response = await self.sender.send(self._request(method, path, body))
         except UpstreamError as error:
             raise UpstreamError(
                 f"OpenBao cannot be asked: {error.message}",
@@ -150,6 +135,24 @@ class Bao:
                 hint="it may be sealed or overloaded",
             )
         return response
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Request:
+        """Made apart, so that the token is not at hand while it is on its way."""
+        origin, prefix = self._place
+        headers = [("x-vault-token", self.token().reveal()), ("x-vault-request", "true")]
+        if self.namespace:
+            headers.append(("x-vault-namespace", self.namespace))
+        if body is not None:
+            headers.append(("content-type", "application/json"))
+        return Request(
+            method=method,
+            origin=origin,
+            target=f"{prefix}/v1/{quote(path, safe='/')}",
+            headers=headers,
+            body=None if body is None else json.dumps(dict(body)),
+            timeout=SECONDS,
+            max_bytes=LARGEST,
+        )
 
 
 def _place(address: str) -> tuple[str, str]:

@@ -281,7 +281,8 @@ def _plainly(reply: Reply) -> Reply:
         return reply
     sentence = json.loads(reply.body)["error"]["message"]
     told = _told(reply.status, sentence, "files.refused")
-    return Reply(told.status, told.body, (*reply.headers, _CLOSE))
+    # the line stays open: a client, or a proxy before it, that is not done writing would not hear why it is cut
+    return Reply(told.status, told.body, reply.headers)
 
 
 def _told(status: int, detail: str, code: str, hint: str = "") -> Reply:

@@ -36,7 +36,6 @@ MOST_ENDED: Final = 10_000
 _PURPOSE: Final = "session"
 _FORM: Final = b"\x01"
 _MINTED: Final = slice(1, 9)
-_NODE: Final = slice(9, 9 + NODE_SIZE)
 _NONCE: Final = 16
 _OPENS: Final = " opens"
 _AGREED: Final = 9 + NODE_SIZE + _NONCE

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from apiloom.app.environment import CredentialPlaces, Given, given_credentials, read_credentials_file
+from apiloom.app.environment import CredentialPlaces, Given, given_credentials
 from apiloom.base.errors import DesignError
+from apiloom.console.cli.platform.private import read_credentials
 from apiloom.model.api import SecurityScheme
 
 SCHEMES = {
@@ -154,7 +155,7 @@ def test_a_reference_to_what_is_no_file_is_refused_without_waiting(name: str, tm
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
 def test_a_file_that_others_could_read_is_refused(tmp_path: Path, mode: int) -> None:
     with pytest.raises(DesignError, match="can be read by others") as caught:
-        read_credentials_file(written(tmp_path, {}, mode))
+        read_credentials(Path(written(tmp_path, {}, mode)))
     assert "chmod 600" in caught.value.hint
 
 
@@ -162,30 +163,30 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.
     file = written(tmp_path, {})
     monkeypatch.setattr(os, "geteuid", lambda: Path(file).stat().st_uid + 1)
     with pytest.raises(DesignError, match="belongs to another user"):
-        read_credentials_file(file)
+        read_credentials(Path(file))
 
 
 def test_a_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match=r"missing\.json cannot be read: No such file") as caught:
-        read_credentials_file(str(tmp_path / "missing.json"))
+        read_credentials(tmp_path / "missing.json")
     assert caught.value.code == "credentials.file"
     with pytest.raises(DesignError, match=r"is not a regular file|cannot be read"):
-        read_credentials_file(str(tmp_path))
+        read_credentials(tmp_path)
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(DesignError, match="is not a regular file"):
-        read_credentials_file(str(tmp_path / "pipe"))
+        read_credentials(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("text", ["", "s3cret", "[]", '"s3cret"', '{"a": s3cret}', "{" * 100_000])
 def test_a_file_that_holds_no_object_is_told_without_showing_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(DesignError, match="is not a JSON object") as caught:
-        read_credentials_file(written(tmp_path, text))
+        read_credentials(Path(written(tmp_path, text)))
     assert "s3cret" not in caught.value.sentence()
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="is larger than"):
-        read_credentials_file(written(tmp_path, " " * 1_048_577))
+        read_credentials(Path(written(tmp_path, " " * 1_048_577)))
 
 
 def test_nothing_about_credentials_can_be_read_off_their_places() -> None:

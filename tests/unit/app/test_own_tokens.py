@@ -145,6 +145,20 @@ def test_the_quick_server_gets_tokens_with_a_credentials_file(
     assert server.count("client_credentials") == 1, "a dry run asks for no token"
 
 
+def test_a_call_and_a_dry_run_tell_of_credentials_that_fit_no_scheme(
+    api: Upstream, server: AuthorizationServer, tmp_path: Path
+) -> None:
+    source, secrets = tmp_path / "api.json", tmp_path / "credentials.json"
+    source.write_text(json.dumps(document(api, server)))
+    secrets.write_text(json.dumps({"Machine": machine(server), "Mashine": {"token": "never"}}))
+    secrets.chmod(0o600)
+    done = command("call", str(source), "machine", "--credentials", str(secrets))
+    assert done.returncode == 0, done.stderr
+    assert "Mashine, which is no security scheme of this API: there are" in done.stderr
+    told = command("call", str(source), "machine", "--credentials", str(secrets), "--dry-run", "--json")
+    assert len(json.loads(told.stdout)["warnings"]) == 1
+
+
 def test_a_document_that_names_another_token_address_while_it_is_served_gets_no_secret(
     api: Upstream, server: AuthorizationServer, tmp_path: Path
 ) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from apiloom.app.patience import hang_up
+import pytest
+
+from apiloom.app.patience import Impatient, hang_up
 
 
 class Line:
     """A transport that remembers being closed."""
 
     closed = False
+    said = b""
 
     def close(self) -> None:
         self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, piece: bytes) -> None:
+        self.said += piece
 
 
 def connection(cycle: Any = None, alarm: Any = None, task: Any = None) -> Any:
@@ -47,3 +56,25 @@ def test_a_connection_that_got_on_or_is_being_answered_or_has_an_alarm_of_its_ow
     assert not moving.transport.closed
     assert not answered.transport.closed
     assert not resting.transport.closed
+
+
+@pytest.mark.parametrize(
+    ("cycle", "headed", "told"),
+    [
+        (None, False, True),
+        ((False, False), True, True),
+        ((True, False), True, False),
+        ((True, False), False, False),
+        ((True, True), True, False),
+        ((True, True), False, True),
+    ],
+)
+def test_a_refusal_stands_neither_in_another_answer_nor_behind_it(
+    cycle: tuple[bool, bool] | None, headed: bool, told: bool
+) -> None:
+    started = None if cycle is None else SimpleNamespace(response_started=cycle[0], response_complete=cycle[1])
+    line: Any = SimpleNamespace(cycle=started, headed=headed, transport=Line())
+    for _ in range(2):
+        Impatient.refuse(line)
+    assert line.transport.closed
+    assert line.transport.said.count(b"HTTP/1.1 431") == told

@@ -17,7 +17,6 @@ from apiloom.catalog.toolsets import (
     members,
     read_membership,
     suggest_toolsets,
-    toolset_members,
 )
 from apiloom.catalog.traits import Trait
 
@@ -42,7 +41,7 @@ def test_tags_paths_and_patterns_are_alternatives() -> None:
     assert members(Membership(paths=("/shop/*",)), PETS) == ("list_orders",)
     assert members(Membership(tools=("list_*", "ping")), PETS) == ("list_pets", "list_orders", "ping")
     both = read_membership({"tags": ["orders"], "tools": ["ping"], "paths": None})
-    assert toolset_members({"a": both}, PETS) == {"a": ("list_orders", "ping")}
+    assert members(both, PETS) == ("list_orders", "ping")
 
 
 def test_a_tool_is_a_member_by_the_name_it_had() -> None:

@@ -7,6 +7,7 @@ import pytest
 from apiloom.base import json
 from apiloom.base.errors import CallerError, UpstreamError
 from apiloom.calls.call import Blob, Outcome, Text, refusal
+from apiloom.console.house import WARNINGS
 from support.fake_house import Desk
 
 
@@ -142,6 +143,18 @@ def test_an_answer_is_printed_as_its_text(tmp_path, capsys):
     assert capsys.readouterr().out == "one[2J\ntwo\n"
     assert desk.run("call", "x.yaml", "add_book", "--json") == 0
     assert json.loads(capsys.readouterr().out)["structured"] == {"n": 1}
+
+
+def test_what_was_given_and_is_not_used_is_told_beside_the_answer(tmp_path, capsys):
+    outcome = Outcome(content=(Text("done"),), meta={WARNINGS: ["APILOOM_AUTH_KYE names no security scheme"]})
+    desk = Desk(tmp_path, outcome=outcome)
+    assert desk.run("call", "x.yaml", "add_book") == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("done\n", "note: APILOOM_AUTH_KYE names no security scheme\n")
+    assert desk.run("call", "x.yaml", "add_book", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["warnings"] == ["APILOOM_AUTH_KYE names no security scheme"]
+    assert answer["meta"] == {}
 
 
 def failed(**error: object) -> Outcome:

@@ -38,19 +38,23 @@ def test_a_person_gets_title_ledger_tools_cost_and_score(tmp_path, capsys):
         (SecurityScheme(id="s", kind="http", scheme="basic"), "user:password"),
         (SecurityScheme(id="s", kind="http", scheme="bearer"), "a bearer token"),
         (SecurityScheme(id="s", kind="http", scheme="hmac"), "what follows Hmac in Authorization"),
-        (SecurityScheme(id="s", kind="oauth2"), "an access token, which you obtain yourself"),
+        (
+            SecurityScheme(id="s", kind="oauth2"),
+            "an access token; with a client in a credentials file it is got and renewed for you",
+        ),
         (
             SecurityScheme(id="s", kind="apiKey", place="header", name="Authorization"),
             "a key in header Authorization, the whole value, such as Bearer …",
         ),
-        (SecurityScheme(id="s", kind="mutualTLS"), "the client certificate that APILOOM_CLIENT_CERTIFICATE names"),
+        (SecurityScheme(id="s", kind="mutualTLS"), "the PEM file of a client certificate"),
     ],
 )
 def test_what_each_kind_of_scheme_wants_is_told(tmp_path, capsys, scheme, told):
     one = replace(tool(), binding=replace(tool().binding, security=((("s", ()),), ())))
     desk = Desk(tmp_path, catalog=replace(catalog(one), schemes={"s": scheme, "unused": scheme}))
     assert desk.run("inspect", "x.yaml") == 0
-    assert capsys.readouterr().out.endswith(f"\ncredentials:\n  APILOOM_AUTH_S  s, {told}, 1 tool\n")
+    variable = "APILOOM_CLIENT_CERTIFICATE" if scheme.kind == "mutualTLS" else "APILOOM_AUTH_S"
+    assert capsys.readouterr().out.endswith(f"\ncredentials:\n  {variable}  s, {told}, 1 tool\n")
 
 
 def test_each_tool_is_shown_with_its_cost_and_of_many_the_costliest_are_named(tmp_path, capsys):

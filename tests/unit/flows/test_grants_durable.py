@@ -251,11 +251,11 @@ async def test_the_due_of_one_tenant_do_not_hide_those_of_others() -> None:
         scope = work.tenant("late")
         await scope.accounts.add(Account(id="acc_2", tenant="late", connector="shop"))
         await scope.grants.add(
-            Grant(id="acc_2/login", tenant="late", account="acc_2", scheme="login", refresh_at=NOON + 59)
+            Grant(id="acc_2/login", tenant="late", account="acc_2", scheme="login", refresh_at=NOON + 60)
         )
     grounds.clock.now = NOON + 60
-    assert [one.id for one in await due_grants(grounds.ground, 1)] == ["acc_1/due", "acc_2/login"]
-    assert [one.id for one in await due_grants(grounds.ground)] == ["acc_1/due", "acc_2/login", "acc_1/later"]
+    assert [one.id for one in await due_grants(grounds.ground, 2)] == ["acc_1/due", "acc_2/login"]
+    assert [one.id for one in await due_grants(grounds.ground)] == ["acc_1/due", "acc_1/later", "acc_2/login"]
 
 
 async def test_the_work_of_nodes_that_are_gone_is_another_s_until_it_was_taken_over() -> None:
@@ -281,3 +281,18 @@ async def test_behind_a_pooler_that_mixes_transactions_there_is_durable_work_too
     finally:
         await made.close()
     assert ran.given == ["a"]
+
+
+async def test_what_is_found_due_again_while_it_waits_for_its_turn_costs_the_database_nothing(
+    tmp_path: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await opened(tmp_path, "n", [Flow(name="f", run=ran.flow)])
+    try:
+        dbos, asked = plugins.load("dbos:DBOS"), list[Any]()
+        enqueue = dbos.enqueue_workflow
+        monkeypatch.setattr(dbos, "enqueue_workflow", lambda *given: (asked.append(given), enqueue(*given)))
+        for _ in range(5):
+            await made.start("f", "f/1", "a")
+        assert len(asked) == 1
+    finally:
+        await made.close()

@@ -18,7 +18,7 @@ from apiloom.flows.connect_ports import Confirming, Consent, Granted
 from apiloom.flows.connect_visit import Step, bind, returned, submit
 from apiloom.flows.connecting import TRIED_FOR, delete_session
 from apiloom.flows.sweeper import Swept, sweep
-from apiloom.store.records import Account, OAuthClient
+from apiloom.store.records import Account, ConnectSession, OAuthClient, Tenant
 from support.connecting import EITHER, notes
 from support.consents import Consents
 from support.grounds import HOST_OWNER, NOON, Grounds, add_connector, with_shop
@@ -167,6 +167,28 @@ async def test_what_a_device_was_granted_is_given_back_when_its_round_is_cut_off
     await interrupted(tried, look_after(grounds.ground, due))
     assert devices.returned == ["ann"]
     assert await every(grounds, "accounts") == await every(grounds, "grants") == []
+
+
+async def test_a_crowd_of_confirmations_of_one_tenant_holds_up_no_other() -> None:
+    grounds, _ = await house()
+    async with grounds.ground.store.writing() as work:
+        await work.house().tenants.add(Tenant(id="globex"))
+        for tenant, many in (("acme", 300), ("globex", 2)):
+            asked = [
+                ConnectSession(
+                    id=f"cs_{tenant}{at}",
+                    tenant=tenant,
+                    connector="notes",
+                    digest=f"{tenant}{at}".encode(),
+                    poll_at=NOON + (tenant == "globex"),
+                )
+                for at in range(many)
+            ]
+            await work.tenant(tenant).connect_sessions.add_all(asked)
+    grounds.clock.now += 10
+    due = await due_sessions(grounds.ground)
+    assert len(due) == 200
+    assert [one.tenant for one in due[:5]] == ["acme", "globex", "acme", "globex", "acme"]
 
 
 async def test_a_link_that_is_taken_back_while_the_account_is_tried_makes_none() -> None:

@@ -12,6 +12,7 @@ from apiloom.flows.accounts import create_account, patch_account
 from apiloom.flows.asking import Removal
 from apiloom.flows.servers import create_server, show_server
 from apiloom.flows.toolsets import create_toolset, delete_toolset
+from apiloom.store.records import Grant
 from support.grounds import OWNER, Grounds, admin, with_shop
 from support.refusals import refusal
 
@@ -58,6 +59,31 @@ async def test_a_server_says_what_its_account_cannot_sign() -> None:
 
     await patch_account(grounds.ground, ACME, bare.id, {"credentials": {"key": {"key": "k"}}})
     assert (await show_server(grounds.ground, ACME, opened.server.id)).shown.warnings == ()
+
+
+async def test_a_server_counts_what_its_account_was_granted() -> None:
+    grounds = await with_versions()
+    bare = await create_account(grounds.ground, ACME, {"connector": "shop", "label": "Main"})
+    grant = Grant(id=f"{bare.id}/key", tenant="acme", account=bare.id, scheme="key")
+    async with grounds.ground.store.writing() as work:
+        await work.tenant("acme").grants.add(grant)
+
+    opened = await create_server(grounds.ground, ACME, {"accounts": [bare.id]})
+    assert opened.shown.warnings == ()
+
+    async with grounds.ground.store.writing() as work:
+        await work.tenant("acme").grants.save(replace(grant, state="needs_reconnect"), 1)
+    told = (await show_server(grounds.ground, ACME, opened.server.id)).shown.warnings
+    assert told == ("the account Main needs to be connected anew",)
+
+
+async def test_a_server_needs_no_credentials_where_callers_lend_theirs() -> None:
+    grounds = await with_versions()
+    bare = await create_account(grounds.ground, ACME, {"connector": "shop", "label": "Main"})
+    config = {"delegation": {"shop": {"mode": "header"}}}
+
+    opened = await create_server(grounds.ground, ACME, {"accounts": [bare.id], "config": config})
+    assert opened.shown.warnings == ()
 
 
 async def test_a_server_outlives_what_its_filters_name() -> None:

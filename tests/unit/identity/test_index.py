@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiloom.identity import index as index_module
-from apiloom.identity.index import Holder, TokenIndex, server_holder
+from apiloom.identity.index import Holder, TokenIndex
 from apiloom.identity.principal import Principal
 from apiloom.identity.tokens import TokenHasher, mint
 
@@ -36,7 +36,9 @@ def put(index: TokenIndex, holder: Holder, hasher: TokenHasher = HASHER) -> str:
 
 
 def server(id_: str = "tok_1", server_id: str = "srv_1", expires_at: float | None = None) -> Holder:
-    return server_holder(token=id_, tenant="acme", server=server_id, expires_at=expires_at)
+    end = math.inf if expires_at is None else expires_at
+    principal = Principal(id=f"server:{server_id}", token=id_, tenant="acme", servers=(server_id,), expires_at=end)
+    return Holder(principal, server_id)
 
 
 def api(id_: str = "key_1", expires_at: float = math.inf) -> Holder:
@@ -51,11 +53,10 @@ def test_a_live_token_gives_its_holder() -> None:
     assert len(index) == 2
 
 
-def test_who_shows_a_servers_token_may_call_that_server_alone() -> None:
-    holder = server(expires_at=9.0)
+def test_a_holder_says_which_kind_of_token_it_is() -> None:
+    holder = server()
     assert (holder.server, holder.kind, holder.token) == ("srv_1", "als", "tok_1")
-    assert holder.principal == Principal(id="tok_1", token="tok_1", tenant="acme", servers=("srv_1",), expires_at=9.0)
-    assert api().kind == "ala"
+    assert (api().server, api().kind, api().token) == ("", "ala", "key_1")
 
 
 @given(end=st.integers(1, 2**40), before=st.floats(0.001, 1.0))

@@ -113,3 +113,29 @@ def test_what_is_counted_ends_with_the_minute() -> None:
             asking.take(f"10.{minute}.{number}.1")
         assert not asking.left("10.9.9.9")
         assert len(asking._networks) == len(asking._counts) == 4
+
+
+def test_what_turns_out_to_be_right_is_given_back_in_its_own_minute() -> None:
+    now = [0.0]
+    asking = Turns(2, lambda: now[0], every=4)
+    minute = asking.take("10.0.0.1")
+    asking.take("10.0.0.1")
+    assert not asking.left("10.0.0.1")
+    asking.give_back("10.0.0.1", minute)
+    assert served(asking, "10.0.0.1", 3) == 1
+    # and for all as well: of the four that there are two are in use
+    assert [served(asking, f"10.{number}.0.1", 1) for number in range(1, 4)] == [1, 1, 0]
+    now[0] = 60.0
+    asking.take("10.0.0.1")
+    asking.give_back("10.0.0.1", minute)
+    assert served(asking, "10.0.0.1", 2) == 1
+    asking.give_back("10.9.9.9", 1.0)
+    assert served(asking, "10.9.9.9", 3) == 1
+
+
+def test_a_network_is_given_back_what_turned_out_to_be_right() -> None:
+    asking = Turns(2, lambda: 0.0, every=4)
+    for number in range(6):
+        asking.give_back(f"10.0.0.{number}", asking.take(f"10.0.0.{number}"))
+    assert [served(asking, f"10.0.0.{number}", 1) for number in range(4)] == [1, 1, 0, 0]
+    assert served(asking, "10.1.0.1", 1) == 1

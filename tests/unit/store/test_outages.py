@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import exc, text
+from sqlalchemy import Float, Interval, cast, exc, func, select, text
 
 from apiloom.base.errors import HouseFault
 from apiloom.store.records import Audited, Connector
@@ -146,3 +146,15 @@ async def test_a_failed_statement_of_our_own_says_nothing_of_its_values(bare: An
 def test_each_error_of_a_library_is_one_of_ours(error: BaseException, code: str) -> None:
     assert isinstance(error, errors_of("sqlite"))
     assert getattr(as_ours(error), "code", "") == code
+
+
+async def test_a_writer_that_stands_still_loses_its_turn_before_those_who_wait_give_up(
+    postgres: Postgres, copies: Any
+) -> None:
+    store = await open_store(await copies.on_postgres(postgres))
+    bounds = ("idle_in_transaction_session_timeout", "lock_timeout")
+    asked = select(*(cast(func.extract("epoch", cast(func.current_setting(name), Interval)), Float) for name in bounds))
+    async with store.writing() as work:
+        stands_still, waits = (await work.run(None, asked)).one()
+    assert 0 < 1.5 * stands_still < waits
+    await store.close()

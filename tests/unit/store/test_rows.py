@@ -248,6 +248,25 @@ async def test_a_page_that_ends_with_the_last_record_is_the_last(store: Store) -
         assert (await work.house().connectors.page(after="a\0"))[0] == []
 
 
+async def test_what_is_due_is_told_in_turn_where_one_tenant_has_a_crowd(store: Store) -> None:
+    await furnish(store)
+    async with store.writing() as work:
+        for tenant, times in {ACME: (1.0, 2.0, 2.0, 9.0), GLOBEX: (3.0, 4.0)}.items():
+            scope = work.tenant(tenant)
+            made = of_tenant(tenant)["connect_sessions"]
+            for at, time in enumerate(times):
+                one = replace(made, id=f"cs_{tenant}{at}", digest=f"{tenant}{at}".encode(), poll_at=time)
+                await scope.connect_sessions.add(one)
+    async with store.reading() as work:
+        sessions = work.house().connect_sessions
+        plain = [one.id for one in await sessions.due("poll_at", 5.0, 4)]
+        assert plain == ["cs_acme0", "cs_acme1", "cs_acme2", "cs_globex0"]
+        fair = [one.id for one in await sessions.due("poll_at", 5.0, 4, in_turn=True)]
+        assert fair == ["cs_acme0", "cs_globex0", "cs_acme1", "cs_globex1"]
+        own = await work.tenant(ACME).connect_sessions.due("poll_at", 5.0, in_turn=True)
+        assert [one.id for one in own] == ["cs_acme0", "cs_acme1", "cs_acme2"]
+
+
 async def test_the_audit_is_read_newest_first(store: Store) -> None:
     entries = [Audited(id=f"aud_{n}", at=n, principal="p", action="call", tenant=ACME) for n in range(5)]
     await store.append_audit(entries)

@@ -15,7 +15,6 @@ from apiloom.store.records import Account, ApiToken, Audited, Connector, Overlay
 from apiloom.store.sql.counting import counting
 from support.stores import ACME, GLOBEX, HERS, HIS, OPEN, furnish, of_connector, of_house, of_tenant, rows_of, seen
 
-WRITABLE = sorted(kind.rows for kind in KINDS if not kind.read_only)
 READ_ONLY = ("connectors", "versions")
 LAYERED = ("overlays", "toolsets", "oauth_clients")
 

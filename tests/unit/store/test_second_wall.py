@@ -15,7 +15,6 @@ from apiloom.store.sql.tables import METADATA
 from support.postgres import Postgres
 from support.stores import ACME, GLOBEX, furnish
 
-HOUSE_ONLY = {"changes"}
 OF_NOBODY = {"change_seq", "installation"}
 """Tables that say nothing of any tenant."""
 

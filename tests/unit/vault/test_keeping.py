@@ -3,107 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from apiloom.base.errors import HouseFault, UpstreamError
 from apiloom.base.secret import Secret
 from apiloom.vault import breaking
-from apiloom.vault.in_memory import InMemory
-from apiloom.vault.keeping import AHEAD, LEASE, MARGIN, QUIET, SETTLED, Keeper, Ports, Timing, refresh_at
-from apiloom.vault.oauth.terms import Ask, ByRefresh, Endpoints, OAuthKeys, Terms, Tokens
-from apiloom.vault.ports import Held, Renewal
-
-NOON = 1_800_000_000.0
-TERMS = Terms(endpoints=Endpoints(token_url="https://provider.example/token"), keys=OAuthKeys(client_id="c"))
-
-
-@dataclass
-class Clock:
-    now: float = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Provider:
-    """A token endpoint whose refresh tokens work once. ``answers`` are what it does next instead."""
-
-    clock: Clock
-    life: float = 3600.0
-    asked: list[str] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    answers: list[Callable[[], None]] = field(default_factory=list)
-    wait: asyncio.Event | None = None
-
-    async def fetch(self, _terms: Terms, ask: Ask) -> Tokens:
-        assert isinstance(ask, ByRefresh)
-        token = ask.token.reveal()
-        self.asked.append(token)
-        if self.wait is not None:
-            await self.wait.wait()
-        if self.answers:
-            self.answers.pop(0)()
-        if token in self.used:
-            raise UpstreamError("it is used up", code="oauth.ended")
-        self.used.add(token)
-        return pair(len(self.asked), self.clock.now + self.life)
-
-
-def pair(number: int, expires_at: float | None) -> Tokens:
-    return Tokens(access=Secret(f"access-{number}"), refresh=Secret(f"refresh-{number}"), expires_at=expires_at)
-
-
-def fails(code: str) -> Callable[[], None]:
-    def fail() -> None:
-        raise UpstreamError("it went wrong", code=code)
-
-    return fail
-
-
-class Asking:
-    async def renewal(self, held: Held) -> Renewal:
-        assert held.tokens is not None
-        assert held.tokens.refresh is not None
-        return Renewal(terms=TERMS, ask=ByRefresh(token=held.tokens.refresh))
-
-
-@dataclass
-class Bench:
-    """A grant, its provider, and as many nodes as are wanted."""
-
-    clock: Clock = field(default_factory=Clock)
-
-    def __post_init__(self) -> None:
-        self.provider = Provider(self.clock)
-        self.store = InMemory(self.clock, self.clock)
-        self.put()
-        self.node = self.another()
-
-    def another(self) -> Keeper:
-        async def pause(seconds: float) -> None:
-            self.clock.now += seconds
-            await asyncio.sleep(0)
-
-        timing = Timing(now=self.clock, clock=self.clock, pause=pause, dice=lambda: 0.0)
-        ports = Ports(store=self.store, lease=self.store, renewals=Asking(), fetch=self.provider.fetch)
-        return Keeper(ports, timing)
-
-    def put(self, **more: object) -> None:
-        end = self.clock.now + 3600
-        first = Held(id="g", generation=1, tokens=pair(0, end), refresh_at=self.clock.now + 2880)
-        self.store.put(replace(first, **more))  # type: ignore[arg-type]
-
-    async def idle(self) -> None:
-        await self.node.close()
-
-    async def refused(self, keeper: Keeper | None = None) -> str:
-        with pytest.raises((UpstreamError, HouseFault)) as told:
-            await (keeper or self.node).fresh("g")
-        return told.value.code
+from apiloom.vault.keeping import LEASE, QUIET
+from apiloom.vault.moments import AHEAD, MARGIN, SETTLED, Timing, refresh_at
+from apiloom.vault.oauth.terms import Ask, Terms, Tokens
+from apiloom.vault.ports import Failure, Held
+from support.keeping import NOON, Asked, Bench, Clock, With, fails, pair
 
 
 @pytest.fixture
@@ -169,7 +81,7 @@ async def test_a_new_pair_is_kept_before_it_is_used_and_not_lost_when_the_store_
             raise HouseFault("away", code="store.unreachable")
         return await keep(id_, was, tokens, at)
 
-    bench.node.ports = replace(bench.node.ports, store=_With(bench.store, kept))
+    bench.node.ports = replace(bench.node.ports, store=With(bench.store, kept))
     bench.clock.now += 3600
     assert (await bench.node.fresh("g")).generation == 2
     assert not away
@@ -179,13 +91,13 @@ async def test_a_new_pair_is_kept_before_it_is_used_and_not_lost_when_the_store_
 async def test_a_store_that_is_away_for_a_moment_leaves_no_lease_that_others_wait_for(bench: Bench) -> None:
     failed, away = bench.store.failed, [True, True]
 
-    async def gave_up(id_: str, was: int, code: str, *, ended: bool) -> None:
+    async def gave_up(id_: str, was: int, failure: Failure) -> None:
         if away:
             away.pop()
             raise HouseFault("away", code="store.unreachable")
-        await failed(id_, was, code, ended=ended)
+        await failed(id_, was, failure)
 
-    bench.node.ports = replace(bench.node.ports, store=_With(bench.store, bench.store.keep, gave_up))
+    bench.node.ports = replace(bench.node.ports, store=With(bench.store, bench.store.keep, gave_up))
     bench.provider.answers = [fails("oauth.unavailable")]
     bench.clock.now += 3600
     assert await bench.refused() == "oauth.unavailable"
@@ -193,18 +105,6 @@ async def test_a_store_that_is_away_for_a_moment_leaves_no_lease_that_others_wai
     before = bench.clock.now
     assert (await bench.node.fresh("g")).generation == 2
     assert bench.clock.now == before
-
-
-class _With:
-    """A store that keeps, or gives up a lease, in another way."""
-
-    def __init__(
-        self,
-        store: InMemory,
-        keep: Callable[..., Awaitable[Held | None]],
-        failed: Callable[..., Awaitable[None]] | None = None,
-    ) -> None:
-        self.load, self.failed, self.keep = store.load, failed or store.failed, keep
 
 
 async def test_a_pair_that_somebody_wrote_meanwhile_counts(bench: Bench) -> None:
@@ -360,36 +260,6 @@ async def test_a_long_life_is_not_used_to_its_very_end(bench: Bench) -> None:
     assert (await bench.node.fresh("g")).generation == 2
     bench.clock.now += 30 - MARGIN
     assert (await bench.node.fresh("g")).generation == 3
-
-
-@dataclass
-class Asked:
-    """Grants of two clients at one token endpoint, and what comes of the requests of the first."""
-
-    bench: Bench
-    fails: Callable[[], None]
-
-    def __post_init__(self) -> None:
-        ports = Ports(store=self.bench.store, lease=self.bench.store, renewals=self, fetch=self.fetch)
-        self.node = Keeper(ports, self.bench.node.timing)
-
-    async def renewal(self, held: Held) -> Renewal:
-        keys = OAuthKeys(client_id=held.id.partition("/")[0])
-        return Renewal(terms=replace(TERMS, keys=keys), ask=ByRefresh(token=Secret("r")))
-
-    async def fetch(self, terms: Terms, _ask: Ask) -> Tokens:
-        self.bench.provider.asked.append(terms.keys.client_id)
-        if terms.keys.client_id == "bad":
-            self.fails()
-        return pair(1, self.bench.clock.now + 3600)
-
-    async def come_to(self, id_: str) -> str:
-        self.bench.store.put(Held(id=id_, generation=1, tokens=pair(0, NOON)))
-        try:
-            await self.node.fresh(id_)
-        except UpstreamError as error:
-            return error.code
-        return ""
 
 
 async def test_what_one_client_gets_from_an_endpoint_says_nothing_of_another(bench: Bench) -> None:

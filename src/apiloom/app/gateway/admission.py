@@ -22,7 +22,7 @@ from apiloom.identity.challenges import insufficient, named_resource
 from apiloom.identity.guests import API, MCP
 from apiloom.identity.index import Holder
 from apiloom.identity.principal import Principal
-from apiloom.identity.roles import may
+from apiloom.identity.roles import may_call
 from apiloom.protocol.headers import fold
 from apiloom.store.records import Server
 from apiloom.wire.door import Reply, Visitor, refused
@@ -107,7 +107,7 @@ class Admission:
         if settings.require_api_token_auth:
             second = self._bearer(authorization, now) or self._guest(authorization, now)
             # the same URL's token shown twice is no second factor
-            if second is None or second.server or not _may_call(second, server):
+            if second is None or second.server or not may_call(second.principal, server.tenant, server.id):
                 return UNAUTHORIZED
             principal = _both(holder, second)
         return self._current(server) or Admitted(server.id, principal)
@@ -118,13 +118,14 @@ class Admission:
         holder = self._caller(authorization, address, now, name)
         if isinstance(holder, Reply):
             return holder
+        caller = holder.principal
         server = self._memory.live(name, now)
-        if server is None or not _may_call(holder, server):
+        if server is None or not may_call(caller, server.tenant, server.id):
             # that somebody else's server has this id changes nothing: it may still be the name of one's own
-            server = self._memory.live(self._memory.named(holder.principal.tenant, name), now)
-        if server is None or not _may_call(holder, server) or not self._open_to(server, address):
+            server = self._memory.live(self._memory.named(caller.tenant, name), now)
+        if server is None or not may_call(caller, server.tenant, server.id) or not self._open_to(server, address):
             return GONE
-        return self._current(server) or Admitted(server.id, holder.principal)
+        return self._current(server) or Admitted(server.id, caller)
 
     def by_bearer(self, authorization: bytes, address: str) -> Admitted | Reply:
         """``/mcp``: the server of a server token, or all that an API token may use."""
@@ -184,9 +185,9 @@ class Admission:
     def usable(self, principal: Principal) -> list[Server]:
         """The servers that a union shows to whoever holds an API token, by their names."""
         now = self._now()
-        holder = Holder(principal)
         found = (self._memory.live(id_, now) for id_ in tuple(self._memory.servers))
-        mine = [one for one in found if one is not None and _may_call(holder, one) and self._open_to(one, None)]
+        live = [one for one in found if one is not None]
+        mine = [one for one in live if may_call(principal, one.tenant, one.id) and self._open_to(one, None)]
         return sorted(mine, key=lambda server: (server.tenant, server.name))
 
     def _caller(self, authorization: bytes, address: str, now: float, name: str = "") -> Holder | Reply:
@@ -250,13 +251,6 @@ class Admission:
         selection = self._memory.settings(server).selection(server.toolsets_off)
         unbounded = replace(selection, methods=EVERYTHING.methods) == EVERYTHING and {*CLASSES} <= {*selection.methods}
         return None if unbounded and server.expires_at is None else OUT_OF_DATE
-
-
-def _may_call(holder: Holder, server: Server) -> bool:
-    principal = holder.principal
-    if principal.servers is not None and server.id not in principal.servers:
-        return False
-    return may(principal, "use", "servers", server.tenant)
 
 
 def _both(first: Holder, second: Holder) -> Principal:

@@ -50,13 +50,16 @@ async def fetch(sender: Sender, url: str, *, most: int = MOST_BYTES, bearer: Sec
         UpstreamError: ``net.…``; ``identity.issuer`` for an address that is none to ask.
         DesignError: ``net.…``.
     """
+    return await sender.send(_looking(url, most, bearer))
+
+
+def _looking(url: str, most: int, bearer: Secret | None) -> Request:
+    """Made apart, so that what it takes is not at hand while it is on its way."""
     origin, target = _split(url)
     heads = [("accept", "application/json")]
     if bearer is not None:
         heads.append(("authorization", f"Bearer {bearer.reveal()}"))
-    return await sender.send(
-        Request(method="GET", origin=origin, target=target, headers=heads, timeout=TIMEOUT, max_bytes=most)
-    )
+    return Request(method="GET", origin=origin, target=target, headers=heads, timeout=TIMEOUT, max_bytes=most)
 
 
 async def fetch_body(sender: Sender, url: str) -> bytes:
@@ -98,6 +101,11 @@ async def post_form(sender: Sender, url: str, form: Mapping[str, str], client: C
     Raises:
         UpstreamError: ``net.…``; ``identity.issuer`` where the answer is no JSON object.
     """
+    response = await sender.send(_posting(url, form, client))
+    return response.status, _object(url, response.body)
+
+
+def _posting(url: str, form: Mapping[str, str], client: Client) -> Request:
     origin, target = _split(url)
     heads = [("accept", "application/json"), ("content-type", "application/x-www-form-urlencoded")]
     if client.secret is None:
@@ -108,18 +116,15 @@ async def post_form(sender: Sender, url: str, form: Mapping[str, str], client: C
         # RFC 6749 section 2.3.1: both are encoded as in a form before they are joined
         pair = f"{quote_plus(client.id)}:{quote_plus(client.secret.reveal())}"
         heads.append(("authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
-    response = await sender.send(
-        Request(
-            method="POST",
-            origin=origin,
-            target=target,
-            headers=heads,
-            body=urlencode(form).encode(),
-            timeout=TIMEOUT,
-            max_bytes=MOST_BYTES,
-        )
+    return Request(
+        method="POST",
+        origin=origin,
+        target=target,
+        headers=heads,
+        body=urlencode(form).encode(),
+        timeout=TIMEOUT,
+        max_bytes=MOST_BYTES,
     )
-    return response.status, _object(url, response.body)
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,7 @@ from apiloom.app.gateway.keys import HouseKeys, unwrapped
 from apiloom.app.gateway.place import STORE, Place, prepare
 from apiloom.base import plugins
 from apiloom.base.errors import CallerError, HouseFault
+from apiloom.base.secret import replaced
 from apiloom.flows.claiming import mark_all_stale, reapply, renewable
 from apiloom.store.ports import Store, Work
 
@@ -237,11 +237,11 @@ async def _prepared(place: Place, file: Path, draft: Path, journals: Sequence[Pa
         raise HouseFault(
             "the backup cannot be copied to where it is to be", code="backup.file", hint="look for room on the disk"
         ) from error
-    alone = replace(place, url=f"sqlite+aiosqlite:///{draft}")
+    alone = replaced(place, url=f"sqlite+aiosqlite:///{draft}")
     grounds = await open_grounds(alone, environment=place.environment, watched=False)
     try:
         await _try_sealed(grounds, deep=False)
-        told = await asyncio.to_thread(grounds.copies.journal.read, journals)
+        told = await asyncio.to_thread(grounds.copies.journal.read, journals, await claimed_under(grounds.store))
         again = await reapply(grounds.ground, told.entries)
         left = len(await renewable(grounds.ground))
         done = {
@@ -385,7 +385,7 @@ async def claim(place: Place, journals: Sequence[Path], *, keep_grants: bool, do
     grounds = await open_grounds(place, environment=place.environment, watched=False)
     try:
         copies = grounds.copies
-        told = await asyncio.to_thread(copies.journal.read, journals)
+        told = await asyncio.to_thread(copies.journal.read, journals, await claimed_under(grounds.store))
         marks = (not told.is_there or told.dropped > 0) and not keep_grants
         answer: Answer = {
             "place": place.shown,
@@ -399,7 +399,11 @@ async def claim(place: Place, journals: Sequence[Path], *, keep_grants: bool, do
             return answer
         again = await reapply(grounds.ground, told.entries)
         marked = copies.stale + (await mark_all_stale(grounds.ground) if marks else again.stale)
+        begins = not (await asyncio.to_thread(copies.journal.read)).is_there
         settled = await copies.settle(told)
+        if begins:  # what other folders told is not in this one
+            with contextlib.suppress(OSError):  # where it cannot be written, there is none the next time either
+                await asyncio.to_thread(copies.journal.note_gap, settled.number)
         # whoever acted until now could still write a line before it saw the claim
         late = await reapply(grounds.ground, (await asyncio.to_thread(copies.journal.read, journals)).entries)
         return {
@@ -411,6 +415,11 @@ async def claim(place: Place, journals: Sequence[Path], *, keep_grants: bool, do
         }
     finally:
         await grounds.close()
+
+
+async def claimed_under(store: Store) -> int:
+    """The number of the claim that a store was copied under."""
+    return int((await store.installation()).get("claim_number") or 0)
 
 
 def trouble_of(copies: Copies) -> str:

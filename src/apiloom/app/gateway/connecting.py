@@ -29,6 +29,7 @@ from apiloom.base.seal import Sealer
 from apiloom.base.secret import Secret
 from apiloom.catalog.servers import choose_server, unfilled
 from apiloom.compile.artefact import Artefact
+from apiloom.flows.changing import see_through
 from apiloom.flows.connect_links import Place, first_link_for, link_for
 from apiloom.flows.connect_ports import Begun, Blank, Confirming, Consent, Granted, Needs, People
 from apiloom.flows.ground import Compiled, Ground
@@ -181,18 +182,24 @@ class Consents:
         return replace(granted, kind="device", places=token_places(terms.endpoints))
 
     async def _identified(self, terms: Terms, consent: Consent, tokens: Tokens, nonce: str) -> Granted:
-        """What was granted, with as whom; where that cannot be found out it is given back."""
+        """What was granted, with as whom; where that is not found out, be it that nobody waits any more, it is given
+        back.
+        """
         tokens = replace(tokens, scopes=terms.scopes if tokens.scopes is None else tokens.scopes)
+        is_known = False
         try:
             identity = await _load("identity:fetch_identity")(self.sender, terms, tokens, nonce=nonce, now=self.now())
+            is_known = True
         except ApiloomError as error:
-            await self.give_back(consent, Granted(tokens=tokens))
             if error.code in _UNREACHED:
                 # what was asked with is used up: nobody may ask again
                 raise UpstreamError(
                     "as whom access was granted could not be found out", code="oauth.identity", hint="begin anew"
                 ) from None
             raise
+        finally:
+            if not is_known:
+                await see_through(self.give_back(consent, Granted(tokens=tokens)))
         tokens = replace(tokens, identity=dict(identity))
         return Granted(tokens=tokens, identity=dict(identity), scopes=tokens.scopes or ())
 
@@ -241,7 +248,8 @@ class Consents:
         ask = ByCode(code=code, verifier=Secret(kept["verifier"]), nonce=kept["nonce"])
         tokens: Tokens = await _load("fetching:fetch_tokens")(self.sender, terms, ask, self.now())
         extra = {**tokens.extra, **_load("authorizing:callback_extra")(pairs, terms)}
-        granted = await self._identified(terms, consent, replace(tokens, extra=extra), kept["nonce"])
+        nonce = kept["nonce"] if _load("authorizing:asks_identity")(terms) else ""
+        granted = await self._identified(terms, consent, replace(tokens, extra=extra), nonce)
         return replace(granted, places=places | token_places(terms.endpoints))
 
     async def keep(self, scope: Scope, account: Account, consent: Consent, granted: Granted, who: str) -> None:
@@ -340,19 +348,3 @@ def linking_first(ground: Ground) -> MakeFirst:
         return None if link is None else Linked(url=link.url, expires_at=link.expires_at)
 
     return make
-
-
-class LatePage:
-    """The connect page as an ASGI application that is loaded when it is first asked: no start waits for it."""
-
-    __slots__ = ("_app", "_ground")
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one ASGI scope."""
-        if self._app is None:
-            self._app = plugins.load("apiloom.console.connect.build:build_connect")(self._ground)
-        await self._app(scope, receive, send)

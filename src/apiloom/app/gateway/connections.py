@@ -32,8 +32,9 @@ from apiloom.app.gateway.living import Alive, Living
 from apiloom.app.gateway.terms import machine_kind, machine_secrets
 from apiloom.app.gateway.visits import Links
 from apiloom.base import json
+from apiloom.base.errors import HouseFault
 from apiloom.base.seal import Sealer
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret, closed
 from apiloom.calls.observing import Drift
 from apiloom.calls.ports import Keeper
 from apiloom.compile.artefact import Artefact
@@ -76,8 +77,9 @@ class Connection:
     answering: dict[tuple[str, int, int], Answering] = field(default_factory=dict, repr=False)
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
+class Outlet(InTheClear):
     """What every connection of a node shares. ``key`` is the secret that cursors are sealed with. Without ``living``
     no tokens are renewed. ``identities`` are the ways out of accounts that show certificates.
     """
@@ -136,7 +138,7 @@ class Connections:
         task = self._opening.get(key)
         if task is None:
             self._meanwhile[key] = {}
-            task = self._opening[key] = asyncio.create_task(self._connect(account))
+            task = self._opening[key] = asyncio.create_task(self._connected(account))
             task.add_done_callback(lambda done: self._opened(key, done))
         return await asyncio.shield(task)
 
@@ -217,6 +219,42 @@ class Connections:
             if generation > (0 if held is None else held.generation):
                 return True
         return False
+
+    async def _connected(self, account: Account) -> Connection:
+        """The connection of an account opened anew, or as it was with the tokens that came since, while the store takes
+        none and tells nothing.
+        """
+        try:
+            return await self._connect(account)
+        except HouseFault as error:
+            found = self._in_hand(account) if error.code == "store.unreachable" else None
+            if found is None:
+                raise
+            return found
+
+    def _in_hand(self, account: Account) -> Connection | None:
+        before, living = self._open.get(account.id), self._outlet.living
+        if before is None or living is None or before.account.revision != account.revision:
+            return None
+        alive = living.in_hand(before.alive)
+        if alive is None:
+            return None
+        own = {
+            name: tuple(one.reveal() for one in given.hidden) for name, given in before.credentials.by_scheme.items()
+        }
+        found = Connection(
+            account=account,
+            credentials=alive.signing(before.credentials, own, before.alive),
+            drift=before.drift,
+            sealer=before.sealer,
+            alive=alive,
+            fresh_until=min(alive.fresh_until, self._outlet.now() + LOOK_AGAIN),
+            over_at=alive.over_at,
+            followed=before.followed,
+            watched=before.watched,
+        )
+        self._open[account.id] = found
+        return found
 
     async def _connect(self, account: Account) -> Connection:
         outlet = self._outlet

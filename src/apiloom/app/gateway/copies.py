@@ -21,6 +21,7 @@ from apiloom.app.gateway.journal_outside import Claim, OutsideJournal, Told
 from apiloom.app.gateway.lane import Lane
 from apiloom.app.gateway.place import Place, config_folder
 from apiloom.base.errors import ApiloomError, DesignError
+from apiloom.base.secret import InTheClear, closed
 from apiloom.flows.ground import dormant_refusal
 from apiloom.store.ports import Ended, Store
 from apiloom.vault.custody import Custody
@@ -74,8 +75,9 @@ def journal_folder(place: Place) -> Path:
     return folder
 
 
+@closed
 @dataclass(slots=True, kw_only=True)
-class Copies:
+class Copies(InTheClear):
     """Knows whether a store may act. ``reason`` says why not, a word of :data:`REASONS`; empty: it may."""
 
     store: Store

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from apiloom.app.gateway.memory import Memory
+from apiloom.app.gateway.visits import LENT
 from apiloom.app.gateway.whose import Whose
 from apiloom.base import json, values
 from apiloom.base.errors import ApiloomError, CallerError, HouseFault
@@ -156,7 +157,7 @@ class Lends:
         if not headers and subject is None:
             return principal
         # one URL may be shown to many people: what is kept for one of them, and their sessions, are no other's
-        who = f"{principal.id}~{self._mark(headers, subject)}"
+        who = f"{principal.id}{LENT}{self._mark(headers, subject)}"
         # a token that lets its bearer in tells whose a file is, and is all that is shown where files are sent
         caller = "" if headers else principal.id
         return replace(principal, id=who, delegation=Delegation(headers=headers, subject=subject, caller=caller))

@@ -13,23 +13,25 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from apiloom.app.gateway.backups import remake, sealed_things, trouble_of
+from apiloom.app.gateway.backups import claimed_under, remake, sealed_things, trouble_of
 from apiloom.app.gateway.grounding import Grounds, open_grounds
 from apiloom.app.gateway.place import STORE, Place
 from apiloom.app.outbound import ALLOWED, read_guard
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError
+from apiloom.base.secret import replaced
 from apiloom.vault.envelope import unwrap_key
 
 Say = Callable[[str], None]
 How = Literal["ok", "note", "wrong"]
 
 _SKEW: Final = 300.0
+_PUBLIC: Final = f"only public ones, for {ALLOWED} is not set here; what serve was told by --allow-address is not seen"
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ async def _inside(found: Findings, grounds: Grounds, say: Say, *, deep: bool) ->
     found.add("key", "ok", f"{sources} opens it, fingerprint {grounds.custody.fingerprint[:8]}")
     say("opening what is sealed")
     await _sealed(found, "sealed", grounds, deep=deep)
-    _copy(found, grounds)
+    await _copy(found, grounds)
     await _clock(found, grounds)
     await _grants(found, grounds)
 
@@ -111,8 +113,13 @@ async def _sealed(found: Findings, check: str, grounds: Grounds, *, deep: bool) 
     except ApiloomError as error:
         found.refused(check, error)
         return
-    what = f"all {count:,} sealed things open" if deep else f"{count:,} sealed things were tried and open"
-    found.add(check, "ok", f"{keys:,} keys of tenants unwrap, {what}", "" if deep else "--deep opens everything")
+    what = f"all {count:,} open" if deep else f"{count:,} tried, all open"
+    found.add(
+        check,
+        "ok",
+        f"keys of tenants: {keys:,} unwrap; sealed things: {what}",
+        "" if deep else "--deep opens everything",
+    )
 
 
 async def _tenant_keys(grounds: Grounds) -> int:
@@ -128,7 +135,7 @@ async def _tenant_keys(grounds: Grounds) -> int:
             return count
 
 
-def _copy(found: Findings, grounds: Grounds) -> None:
+async def _copy(found: Findings, grounds: Grounds) -> None:
     copies = grounds.copies
     if copies.dormant():
         found.add("copy", "wrong", f"the store is dormant: {copies.told}", "apiloom db claim makes it act")
@@ -139,15 +146,21 @@ def _copy(found: Findings, grounds: Grounds) -> None:
         hint = "name a folder that can be written in APILOOM_JOURNAL"
         found.add("journal", "wrong", f"{folder} cannot be written: {trouble}", hint)
         return
-    told = copies.journal.read()
+    told = copies.journal.read(since=await claimed_under(grounds.store))
     if told.forged:
         hint = "look who may write there; these lines are not heeded"
         found.add("journal", "wrong", f"{told.forged:,} lines in {folder} were cut or not written by apiloom", hint)
         return
     if told.dropped:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(told.dropped))
-        hint = "restore no backup from before then; look who ends so much"
-        found.add("journal", "wrong", f"{folder} was full: what ended until {at} may be missing", hint)
+        hint = "restore no backup from before then; if it was full, look who ends so much"
+        found.add("journal", "wrong", f"{folder} is not whole: what ended until {at} may be missing", hint)
+        return
+    if copies.dormant() and not told.is_there:
+        hint = "give db claim the folder of the gateway that it was copied from, with --journal"
+        found.add(
+            "journal", "note", f"there is none in {folder}: nobody knows what ended since the copy was made", hint
+        )
         return
     found.add("journal", "ok", f"{folder} can be written, {len(told.entries):,} lines")
 
@@ -188,7 +201,7 @@ def _allowed(found: Findings, environment: Mapping[str, str]) -> None:
         found.refused("addresses", error)
         return
     named = environment.get(ALLOWED, "").strip()
-    found.add("addresses", "ok", f"public ones and {named[:200]}" if named else "only public ones are reached")
+    found.add("addresses", "ok", f"public ones and {named[:200]}" if named else _PUBLIC)
 
 
 def _public_url(found: Findings, url: str) -> None:
@@ -250,7 +263,7 @@ async def _as_store(place: Place, file: Path, say: Say) -> AsyncIterator[Grounds
     with tempfile.TemporaryDirectory(prefix="apiloom-") as folder:
         draft = Path(folder) / STORE
         await remake(place, file, draft, say)
-        alone = replace(place, url=f"sqlite+aiosqlite:///{draft}", folder=Path(folder))
+        alone = replaced(place, url=f"sqlite+aiosqlite:///{draft}", folder=Path(folder))
         # the key goes by the name of the place, not by where the copy lies
         grounds = await open_grounds(alone, environment=place.environment, watched=False)
         try:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from apiloom.app.asgi import AsgiApp, Receive, Scope, Send, to_the_end
+from apiloom.app.asgi import AsgiApp, Receive, Scope, Send, say, to_the_end
 from apiloom.app.gateway.admission import GONE, Admission, Admitted
 from apiloom.app.gateway.delegating import lent_in
 from apiloom.app.gateway.residents import Residents
-from apiloom.base import json
 from apiloom.base.errors import ApiloomError
 from apiloom.console.api.door import UNVOUCHED
 from apiloom.identity.gate import REFUSED, Refusal
@@ -314,11 +313,3 @@ def _nowhere(_authorization: bytes, _address: str) -> Reply:
 def _address(scope: MutableMapping[str, Any]) -> str:
     client = scope.get("client")
     return str(client[0]) if client else ""
-
-
-async def say(send: Send, status: int, value: dict[str, Any]) -> None:
-    """A whole answer in JSON."""
-    body = json.dumps(value)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -2,7 +2,9 @@
 
 Tokens lie sealed under their tenant's key. Who renews a grant is written on its row, in a transaction of its own,
 before anybody is asked. Clocks of nodes may be minutes apart, so a lease of another is over when it was seen unchanged
-for as long as it lasts, or when it ended longer ago than clocks differ.
+for as long as it lasts, or when it ended longer ago than clocks differ. Whoever holds it may have the new pair in hand
+and a store that takes nothing: so only time counts in which the store answered, and while the old token lives, which
+hurts nobody, no lease is over before the clocks agree on it.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from apiloom.flows import events
 from apiloom.flows.ground import Sealing, dormant_refusal
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, Grant, GrantKind
-from apiloom.vault.keeping import LEASE, Timing, refresh_at
+from apiloom.vault.keeping import IN_DOUBT, LEASE
+from apiloom.vault.moments import MARGIN, Timing, refresh_at
 from apiloom.vault.oauth.places import token_places
 from apiloom.vault.oauth.terms import Tokens
-from apiloom.vault.ports import Held, Renewal
+from apiloom.vault.ports import Failure, Held, Renewal
+from apiloom.vault.unwritten import AGAIN
 
 SKEW = 300.0
 """Seconds that the clocks of two nodes may be apart."""
@@ -37,7 +41,13 @@ MACHINE: frozenset[str] = frozenset({"client_credentials", "jwt_bearer", "token_
 LONGEST_RETRY = 300.0
 """Seconds after a failure until the scheduled work tries again, at most."""
 
-_UNSURE = frozenset({"net.timeout", "net.broken"})
+GAP = 10.0
+"""Seconds between two sights of a lease that count: of a longer time nobody knows whether the store answered, so that
+its holder could have given it up.
+"""
+
+OLD = 4 * AGAIN
+"""Seconds for which a lease is seen that all clocks agree is over: time to write what its holder may have in hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,25 @@ class Made:
     identity: Mapping[str, Any] = field(default_factory=dict)
     who: str = ""
     at: tuple[str, ...] | None = None
+
+
+@dataclass(slots=True)
+class _Sight:
+    """A lease of somebody as it is seen: for how many seconds by now, and when it was seen last."""
+
+    holder: str
+    last: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """A lease of ours: the name it was written under, and when its grant was made. Of two that had one id, one after
+    the other, each counts its generations from the beginning.
+    """
+
+    holder: str
+    made: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +114,10 @@ class KeptGrants:
     node: str = field(default_factory=lambda: secrets.token_hex(6))
     committed: Callable[[], None] = lambda: None
     check_awake: Callable[[], Awaitable[None]] = _awake
-    _mine: dict[str, str] = field(default_factory=dict, init=False, repr=False)
-    _seen: dict[str, tuple[str, float]] = field(default_factory=dict, init=False, repr=False)
+    _mine: dict[str, _Lease] = field(default_factory=dict, init=False, repr=False)
+    _begun: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+    """Leases that may have been written although the store did not say so."""
+    _seen: dict[str, _Sight] = field(default_factory=dict, init=False, repr=False)
     _used: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
 
     async def load(self, id_: str) -> Held | None:
@@ -115,7 +146,7 @@ class KeptGrants:
             made_at=grant.refreshed_at,
             leased=self._leased(grant),
             # a lease that was never given back, or an answer that never came
-            doubt=bool(grant.lease_holder) or grant.last_error in _UNSURE,
+            doubt=bool(grant.lease_holder) or grant.doubt,
             renewable=grant.kind in MACHINE or (tokens is not None and tokens.refresh is not None),
             ended=grant.state == "needs_reconnect",
             code=grant.last_error,
@@ -132,59 +163,68 @@ class KeptGrants:
             if grant is None:
                 return None
             scope = work.tenant(grant.tenant)
+            if grant.lease_holder in self._begun.get(id_, ()):
+                # nobody has it: a process renews a grant once at a time, and that time nothing was asked
+                grant = replace(grant, lease_holder="", lease_until=0.0)
             held = await self.held(scope, grant)
             if held.leased or held.ended or grant.generation != was:
                 return replace(held, mine=False)
             until = self.timing.now() + seconds
             holder = f"{self.node}/{secrets.token_hex(4)}"
+            self._begun.setdefault(id_, set()).add(holder)
             await scope.grants.save(replace(grant, lease_holder=holder, lease_until=until), grant.revision)
-        self._mine[id_] = holder
+        self._begun.pop(id_, None)
+        self._mine[id_] = _Lease(holder, grant.created_at)
         return replace(held, leased=True, mine=True)
 
     async def keep(self, id_: str, was: int, tokens: Tokens, refresh_at: float | None) -> Held | None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
+        held, mine = None, self._mine.get(id_)
         async with self.store.writing() as work:
             grant = await work.house().grants.load(id_)
-            self._mine.pop(id_, None)
-            if grant is None or grant.generation != was:
-                return None
-            scope = work.tenant(grant.tenant)
-            at = self._pinned(await opened_grant(self.sealing, scope, grant), id_)
-            fresh = await self._with(scope, grant, _Pair(tokens, at), refresh_at)
-            saved = await scope.grants.save(_over_still(grant, fresh), grant.revision)
-            held = await self.held(scope, saved)
-        self.committed()
+            if grant is not None and grant.generation == was and (mine is None or grant.created_at == mine.made):
+                scope = work.tenant(grant.tenant)
+                at = self._pinned(await opened_grant(self.sealing, scope, grant), id_)
+                fresh = await self._with(scope, grant, _Pair(tokens, at), refresh_at)
+                saved = await scope.grants.save(_over_still(grant, fresh), grant.revision)
+                held = await self.held(scope, saved)
+        # known until then: where the store is away this is tried again
+        self._mine.pop(id_, None)
+        self._used.pop(id_, None)
+        if held is not None:
+            self.committed()
         return held
 
     def _pinned(self, opened: Mapping[str, Any], id_: str) -> Sequence[str] | None:
         """The places of a grant: those it was made with, and those of its first use."""
-        at, used = opened.get("at"), self._used.pop(id_, frozenset())
+        at, used = opened.get("at"), self._used.get(id_, frozenset())
         if (at is not None and "access" in opened) or not used:
             return at
         return sorted({*(at or ()), *used})
 
-    async def failed(self, id_: str, was: int, code: str, *, ended: bool) -> None:
+    async def failed(self, id_: str, was: int, failure: Failure) -> None:
         """See :class:`~apiloom.vault.ports.SecretStore`."""
         # known until it is written: where the store is away this is tried again
-        now, mine = self.timing.now(), self._mine.get(id_, "")
+        now, mine = self.timing.now(), self._mine.get(id_)
         self._used.pop(id_, None)
         async with self.store.writing() as work:
             grant = await work.house().grants.load(id_)
-            if grant is None or grant.generation != was or grant.lease_holder != mine:
+            if grant is None or grant.generation != was or mine is None or grant.lease_holder != mine.holder:
                 return  # whoever has the lease by now finds out what became of it
             scope = work.tenant(grant.tenant)
-            if ended and grant.state != "needs_reconnect":
-                await events.record_of_grant(scope, grant, events.NEEDS_RECONNECT, at=now, code=code)
-            over = ended or grant.state == "needs_reconnect"
-            again = now + min(2.0 ** min(grant.failures, 10), LONGEST_RETRY)
+            if failure.ended and grant.state != "needs_reconnect":
+                await events.record_of_grant(scope, grant, events.NEEDS_RECONNECT, at=now, code=failure.code)
+            over = failure.ended or grant.state == "needs_reconnect"
+            again = now + max(min(2.0 ** min(grant.failures, 10), LONGEST_RETRY), failure.after)
             await scope.grants.save(
                 replace(
                     grant,
                     state="needs_reconnect" if over else "failing",
                     refresh_at=None if over or grant.refresh_at is None else again,
                     failures=grant.failures + 1,
-                    last_error=code,
+                    last_error=failure.code,
                     last_error_at=now,
+                    doubt=grant.doubt or failure.doubt,
                     lease_holder="",
                     lease_until=0.0,
                 ),
@@ -256,15 +296,18 @@ class KeptGrants:
             self._seen.pop(grant.id, None)
             return False
         now, clock = self.timing.now(), self.timing.clock()
-        if now > grant.lease_until + SKEW:
-            return False
-        holder, since = self._seen.get(grant.id, ("", 0.0))
-        if holder != grant.lease_holder:
+        seen = self._seen.get(grant.id)
+        if seen is None or seen.holder != grant.lease_holder:
             if len(self._seen) > _MOST_SEEN:
                 self._seen.clear()
-            self._seen[grant.id] = (grant.lease_holder, clock)
-            return True
-        return clock - since < LEASE
+            seen = self._seen[grant.id] = _Sight(grant.lease_holder, clock)
+        passed, seen.last = clock - seen.last, clock
+        seen.seconds += passed if passed <= GAP else 0.0
+        if now > grant.lease_until + SKEW:
+            return seen.seconds < OLD
+        # one without an end is renewed because it was refused: somebody waits for it
+        lives = bool(grant.sealed) and grant.expires_at is not None and now < grant.expires_at - MARGIN
+        return lives or seen.seconds < LEASE
 
 
 _MOST_SEEN = 10_000
@@ -311,6 +354,7 @@ def _cleared(grant: Grant) -> Grant:
         failures=0,
         last_error="",
         last_error_at=None,
+        doubt=False,
         lease_holder="",
         lease_until=0.0,
     )
@@ -318,9 +362,9 @@ def _cleared(grant: Grant) -> Grant:
 
 def _over_still(before: Grant, fresh: Grant) -> Grant:
     """A grant with a new pair. One that was over by the time the pair came, such as one whose OAuth client was removed
-    meanwhile, is over still: the pair is its last.
+    meanwhile, is over still: the pair is its last. Not so where that was only for want of this very pair.
     """
-    if before.state != "needs_reconnect":
+    if before.state != "needs_reconnect" or before.last_error == IN_DOUBT:
         return fresh
     return replace(
         fresh, state=before.state, refresh_at=None, last_error=before.last_error, last_error_at=before.last_error_at

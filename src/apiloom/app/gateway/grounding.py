@@ -32,6 +32,7 @@ from apiloom.app.outbound import ALLOWED, open_identified, open_sender, read_gua
 from apiloom.app.references import places_of
 from apiloom.app.workers.pool import Workers
 from apiloom.base import plugins
+from apiloom.base.secret import InTheClear, closed
 from apiloom.compile.server import Shelf
 from apiloom.flows.claiming import reapply
 from apiloom.flows.ground import Ground, Minted
@@ -74,8 +75,9 @@ class Grounds:
         await self.store.close()
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class Around(InTheClear):
     """What a ground takes from where it is opened."""
 
     now: Callable[[], float]

@@ -16,7 +16,7 @@ from apiloom.app.gateway.asking import Client, Metadata, fetch, fetch_metadata, 
 from apiloom.app.gateway.issuers import KeyRing, Town
 from apiloom.base import json
 from apiloom.base.errors import CallerError, UpstreamError
-from apiloom.base.secret import Secret
+from apiloom.base.secret import Secret, Unshown
 from apiloom.flows.sign_ins import Begun, Person
 from apiloom.flows.token_families import challenge_of
 from apiloom.identity.claims import Unfit, audiences, check_subject, check_times, principal_id
@@ -81,7 +81,7 @@ class Identifying:
         person = self._person(claims)
         if person is None:
             # many issuers say in the token who somebody is, and everything else only when asked with it
-            person = self._person({**await self._more(metadata, answer, claims), **claims})
+            person = self._person(_joined(claims, await self._more(metadata, answer, claims)))
         if person is None:
             raise refused(
                 "sign_in.access_denied", "you are not among those who may use this gateway", "ask whoever runs it"
@@ -92,10 +92,9 @@ class Identifying:
         self, metadata: Metadata, answer: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """What the issuer tells besides of the same person (OpenID Connect Core section 5.3)."""
-        access = answer.get("access_token")
-        if not metadata.userinfo or not isinstance(access, str):
+        if not metadata.userinfo or not isinstance(answer.get("access_token"), str):
             return {}
-        response = await fetch(self.town.sender, metadata.userinfo, bearer=Secret(access))
+        response = await fetch(self.town.sender, metadata.userinfo, bearer=Secret(answer["access_token"]))
         try:
             told = json.loads(response.body) if response.status == 200 else None
         except ValueError:
@@ -105,16 +104,16 @@ class Identifying:
     async def _redeemed(self, metadata: Metadata, code: str, begun: Begun) -> Mapping[str, Any]:
         secret = self.town.secret(self.facade.secret) if self.facade.secret else None
         post = "client_secret_basic" not in metadata.methods and "client_secret_post" in metadata.methods
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": self.callback,
-            "code_verifier": begun.verifier.reveal(),
-        }
+        form = Unshown(
+            grant_type="authorization_code",
+            code=code,
+            redirect_uri=self.callback,
+            code_verifier=begun.verifier.reveal(),
+        )
         client = Client(id=self.facade.client_id, secret=secret, post=post)
         status, answer = await post_form(self.town.sender, metadata.token, form, client)
         if status == 200:
-            return answer
+            return Unshown(answer)
         if 400 <= status < 500:
             raise refused("sign_in.access_denied", "the issuer does not confirm the sign-in")
         raise _dead(self.facade.issuer)
@@ -173,6 +172,18 @@ class Identifying:
                 self._ring = KeyRing(self.town, self.facade.issuer, found.jwks)
             self._metadata, self._fetched = found, self.town.clock()
         return self._metadata
+
+
+def _joined(claims: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a token says, and what its issuer tells besides. That an address is verified is said of the one it stands
+    beside (OpenID Connect Core section 5.1), and of no other.
+    """
+    if "email" in claims:
+        same = more.get("email") == claims["email"]
+        more = {name: value for name, value in more.items() if same or name != "email_verified"}
+    elif "email" in more:
+        claims = {name: value for name, value in claims.items() if name != "email_verified"}
+    return {**more, **claims}
 
 
 def _unproven() -> CallerError:

@@ -68,7 +68,8 @@ class Claim:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What a journal says. ``forged`` are lines that nobody with the key wrote; a cut last line is none of them.
-    ``dropped`` above 0 is the time until which ends may be missing, because there were too many to keep.
+    ``dropped`` above 0 is the time until which ends may be missing: there were too many to keep, or this journal began
+    after the copy was made.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -161,8 +162,19 @@ class OutsideJournal:
         """
         self._write(b"", self.file)
 
-    def read(self, others: Iterable[Path] = ()) -> Told:
-        """All that this journal and those in other folders say of the installation, oldest first."""
+    def note_gap(self, claim: int) -> None:
+        """Write down that nobody knows here what ended before a claim: copies of claims before it are not to trust the
+        journal that begins with it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._write(self._line(Entry(at=self._now(), claim=claim, was=0, kind=_DROPPED, id=f"ends {claim}")), self.file)
+
+    def read(self, others: Iterable[Path] = (), since: int = 0) -> Told:
+        """All that this journal and those in other folders say of the installation, oldest first. ``since`` is the
+        number of the claim of the copy that is looked at: a gap before that claim is none for it.
+        """
         entries: list[Entry] = []
         claims: list[Claim] = []
         forged, dropped = 0, 0.0
@@ -173,7 +185,7 @@ class OutsideJournal:
                     if entry is None:
                         forged += 1
                     elif entry.kind == _DROPPED:
-                        dropped = max(dropped, entry.at)
+                        dropped = max(dropped, entry.at) if not entry.claim or entry.claim > since else dropped
                     else:
                         entries.append(entry)
             claim = self.read_claim(folder)

@@ -16,7 +16,7 @@ from apiloom.app.gateway.place import Place
 from apiloom.app.references import KEYRING, opened_bao
 from apiloom.base import plugins
 from apiloom.base.errors import DesignError
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret, closed
 from apiloom.store.records import HouseKey
 from apiloom.vault.custody import (
     MOST_KEYS,
@@ -218,8 +218,9 @@ class KeyringKeys:
         await asyncio.to_thread(write, self.service, self.name, Secret(text), self.backend)
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransitKeys:
+class TransitKeys(InTheClear):
     """A random key that OpenBao's transit engine wraps; what it wrapped is kept in the store."""
 
     name: str

@@ -23,9 +23,11 @@ from apiloom.net.request import Sender
 from apiloom.store.ports import Scope, Store
 from apiloom.store.records import Account, GrantKind
 from apiloom.vault.credentials import Credential, Credentials
-from apiloom.vault.keeping import ENDED, IN_DOUBT, Keeper, Ports, Timing, over, used_until
+from apiloom.vault.keeping import ENDED, IN_DOUBT, Keeper, Ports, over
+from apiloom.vault.moments import Timing, used_until
 from apiloom.vault.oauth.discovery import discover
 from apiloom.vault.oauth.fetching import fetch_tokens
+from apiloom.vault.oauth.revocation import give_back
 from apiloom.vault.oauth.terms import Ask, Endpoints, Terms, Tokens
 from apiloom.vault.ports import Held
 
@@ -134,6 +136,15 @@ class Living:
             if self.keeper.is_due(held):
                 self.keeper.begin(held)
 
+    def in_hand(self, alive: Alive) -> Alive | None:
+        """The same with the pairs that came since and are not written yet; None where none is, or another is over."""
+        unwritten = self.keeper.unwritten
+        held = {scheme: unwritten.latest(each) for scheme, each in alive.held.items()}
+        over_at = min(map(used_until, held.values()), default=-math.inf)
+        if self.keeper.timing.now() >= over_at or not any(map(unwritten.holds, held.values())):
+            return None
+        return Alive(held=held, over_at=over_at, fresh_until=over_at)
+
     async def renewed(self, alive: Alive) -> bool:
         """Renew what was refused; whether anything is different now, be it that a grant has ended.
 
@@ -200,4 +211,5 @@ def build_living(
     followed = None if resolve is None else Remembered(ask=in_confidence(resolve), clock=timing.clock).get
     renewing = Renewing(sealing=sealing, artefacts=artefacts, discover=published.get, resolve=followed)
     grants = KeptGrants(store=store, sealing=sealing, renewing=renewing, timing=timing)
-    return Living(keeper=Keeper(Ports(store=grants, lease=grants, renewals=grants, fetch=fetch), timing), grants=grants)
+    ports = Ports(store=grants, lease=grants, renewals=grants, fetch=fetch, give_back=partial(give_back, sender))
+    return Living(keeper=Keeper(ports, timing), grants=grants)

@@ -21,12 +21,12 @@ from apiloom.app.gateway.addresses import Networks
 from apiloom.app.gateway.admission import Admission
 from apiloom.app.gateway.compiling import MOST_IN_UNION, Workshop, compile_server, compile_union
 from apiloom.app.gateway.confirming import Confirmations
-from apiloom.app.gateway.connecting import LatePage
 from apiloom.app.gateway.delegating import Exchanges, Lends
 from apiloom.app.gateway.exchanging import exchange_over
 from apiloom.app.gateway.front import BearerGate, ClosedGate, GatewayFront
 from apiloom.app.gateway.grounding import Grounds
 from apiloom.app.gateway.journal import Journal
+from apiloom.app.gateway.late import Late
 from apiloom.app.gateway.memory import Memory, Touched
 from apiloom.app.gateway.residents import MOST, Residents
 from apiloom.base import plugins
@@ -86,7 +86,7 @@ class Node:
         self.ground: Ground = replace(grounds.ground, committed=self.nudge)
         grounds.living.grants.committed = self.nudge
         self.admission = Admission(self.memory, grounds.ground.now, self.is_stale, proxies)
-        self.apps: dict[str, AsgiApp] = {"/connect": LatePage(self.ground)}
+        self.apps: dict[str, AsgiApp] = {"/connect": Late(self._page)}
         """What is answered beside MCP and the admin API, by the path it lies at or below."""
         self.confirmations = Confirmations(ground=self.ground)
         self.beside: list[Callable[[], Awaitable[None]]] = [grounds.copies.run, self.confirmations.run]
@@ -155,9 +155,18 @@ class Node:
 
     def api(self) -> AsgiApp:
         """The admin API over this node's ground."""
+        return Late(self._api)
+
+    def _api(self) -> AsgiApp:
+        # what its framework would load in the first request, on the loop
+        plugins.load("anyio:run")(plugins.load("anyio:sleep"), 0)
         app: AsgiApp = plugins.load("apiloom.console.api.build:build_api")(
             self.ground, self.admission.api, state=self.state, uploads=self._upload, settle=self.poll
         )
+        return app
+
+    def _page(self) -> AsgiApp:
+        app: AsgiApp = plugins.load("apiloom.console.connect.build:build_connect")(self.ground)
         return app
 
     async def _upload(self, principal: Principal, handle: str) -> bytes | None:
@@ -177,6 +186,7 @@ class Node:
                 "key": self.grounds.custody.fingerprint[:8],
                 "trouble": self.grounds.keys.trouble,
                 "damaged": self.grounds.sealing.damaged,
+                "unwritten": len(self.grounds.living.keeper.unwritten),
             },
         }
 

@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 
 from apiloom.app.cachedir import home_folder
 from apiloom.base.errors import DesignError
+from apiloom.base.secret import InTheClear, closed
 
 STORE = "apiloom.db"
 _SCHEMES = frozenset({"postgresql", "postgres"})
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(InTheClear):
     """Where a store is. ``url`` is what opens it and may hold a password; ``folder`` is None for a database.
 
     ``shown`` may be printed.

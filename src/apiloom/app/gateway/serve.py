@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from apiloom.app.garbage import unhindered
 from apiloom.app.gateway.addresses import Networks, read_proxies
 from apiloom.app.gateway.front import AdminFront
 from apiloom.app.gateway.grounding import Grounds, open_grounds
@@ -81,45 +82,60 @@ class _Serving:
     async def run(self, sock: socket.socket) -> int:
         host, port = sock.getsockname()[:2]
         url = (self.listen.public_url or url_of(host, port)).rstrip("/").removesuffix("/mcp")
-        async with self._opened(url) as grounds:
-            settings = WireSettings(
-                # every caller shows a token, so a page that plays tricks with names gains nothing here
-                allowed_hosts=allowed_hosts(self.listen, host, guarded=not is_loopback(host)),
-                allowed_origins=allowed_origins(self.listen.public_url),
-                # of each server
-                max_sessions=1_000,
-                max_streams=200,
-            )
-            node = Node(grounds, settings, proxies=self.proxies)
-            if identity := self.gateway.identity or self.environment.get("APILOOM_IDENTITY", ""):
-                reception = plugins.load("apiloom.app.gateway.signin:Reception")
-                reception(node=node, file=Path(identity), environment=self.environment).open()
-            await node.start()
-            front = node.front(admin=self.admin is None)
-            beside: list[tuple[Application, socket.socket]] = []
-            if self.admin is not None:
-                aside = AdminFront(node.api(), node.is_ready, node.admission)
-                aside.also = node.readiness
-                beside.append((aside, self.admin))
-            told = await self._owner(node, url)
-            await node.poll()  # a token that was just made works from the first request on
-            keeping = asyncio.create_task(node.run())
-            keeping.add_done_callback(_told)
-            tending = Tending(ground=node.ground, url=self.place.url, folder=self.place.folder)
-            beside_calls: list[asyncio.Task[None]] = []
+        with contextlib.ExitStack() as starting:
+            # what a start makes stays: it is looked through for garbage neither now nor under the first calls
+            starting.enter_context(unhindered())
+            async with self._opened(url) as grounds:
+                node = await self._started(grounds, host)
+                told = await self._owner(node, url)
+                await node.poll()  # a token that was just made works from the first request on
 
-            def ready() -> None:
-                self.ready(told)
-                beside_calls.append(asyncio.create_task(node.keep_up(tending.run)))
+                def announce() -> None:
+                    starting.close()
+                    self.ready(told)
 
-            try:
-                await serve_http(front, sock, ready, node.close, beside)
-            finally:
-                for task in (keeping, *beside_calls):
-                    task.cancel()
-                await asyncio.gather(keeping, *beside_calls, return_exceptions=True)
-                await node.flush()
+                await self._served(node, sock, announce)
         return 0
+
+    async def _started(self, grounds: Grounds, host: str) -> Node:
+        settings = WireSettings(
+            # every caller shows a token, so a page that plays tricks with names gains nothing here
+            allowed_hosts=allowed_hosts(self.listen, host, guarded=not is_loopback(host)),
+            allowed_origins=allowed_origins(self.listen.public_url),
+            # of each server
+            max_sessions=1_000,
+            max_streams=200,
+        )
+        node = Node(grounds, settings, proxies=self.proxies)
+        if identity := self.gateway.identity or self.environment.get("APILOOM_IDENTITY", ""):
+            reception = plugins.load("apiloom.app.gateway.signin:Reception")
+            reception(node=node, file=Path(identity), environment=self.environment).open()
+        await node.start()
+        return node
+
+    async def _served(self, node: Node, sock: socket.socket, announce: Callable[[], None]) -> None:
+        """Serve until told to stop, and do what a node does besides."""
+        beside: list[tuple[Application, socket.socket]] = []
+        if self.admin is not None:
+            aside = AdminFront(node.api(), node.is_ready, node.admission)
+            aside.also = node.readiness
+            beside.append((aside, self.admin))
+        keeping = asyncio.create_task(node.run())
+        keeping.add_done_callback(_told)
+        tending = Tending(ground=node.ground, url=self.place.url, folder=self.place.folder)
+        beside_calls: list[asyncio.Task[None]] = []
+
+        def ready() -> None:
+            announce()
+            beside_calls.append(asyncio.create_task(node.keep_up(tending.run)))
+
+        try:
+            await serve_http(node.front(admin=self.admin is None), sock, ready, node.close, beside)
+        finally:
+            for task in (keeping, *beside_calls):
+                task.cancel()
+            await asyncio.gather(keeping, *beside_calls, return_exceptions=True)
+            await node.flush()
 
     @contextlib.asynccontextmanager
     async def _opened(self, url: str) -> AsyncIterator[Grounds]:

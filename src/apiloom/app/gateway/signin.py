@@ -14,19 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apiloom.app.asgi import AsgiApp, Receive, Scope, Send
+from apiloom.app.asgi import AsgiApp, Receive, Scope, Send, say
 from apiloom.app.gateway.asking import fetch
 from apiloom.app.gateway.certificates import Certified, check_proxies, open_authorities
-from apiloom.app.gateway.front import say
 from apiloom.app.gateway.identifying import Identifying
 from apiloom.app.gateway.issuers import Issuers, Town
 from apiloom.app.gateway.issuing import Families
+from apiloom.app.gateway.late import Late
 from apiloom.app.gateway.node import RETRY, Node
 from apiloom.app.gateway.vouching import with_connect
 from apiloom.app.gateway.welcome import Welcome, metadata_app
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError, DesignError
-from apiloom.base.secret import Secret
+from apiloom.base.secret import InTheClear, Secret, closed
 from apiloom.console.signin.desk import Desk
 from apiloom.flows.sign_ins import Person, sweep_sign_ins
 from apiloom.identity.challenges import WELL_KNOWN, named_resource
@@ -54,8 +54,9 @@ _LARGEST_DOCUMENT = 16 * 1024
 _log = logging.getLogger("apiloom.gateway")
 
 
+@closed
 @dataclass(slots=True, kw_only=True)
-class Reception:
+class Reception(InTheClear):
     """One gateway's reception. ``clock`` are seconds that only rise."""
 
     node: Node
@@ -78,9 +79,12 @@ class Reception:
         self._use(*self._read())
         self.node.apps[WELL_KNOWN] = metadata_app(lambda: self.node.admission.welcome)
         self.node.beside += [self._keep, self._ask_again, self._sweep]
-        signin = plugins.load("apiloom.console.signin.app:build_signin")(self._desk())
-        signin = with_connect(self.node, self._facade, self._at_issuer, signin)
+        signin = with_connect(self.node, self._facade, self._at_issuer, Late(self._pages))
         self.node.apps["/oauth"] = self.node.apps["/.well-known/oauth-authorization-server"] = self._only(signin)
+
+    def _pages(self) -> AsgiApp:
+        app: AsgiApp = plugins.load("apiloom.console.signin.app:build_signin")(self._desk())
+        return app
 
     def _desk(self) -> Desk:
         """What the pages of a sign-in need."""

@@ -1,7 +1,8 @@
-"""What a gateway does though nobody calls: a heartbeat, tokens renewed ahead of their end, the work of nodes that died.
+"""What a gateway does though nobody calls: tokens renewed ahead of their end, the work of nodes that died, a heartbeat.
 
-Begins once callers can connect, since the engine takes a second to load. Whatever fails here is tried again; calls
-never wait for any of it.
+Begins once callers can connect. The engine takes a second and many megabytes to load, so a gateway without anything to
+renew has none, and no heartbeat either: nobody would have to take over from it. Whatever fails here is tried again;
+calls never wait for any of it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from apiloom.app.gateway.late import aside
 from apiloom.base import plugins
 from apiloom.base.errors import ApiloomError
+from apiloom.base.secret import InTheClear, closed
 from apiloom.flows.durable.beats import BEAT, Beats
 from apiloom.flows.durable.engine import Engine
 from apiloom.flows.durable.renewing import renewing, start_due
+from apiloom.flows.grants import due_grants
 from apiloom.flows.ground import Ground
 
 ENGINE = "apiloom.flows.durable.dbos_engine:open_engine"
@@ -33,8 +38,9 @@ _RETRY = 30.0
 _log = logging.getLogger("apiloom.durable")
 
 
+@closed
 @dataclass(slots=True, kw_only=True)
-class Tending:
+class Tending(InTheClear):
     """Tends one store for one process. ``folder`` is that of an SQLite store, None for PostgreSQL."""
 
     ground: Ground
@@ -53,8 +59,7 @@ class Tending:
             beats = Beats(ground=self.ground, node=self.node, clock=self.clock, alone=self.folder is not None)
             while True:
                 try:
-                    engine = self.engine or await self._open()
-                    await self.round(engine, beats)
+                    await self.round(beats)
                 except ApiloomError as error:
                     self._say(error)
                     await asyncio.sleep(_RETRY if self.engine is None else BEAT)
@@ -64,13 +69,17 @@ class Tending:
         finally:
             await self.close()
 
-    async def round(self, engine: Engine, beats: Beats) -> None:
-        """Do once what is to be done.
+    async def round(self, beats: Beats) -> None:
+        """Do once what is to be done; nothing is opened for nothing.
 
         Raises:
             HouseFault: ``store.unreachable``, ``durable.failed``.
         """
+        if self.engine is None and not await self._is_needed(beats):
+            return
+        # said before anything runs here: whoever takes over after us must know that there was somebody
         gone = await beats.beat()
+        engine = self.engine or await self._open()
         if gone and not self.ground.dormant():
             await engine.take_over(gone)
             await beats.forget(gone)
@@ -78,6 +87,10 @@ class Tending:
         if self.clock() - self._swept > _SWEPT_EVERY:
             self._swept = self.clock()
             await engine.forget(KEPT)
+
+    async def _is_needed(self, beats: Beats) -> bool:
+        """Whether there is something to renew, or a node to take over from."""
+        return not self.ground.dormant() and bool(await beats.gone() or await due_grants(self.ground, 1))
 
     async def close(self) -> None:
         """Run nothing any more. An engine that is being opened is waited for: its threads would outlive us."""
@@ -91,7 +104,7 @@ class Tending:
                 await asyncio.shield(engine.close())
 
     async def _open(self) -> Engine:
-        open_engine = await asyncio.to_thread(plugins.load, ENGINE)
+        open_engine = await asyncio.to_thread(aside, partial(plugins.load, ENGINE))
         self._opening = asyncio.ensure_future(open_engine(self.url, self.folder, self.node, [renewing(self.ground)]))
         try:
             engine: Engine = await asyncio.shield(self._opening)

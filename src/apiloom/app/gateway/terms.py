@@ -44,7 +44,7 @@ from apiloom.vault.forms import (
 )
 from apiloom.vault.given import is_oauth_form
 from apiloom.vault.oauth.authorizing import called_back
-from apiloom.vault.oauth.places import places_of
+from apiloom.vault.oauth.places import entry_endpoints, places_of
 from apiloom.vault.oauth.providers import OPEN, provider_of
 from apiloom.vault.oauth.terms import (
     ByClient,
@@ -160,7 +160,8 @@ class Renewing:
         if own is not None and own.keys.client_id:
             endpoints = await self.endpoints(asdict(own.endpoints), scheme, pins, own.provider)
             provider = self.provider_of(own.provider, endpoints, self.values(own.provider, {}, account.variables))
-            terms = build_terms(own, filled_up(endpoints, provider.endpoints), provider)
+            entry = entry_endpoints(provider, endpoints.token_url)
+            terms = build_terms(own, filled_up(endpoints, entry), provider)
             if "access" not in opened:
                 return terms, own  # its first use: it names these itself, or whom it trusts to
         else:
@@ -193,8 +194,9 @@ class Renewing:
         provider = self.provider_of(client.provider, endpoints, values)
         if values:
             # whoever says whose customer it is means that customer's address, not the document's for all of them
-            endpoints = filled_up(given_endpoints(client.endpoints), filled_up(provider.endpoints, endpoints))
-        endpoints = filled_up(endpoints, provider.endpoints)
+            given = given_endpoints(client.endpoints)
+            endpoints = filled_up(given, filled_up(entry_endpoints(provider, given.token_url), endpoints))
+        endpoints = filled_up(endpoints, entry_endpoints(provider, endpoints.token_url))
         if not endpoints.token_url:
             raise DesignError(
                 f"nobody says where tokens for {scheme.id} are given",
@@ -264,8 +266,9 @@ class Renewing:
         if "client_id" not in given:
             client = await load_client(scope, account.connector, name, account.tenant)
             if client is not None and client.tenant is None:
-                provider = self.provider_of(client.provider, given_endpoints(client.endpoints))
-                found |= {*places_at(client.endpoints, schemes), *places_of(provider.endpoints)}
+                named = given_endpoints(client.endpoints)
+                entry = entry_endpoints(self.provider_of(client.provider, named), named.token_url)
+                found |= {*places_at(client.endpoints, schemes), *places_of(entry)}
         return tuple(sorted(found))
 
     async def _scheme(self, connector: Connector, name: str) -> SecurityScheme:

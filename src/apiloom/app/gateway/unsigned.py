@@ -1,6 +1,6 @@
 """How many tools of a server its account cannot sign: told when the server is made, not on the first call.
 
-Knows the names of the schemes that an account has credentials for, never a credential.
+Knows the names of the schemes that an account has credentials or grants for, never a credential.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def lacking(part: Part, edition: Edition) -> str:
     if account is None:
         return ""
     schemes = {**edition.artefact.schemes, **defined_schemes(part.compiled.version.options)}
-    given = Credentials(dict.fromkeys(account.schemes, _SOME))
+    given = Credentials(dict.fromkeys((*account.schemes, *part.granted), _SOME))
     wanted: set[str] = set()
     count = 0
     for name in edition.names[:MOST_LOOKED]:

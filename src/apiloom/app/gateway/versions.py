@@ -122,6 +122,8 @@ class CompiledVersions:
         if not cost["tools"]:
             warnings.append("the server shows no tool at all")
         for part, seat in zip(parts, seats, strict=True):
+            if part.compiled.version.connector in settings.delegation:
+                continue  # callers lend what it is signed with
             lacks = await asyncio.to_thread(lacking, part, seat.edition)
             warnings += [lacks] if lacks else []
         return Shown(tools=cost["tools"], tokens=cost["tokens"], warnings=tuple(warnings), unknown=unknown)

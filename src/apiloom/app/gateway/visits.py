@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from apiloom.base import json
 from apiloom.base.errors import ApiloomError
+from apiloom.base.secret import InTheClear, closed, replaced
 from apiloom.calls.call import Call, Outcome, Text, Visit, refusal
 from apiloom.identity.principal import Principal
 from apiloom.store.records import Account
@@ -28,15 +30,19 @@ _SIGN_INS = ({"gst", "fam"}, {"fam"})
 of the sign-in.
 """
 
+LENT: Final = "~"
+"""Stands in a caller's id before the mark of what they lend for one call; who they are stands before it."""
+
 _SLACK = 60.0
 """Seconds before the end of a link from which it is not handed out any more."""
 
 
+@closed
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
+class Linked(InTheClear):
     """A page to visit, and until when it is there, in seconds since the epoch."""
 
-    url: str
+    url: str = field(repr=False)
     expires_at: float
 
 
@@ -65,13 +71,13 @@ class Links:
     async def get(self, account: Account, principal: Principal, scopes: Sequence[str] = ()) -> Need:
         """Where an account is connected anew, by whoever calls."""
         person = signed_in_as(principal)
-        key = f"reconnect/{account.id}/{account.revision}/{' '.join(sorted(scopes))}{f'/{person}' if person else ''}"
+        key = _key("reconnect", account.id, account.revision, sorted(scopes), person)
         return await self._linked(key, None if self.make is None else partial(self.make, account, scopes, person))
 
     async def first(self, tenant: str, connector: str, principal: Principal) -> Need:
         """Where whoever calls connects their first account."""
         person, end_user = signed_in_as(principal), principal.end_user
-        key = f"connect/{tenant}/{connector}/{end_user}{f'/{person}' if person else ''}"
+        key = _key("connect", tenant, connector, end_user, person)
         make = None if self.make_first is None else partial(self.make_first, tenant, connector, end_user, person)
         return await self._linked(key, make)
 
@@ -95,7 +101,7 @@ class Links:
             return None
         if linked is not None:
             # one that somebody opened and left is of no use to the next
-            self._known[key] = replace(linked, expires_at=min(linked.expires_at, self.now() + REMEMBERED))
+            self._known[key] = replaced(linked, expires_at=min(linked.expires_at, self.now() + REMEMBERED))
             self._known.move_to_end(key)
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
@@ -115,7 +121,14 @@ def signed_in_as(principal: Principal) -> str:
     """
     kinds = {one.partition("_")[0] for one in principal.token.split(" ")}
     # whoever signed in with an API token, or came with a server's, has that token's id beside the sign-in's
-    return principal.id if kinds in _SIGN_INS else ""
+    return principal.id.partition(LENT)[0] if kinds in _SIGN_INS else ""
+
+
+def _key(*of: object) -> str:
+    """The key of a need. An end user is called what its vendor likes: no two needs may ever read the same, for then one
+    person would be handed the link of another.
+    """
+    return f"{of[0]}/{json.digest(of)}"
 
 
 async def sent_to_first(links: Links, place: tuple[str, str], principal: Principal, error: ApiloomError) -> Outcome:

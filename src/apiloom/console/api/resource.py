@@ -139,13 +139,13 @@ class Resource:
         types = {"id_": self._id, "body": body, "return": kind}
         self._add("PATCH", self._one, self._said("update", told, "Change"), _typed(answer, types))
 
-    def deletes(self, flow: Deletes, told: str, verb: str = "Delete") -> None:
-        """``DELETE`` of one, as :class:`~apiloom.flows.asking.Removal` says."""
+    def deletes(self, flow: Deletes, told: str, verb: str = "Delete", operation: str = "delete") -> None:
+        """``DELETE`` of one, as :class:`~apiloom.flows.asking.Removal` says; ``operation`` begins its id."""
 
         async def answer(asked: Asking, id_: str, removal: Removing) -> RemovedShown:
             return RemovedShown.of(await flow(asked.ground, asked.who, id_, removal))
 
-        self._add("DELETE", self._one, self._said("delete", told, verb), _typed(answer, {"id_": self._id}))
+        self._add("DELETE", self._one, self._said(operation, told, verb), _typed(answer, {"id_": self._id}))
 
     def _said(self, operation: str, told: str, verb: str = "") -> tuple[str, str, str]:
         """The id, summary and description of an operation on one of them."""

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any, Self
 
-from fastapi import Query, Response
 from pydantic import Field
 
-from apiloom.console.api.asking import (
-    Asking,
-    Listed,
-    Listing,
-    RemovedShown,
-    Removing,
-    router,
-    shown,
-    tag,
-)
+from apiloom.console.api.asking import Listing
 from apiloom.console.api.fields import CreatedAt, Id, Revision, Shown, ShownTime
+from apiloom.console.api.resource import Resource
 from apiloom.flows import sign_in_list as flows
-
-routes = router("sign-ins")
 
 
 class SignIn(Shown):
@@ -43,14 +32,14 @@ class SignIn(Shown):
     revision: Revision
 
     @classmethod
-    def seen(cls, living: flows.Living) -> SignIn:
+    def of(cls, record: Any) -> Self:
         """The answer that shows a sign-in."""
-        family, said = living.family, living.family.principal
+        family, said = record.family, record.family.principal
         return cls(
             id=family.id,
             tenant=family.tenant,
             client=family.client,
-            client_name=living.client_name,
+            client_name=record.client_name,
             subject=family.subject,
             role=str(said.get("role") or "agent"),
             servers=said.get("servers"),
@@ -74,21 +63,14 @@ class SignIns(Listing):
     resource: str | None = None
 
 
-@routes.get("/sign-ins", operation_id="list_sign_ins", summary="List sign-ins")
-async def list_sign_ins(asked: Asking, query: Annotated[SignIns, Query()]) -> Listed[SignIn]:
-    """Sign-ins that live, in the order of their ids, never their tokens."""
-    return shown(await flows.list_sign_ins(asked.ground, asked.who, query.query()), SignIn.seen)
+sign_ins = Resource("/sign-ins/{sign_in}", "sign_in", "a sign-in", SignIn)
+sign_ins.lists(flows.list_sign_ins, SignIns, "Sign-ins that live, in the order of their ids, never their tokens.")
+sign_ins.reads(flows.read_sign_in, "One sign-in that lives.")
+sign_ins.deletes(
+    flows.end_sign_in,
+    "Its tokens count no more, and what is open with them is cut, on every node.",
+    verb="End",
+    operation="end",
+)
 
-
-@routes.get("/sign-ins/{sign_in}", operation_id="read_sign_in", summary="Read a sign-in")
-async def read_sign_in(asked: Asking, sign_in: str, response: Response) -> SignIn:
-    """One sign-in that lives."""
-    found = await flows.read_sign_in(asked.ground, asked.who, sign_in)
-    tag(response, found.family)
-    return SignIn.seen(found)
-
-
-@routes.delete("/sign-ins/{sign_in}", operation_id="end_sign_in", summary="End a sign-in")
-async def end_sign_in(asked: Asking, sign_in: str, removal: Removing) -> RemovedShown:
-    """Its tokens count no more, and what is open with them is cut, on every node."""
-    return RemovedShown.of(await flows.end_sign_in(asked.ground, asked.who, sign_in, removal))
+routes = sign_ins.routes

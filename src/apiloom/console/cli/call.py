@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from apiloom.calls.drift import DISCREPANCIES, PROPOSAL
 from apiloom.console.cli.arguments import read_object, split_pairs, typed
 from apiloom.console.cli.options import SourceCommand, SourceWord, checked, debugging, read_options, reading
 from apiloom.console.cli.seat import NO, OK, UPSTREAM, USAGE, Seat, announce, write_bytes
-from apiloom.console.house import Connector
+from apiloom.console.house import WARNINGS, Connector
 
 _MOST_TOLD = 5
 _CALLER_CODES = ("call.", "catalog.", "policy.arguments")
@@ -98,6 +99,7 @@ def _show_plan(seat: Seat, plan: dict[str, Any]) -> None:
     if seat.machine:
         seat.print_json(plan)
         return
+    _warn(plan.get("warnings", ()))
     seat.print(f"{plan['method']} {plan['url']}")
     for name, value in plan["headers"]:
         seat.print(f"{name}: {value}")
@@ -107,6 +109,12 @@ def _show_plan(seat: Seat, plan: dict[str, Any]) -> None:
         seat.print(body["text"] if "text" in body else f"[{_size(body['base64'])} bytes of binary content]")
 
 
+def _warn(warnings: Sequence[str]) -> None:
+    """What was given and is not used, most often a misspelt name: told also where nothing fails."""
+    for warning in warnings:
+        announce(f"note: {warning}")
+
+
 def _size(encoded: str) -> int:
     return len(base64.b64decode(encoded))
 
@@ -114,6 +122,8 @@ def _size(encoded: str) -> int:
 def _show_outcome(seat: Seat, outcome: Outcome, output: str | None) -> int:
     if output is not None and not outcome.failed:
         _write(output, outcome, seat.house.surroundings.folder)
+    if not seat.machine:
+        _warn(outcome.meta.get(WARNINGS, ()))
     if seat.machine:
         seat.print_json(outcome_value(outcome))
     elif outcome.failed:
@@ -134,8 +144,9 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
     patch of the answer's schema that would make it true (``proposal``).
     """
     meta = dict(outcome.meta)
-    found, patch = meta.pop(DISCREPANCIES, None), meta.pop(PROPOSAL, None)
+    found, patch, warnings = meta.pop(DISCREPANCIES, None), meta.pop(PROPOSAL, None), meta.pop(WARNINGS, None)
     told = {"discrepancies": {"found": found, "proposal": patch}} if found else {}
+    told |= {"warnings": warnings} if warnings else {}
     return {
         "failed": outcome.failed,
         "content": [_part(part) for part in outcome.content],

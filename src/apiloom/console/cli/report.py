@@ -18,6 +18,9 @@ from apiloom.model.variables import variable_name
 MOST_TOOLS, MOST_LOSSES, MOST_FINDINGS = 40, 20, 12
 """Lines shown of each kind unless everything is asked for."""
 
+_CERTIFICATE = "APILOOM_CLIENT_CERTIFICATE"
+"""The variable of client certificates: no scheme has one of its own."""
+
 _LEVELS = ("error", "warning", "note")
 
 
@@ -52,7 +55,8 @@ def render_credentials(catalog: Catalog) -> None:
         _line("\ncredentials:")
     for name in sorted(wanted):
         scheme = catalog.schemes[name]
-        _line(f"  {variable_name(name)}  {one_line(name)}, {_sent(scheme)}, {_count(wanted[name], 'tool')}")
+        variable = _CERTIFICATE if scheme.kind == "mutualTLS" else variable_name(name)
+        _line(f"  {variable}  {one_line(name)}, {_sent(scheme)}, {_count(wanted[name], 'tool')}")
 
 
 def _sent(scheme: SecurityScheme) -> str:
@@ -61,9 +65,9 @@ def _sent(scheme: SecurityScheme) -> str:
         told = ", the whole value, such as Bearer …" if whole else ""
         return f"a key in {scheme.place} {one_line(scheme.name)}{told}"
     if scheme.kind == "mutualTLS":
-        return "the client certificate that APILOOM_CLIENT_CERTIFICATE names"
+        return "the PEM file of a client certificate"
     if scheme.kind in {"oauth2", "openIdConnect"}:
-        return "an access token, which you obtain yourself"
+        return "an access token; with a client in a credentials file it is got and renewed for you"
     if scheme.kind == "http" and scheme.scheme not in {"basic", "bearer"}:
         return f"what follows {scheme.scheme.capitalize()} in Authorization"
     return "user:password" if scheme.scheme == "basic" else "a bearer token"

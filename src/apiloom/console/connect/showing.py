@@ -5,6 +5,7 @@ Decides nothing: what is asked for and what may be said of it comes from the flo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ def form_values(asked: Asked, way: Way, say: Say, written: Written) -> dict[str,
     scheme = way.next(written.granted)
     provider = asked.providers.get(scheme, "")
     fields = [] if written.granted else [_field(one, say, written.typed, lacking) for one in asked.fields(way)]
+    _tell_apart(fields, [] if written.granted else asked.fields(way))
     first = next((one for one in fields if one["wrong"] or not lacking), None)
     for one in fields:
         one["focus"] = one is first
@@ -143,6 +145,14 @@ def _field(one: Field, say: Say, typed: Mapping[str, str], lacking: Sequence[str
         "secret": one.secret,
         "wrong": one.name in lacking,
     }
+
+
+def _tell_apart(fields: Sequence[dict[str, Any]], of: Sequence[Field]) -> None:
+    """Fields that would be called alike say for which security scheme of the document each is."""
+    times = Counter(one["label"] for one in fields)
+    for shown, one in zip(fields, of, strict=True):
+        if times[shown["label"]] > 1 and one.scheme is not None:
+            shown["label"] = f"{shown['label']} ({_short(one.scheme.id)})"
 
 
 def _label(one: Field, say: Say) -> str:

@@ -42,11 +42,22 @@ from apiloom.store.records import Registration, SignIn
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 
+BEGINNINGS: Final = 60
+"""Sign-ins that may begin from one address in a minute; :data:`ALL_BEGINNINGS` from all of them."""
+
+ALL_BEGINNINGS: Final = 1200
+
 RETURNS: Final = 60
 """Ways back from the issuer that one address may have in a minute."""
 
 WRONG: Final = 600
 """Codes and refresh tokens in a minute from one address that are worth nothing."""
+
+REVOCATIONS: Final = 600
+"""Tokens that one address may have ended in a minute."""
+
+MOST_NAMED: Final = 50
+"""Servers that people are told of by name, before they are told how many more there are."""
 
 _log = logging.getLogger("apiloom.sign_in")
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -66,12 +77,12 @@ class SignIns:
         self._url = self._at.url
         self._devices = Devices(self._at)
         self._registering = Turns(20, desk.clock, every=200)
-        self._beginning = Turns(60, desk.clock, every=1200)
+        self._beginning = Turns(BEGINNINGS, desk.clock, every=ALL_BEGINNINGS)
         self._returning = Turns(RETURNS, desk.clock)
         self._guessing = Turns(10, desk.clock)
         # of these a client behind a crowd's address makes many that are right: only those that are wrong count
         self._redeeming = Turns(WRONG, desk.clock)
-        self._revoking = Turns(600, desk.clock)
+        self._revoking = Turns(REVOCATIONS, desk.clock)
 
     def application(self) -> Starlette:
         client_wall, page_wall = self._at.client_wall, self._at.page_wall
@@ -87,7 +98,10 @@ class SignIns:
             Route(f"{PREFIX}/token-page/{{id}}", page_wall(self.token_page), methods=["GET", "POST"]),
             Route(f"{PREFIX}/consent/{{id}}", page_wall(self.consent), methods=["GET", "POST"]),
         ]
-        return Starlette(routes=[*for_clients, *for_people, *self._devices.routes()])
+        made = Starlette(routes=[*for_clients, *for_people, *self._devices.routes()])
+        # a slash too many would lead on to whatever host the request names, and behind a proxy without TLS
+        made.router.redirect_slashes = False
+        return made
 
     # for clients
 
@@ -138,12 +152,16 @@ class SignIns:
     async def token(self, request: Request) -> Response:
         """Tokens for a code or a refresh token (OAuth 2.1 section 3.2)."""
         address = self._at.address(request)
-        self._redeeming.check(address)
+        # counted first, so that many wrong ones at the same time are as many as one after the other
+        minute, is_wrong = self._redeeming.take(address), False
         try:
             issued = await self._redeemed(request)
         except CallerError:
-            self._redeeming.charge(address)
+            is_wrong = True
             raise
+        finally:
+            if not is_wrong:
+                self._redeeming.give_back(address, minute)
         if isinstance(issued, Response):
             return issued
         told = {
@@ -266,6 +284,7 @@ class SignIns:
     def _values(self, sign_in: SignIn, person: Person, client: Registration, csrf: str) -> Mapping[str, Any]:
         """What everybody is told who is asked."""
         resource = str(sign_in.asked["resource"])
+        servers = [] if resource == API else self._desk.reach(person, resource)
         return {
             "title": "Allow access?",
             "name": client.name,
@@ -274,7 +293,8 @@ class SignIns:
             "tenant": person.tenant,
             "admin": resource == API,
             "role": person.role,
-            "servers": [] if resource == API else self._desk.reach(person, resource)[:50],
+            "servers": servers[:MOST_NAMED],
+            "more": max(0, len(servers) - MOST_NAMED),
             "action": f"{self._url}{PREFIX}/consent/{sign_in.id}",
             "csrf": csrf,
         }

@@ -126,11 +126,12 @@ class Devices:
 
     async def _typed(self, request: Request, code: str) -> Response:
         address, facade = self._at.address(request), self._at.facade()
-        self._typing.check(address)
+        # counted first: who guesses many at the same time is told no more than who guesses one after the other
+        minute = self._typing.take(address)
         begun = await device_sign_ins.typed(self._ground, facade, read_user_code(code))
         if begun is None:
-            self._typing.charge(address)
             return self._type_in(wrong="That code is not known here, or it is over. Look at the device once more.")
+        self._typing.give_back(address, minute)
         if not facade.issuer:
             answer: Response = redirect(f"{self._at.url}{PREFIX}/token-page/{begun.sign_in.id}")
         else:

@@ -52,7 +52,8 @@ _CONSENT: Final = """{% extends "base" %}{% block body %}
 {% if tenant %}<dt>Tenant</dt><dd>{{ tenant }}</dd>{% endif %}
 <dt>It may use</dt><dd>
 {% if admin %}the admin API of this gateway, as {{ role }}
-{% elif servers %}<ul>{% for server in servers %}<li>{{ server }}</li>{% endfor %}</ul>
+{% elif servers %}<ul>{% for server in servers %}<li>{{ server }}</li>{% endfor %}
+{% if more %}<li>and {{ more }} more</li>{% endif %}</ul>
 {% else %}no server yet{% endif %}</dd>
 </dl>
 <p class="note">Allow this only if you have just begun it yourself. {% if not shown_as %}Anyone can register an
@@ -107,7 +108,8 @@ _DEVICE_CONSENT: Final = """{% extends "base" %}{% block body %}
 {% if tenant %}<dt>Tenant</dt><dd>{{ tenant }}</dd>{% endif %}
 <dt>It may use</dt><dd>
 {% if admin %}the admin API of this gateway, as {{ role }}
-{% elif servers %}<ul>{% for server in servers %}<li>{{ server }}</li>{% endfor %}</ul>
+{% elif servers %}<ul>{% for server in servers %}<li>{{ server }}</li>{% endfor %}
+{% if more %}<li>and {{ more }} more</li>{% endif %}</ul>
 {% else %}no server yet{% endif %}</dd>
 </dl>
 <p class="note">Allow this only if you have just begun it yourself, on a device of yours. Any program can give itself

@@ -1,17 +1,21 @@
-"""What stands before every request of a sign-in: its size, and its parameters once each."""
+"""What stands before every request of a sign-in: its size, how long it may take, and its parameters once each."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from apiloom.base import json
 from apiloom.identity.facade_clients import refused
 
 LARGEST = 64 * 1024
+BODY_IN = 30.0
+"""Seconds that a body has to arrive in: nobody has shown yet who they are."""
+
 _MOST_FIELDS = 40
 
 
@@ -40,14 +44,18 @@ async def read_body(request: Request) -> bytes:
     """The body.
 
     Raises:
-        CallerError: ``sign_in.invalid_request`` where it is too large.
+        CallerError: ``sign_in.invalid_request`` where it is too large, or does not arrive.
     """
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
-            raise refused("sign_in.invalid_request", f"the body is larger than {LARGEST:,} bytes")
-    return body
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_IN):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LARGEST:
+                    raise refused("sign_in.invalid_request", f"the body is larger than {LARGEST:,} bytes")
+    except (TimeoutError, ClientDisconnect):
+        raise refused("sign_in.invalid_request", "the body did not arrive in time", "send it again") from None
+    return bytes(body)
 
 
 async def read_form(request: Request) -> Mapping[str, str]:

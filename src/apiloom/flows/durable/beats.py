@@ -58,6 +58,16 @@ class Beats:
         self._left = gone if self.alone else ()
         return gone
 
+    async def gone(self) -> Collection[str]:
+        """The nodes that do not live any more, without a word of this one: who runs no flows leaves none behind.
+
+        Raises:
+            HouseFault: ``store.unreachable``.
+        """
+        async with self.ground.store.reading() as work:
+            others = [one for one in await work.house().beats.every() if one.id != self.node]
+        return tuple(one.id for one in others if self._is_gone(one))
+
     async def forget(self, gone: Collection[str]) -> None:
         """Drop the rows of nodes whose work was taken over."""
         async with self.ground.store.writing() as work:

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,12 @@ SHARE = 4
 
 POLL = 0.5
 """Seconds between two looks at what waits."""
+
+NAP = 0.2
+"""Seconds that a thread of the engine may sleep through the moment it is told to stop."""
+
+MOST_STARTED = 20_000
+"""Keys that a process knows to have been started; of others the database is asked."""
 
 _NOBODY = "-"
 _UNFINISHED: Final = ["PENDING", "ENQUEUED"]
@@ -97,13 +104,20 @@ class DbosEngine:
 
     def __init__(self, flows: Sequence[Flow], loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._started: OrderedDict[str, None] = OrderedDict()
         self._workflows: dict[str, Callable[..., Coroutine[Any, Any, Plain]]] = {
             flow.name: DBOS.workflow(name=flow.name)(partial_of(flow, self._stepped)) for flow in flows
         }
 
     async def start(self, flow: str, key: str, *given: Plain, whose: str = "") -> None:
         """See the port."""
+        # what waits long for its turn is found due again and again: that costs the database nothing
+        if key in self._started:
+            return
         await _told(self._start, flow, key, given, whose)
+        self._started[key] = None
+        if len(self._started) > MOST_STARTED:
+            self._started.popitem(last=False)
 
     async def take_over(self, gone: Collection[str]) -> int:
         """See the port."""
@@ -222,6 +236,8 @@ def _launch(url: str, folder: Path | None, node: str) -> None:
         "sys_db_pool_size": 4,
         "max_executor_threads": AT_ONCE,
         "use_listen_notify": False,
+        # nobody here waits for a notification; a stop waits for whoever looks for them to wake
+        "notification_listener_polling_interval_sec": NAP,
         "enable_otlp": False,
     }
     if pooled:

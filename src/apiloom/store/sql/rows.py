@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from sqlalchemy import Executable, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Executable, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
@@ -79,15 +79,14 @@ class SqlRows(Generic[Record]):
         """See the port."""
         return await self._select(reach.matching(self._kind, where, self._work.dialect))
 
-    async def due(self, member: str, at: float, limit: int = 500) -> Sequence[Record]:
+    async def due(self, member: str, at: float, limit: int = 500, *, in_turn: bool = False) -> Sequence[Record]:
         """See the port."""
-        column = self._table.c[member]
-        asked = (
-            select(self._table)
-            .where(self._visible(), column <= at)
-            .order_by(column, self._table.c.id)
-            .limit(max(1, min(limit, shapes.LARGEST_PAGE)))
-        )
+        column, id_ = self._table.c[member], self._table.c.id
+        order: list[ColumnElement[Any]] = [column, id_]
+        if in_turn:
+            order.insert(0, func.row_number().over(partition_by=self._table.c[self._kind.owner], order_by=order))
+        most = max(1, min(limit, shapes.LARGEST_PAGE))
+        asked = select(self._table).where(self._visible(), column <= at).order_by(*order).limit(most)
         return [shapes.as_record(self._kind, row) for row in (await self._run(asked)).mappings()]
 
     async def count(self, where: Mapping[str, Any] | None = None) -> int:

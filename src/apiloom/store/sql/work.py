@@ -32,9 +32,11 @@ _PRUNED_EVERY: Final = 1000
 _TURN: Final = select(CHANGE_SEQ.c.seq).with_for_update()
 _LIMITS: Final = select(
     func.set_config("lock_timeout", "20s", True),
-    func.set_config("idle_in_transaction_session_timeout", "60s", True),
+    func.set_config("idle_in_transaction_session_timeout", "10s", True),
 )
-"""A writer that waits, or is waited for, gives up: a node that hangs does not stop the others for long."""
+"""A writer that waits, or is waited for, gives up: a node that hangs does not stop the others for long. One that stands
+still in its turn loses it before those who wait for theirs give up.
+"""
 
 
 class SqlWork:

@@ -20,7 +20,7 @@ from apiloom.base.errors import DesignError
 from apiloom.base.plugins import load
 from apiloom.base.secret import Secret
 from apiloom.net.request import Request, Response
-from apiloom.vault.oauth.refusals import error_code, refused, unreadable
+from apiloom.vault.oauth.refusals import error_code, refused, unreadable, wanted_pause
 from apiloom.vault.oauth.terms import (
     Ask,
     ByAssertion,
@@ -50,6 +50,9 @@ _token = re.compile(r"[\x21-\x7e]+").fullmatch
 _refresh = re.compile(r"[\x20-\x7e]+").fullmatch
 _MOST_EXTRA = 4_096
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_NO_ACCESS_TOKENS = frozenset(
+    f"urn:ietf:params:oauth:token-type:{name}" for name in ("refresh_token", "id_token", "saml1", "saml2")
+)
 _TYPES = frozenset({"mac", "dpop", "pop", "hmac"})
 """Types of tokens that are no bearer tokens: using one as such would be refused, or worse."""
 
@@ -110,7 +113,7 @@ def read_tokens(terms: Terms, ask: Ask, response: Response, now: float) -> Token
         told = _told(answer, provider)
         # some providers answer 200 with an error inside
         if told or response.status >= 400:
-            raise refused(terms, ask, response.status, told)
+            raise refused(terms, ask, response.status, told, wanted_pause(response, now))
         if response.status >= 300:
             raise unreadable(terms, f"leads elsewhere (HTTP {response.status}), which is not followed")
         raise unreadable(terms, "holds no access token")
@@ -122,7 +125,7 @@ def read_tokens(terms: Terms, ask: Ask, response: Response, now: float) -> Token
         refresh=_refresh_token(_at(answer, provider.refresh_token)),
         expires_at=_end(answer, provider, now),
         scopes=read_scopes(_at(answer, provider.scope), provider),
-        type=_type(terms, answer),
+        type=_type(terms, ask, answer),
         identity=picked_identity(answer, provider) if provider.told_at_once else {},
         extra=_extra(answer, provider),
         id_token=Secret(id_token) if isinstance(id_token, str) and 0 < len(id_token) <= _LONGEST_TOKEN else None,
@@ -195,7 +198,7 @@ def _asked(terms: Terms, ask: Ask, now: float) -> dict[str, str]:
             scopes = ""
         case ByRefresh():
             form = {"grant_type": "refresh_token", "refresh_token": ask.token.reveal()}
-            scopes = scopes if provider.scopes_on_refresh else ""
+            scopes = ""
         case ByClient():
             form = {"grant_type": "client_credentials"}
         case ByDevice():
@@ -215,7 +218,7 @@ def _asked(terms: Terms, ask: Ask, now: float) -> dict[str, str]:
         form["resource"] = terms.resource
     if terms.audience and isinstance(ask, ByClient | ByExchange):
         form["audience"] = terms.audience
-    return {**form, **provider.token_parameters}
+    return form
 
 
 def _exchanged(ask: ByExchange) -> dict[str, str]:
@@ -327,7 +330,8 @@ def _at(told: Mapping[str, Any], places: str) -> Any:
 def _told(answer: Mapping[str, Any], provider: Provider) -> str:
     for place in provider.errors:
         value = _at(answer, place)
-        code = error_code(value)
+        # a sentence is no code; one that the entry knows is a known text, not what an endpoint made up
+        code = value if isinstance(value, str) and value in provider.ended else error_code(value)
         if code:
             return code
         if isinstance(value, Mapping):
@@ -350,8 +354,8 @@ def _end(answer: Mapping[str, Any], provider: Provider, now: float) -> float | N
     seconds = _number(_at(answer, provider.expires_in))
     if seconds is None or seconds <= 0:
         # what is said to have ended as it was given is not told at all; else every call would renew it
-        seconds = provider.seconds
-    return None if seconds is None else now + min(seconds, LONGEST_LIFE)
+        return None
+    return now + min(seconds, LONGEST_LIFE)
 
 
 def _number(told: Any) -> float | None:
@@ -379,14 +383,22 @@ def _moment(told: Any) -> float | None:
         return None
 
 
-def _type(terms: Terms, answer: Mapping[str, Any]) -> str:
+def _type(terms: Terms, ask: Ask, answer: Mapping[str, Any]) -> str:
     """How the token is sent. Providers write all sorts of things here and mean bearer tokens."""
     told = answer.get("token_type")
-    if terms.provider.token_type:
-        return terms.provider.token_type
+    if isinstance(ask, ByExchange) and _is_no_access_token(ask, answer):
+        raise unreadable(terms, "gives what is no access token")
     if isinstance(told, str) and told.lower() in _TYPES:
         raise unreadable(terms, "gives a kind of token that is not supported")
     return "Bearer"
+
+
+def _is_no_access_token(ask: ByExchange, answer: Mapping[str, Any]) -> bool:
+    """Whether what was exchanged for cannot be used as an access token, and nobody asked for it (RFC 8693 section
+    2.2.1): an assertion, or a refresh token, would be shown to an API that has no business with it.
+    """
+    issued = answer.get("issued_token_type")
+    return isinstance(issued, str) and issued in _NO_ACCESS_TOKENS and issued != ask.requested_token_type
 
 
 def _extra(answer: Mapping[str, Any], provider: Provider) -> dict[str, str]:

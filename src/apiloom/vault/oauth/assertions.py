@@ -15,6 +15,7 @@ from jwt.algorithms import get_default_algorithms
 
 from apiloom.base.errors import DesignError
 from apiloom.base.secret import Secret
+from apiloom.vault.oauth.asking import split_url
 from apiloom.vault.oauth.terms import ByAssertion, Method, OAuthKeys, Terms
 
 SECONDS = 300.0
@@ -51,8 +52,7 @@ def client_assertion(terms: Terms, url: str, method: Method, now: float) -> str:
     claims = {
         "iss": keys.client_id,
         "sub": keys.client_id,
-        # all endpoints of a provider know the token URL; some know nothing else
-        "aud": terms.endpoints.token_url or url,
+        "aud": _audience(terms.endpoints.token_url, url),
         **_times(now, SECONDS),
     }
     if method == "client_secret_jwt":
@@ -63,6 +63,14 @@ def client_assertion(terms: Terms, url: str, method: Method, now: float) -> str:
         except _UNREADABLE:  # a public key, which everybody has, is no secret
             raise _unusable("has a secret that cannot sign", "give the client_secret that the provider told") from None
     return _signed(claims, keys)
+
+
+def _audience(token_url: str, url: str) -> str:
+    """For whom a client's statement is. All endpoints of a provider know the token URL, some know nothing else; but
+    what is sent to another host must be of no use at that one: a provider's document may name the token URL of somebody
+    else, to be sent a statement for it.
+    """
+    return token_url if token_url and split_url(token_url)[0] == split_url(url)[0] else url
 
 
 def grant_assertion(terms: Terms, ask: ByAssertion, now: float) -> str:

@@ -51,13 +51,20 @@ def authorization_url(terms: Terms, *, state: str, verifier: Secret, nonce: str 
         digest = hashlib.sha256(verifier.reveal().encode()).digest()
         asked["code_challenge"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         asked["code_challenge_method"] = "S256"
-    if nonce and "openid" in (*provider.always, *terms.scopes):
+    if nonce and asks_identity(terms):
         asked["nonce"] = nonce
     targets = {"resource": terms.resource, "audience": terms.audience}
     there = parse_qsl(parts.query, keep_blank_values=True)
     added = {**dict(there), **provider.parameters, **terms.parameters, **asked}
     added |= {name: value for name, value in targets.items() if value}
     return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", urlencode(added), ""))
+
+
+def asks_identity(terms: Terms) -> bool:
+    """Whether the request is one of OpenID Connect, which brings an ID token with the nonce that was sent. One that a
+    provider gives without being asked has none (OpenID Connect Core 1.0 section 3.1.2.1).
+    """
+    return "openid" in (*terms.provider.always, *terms.scopes)
 
 
 def read_callback(query: Query, terms: Terms, *, state: str) -> Secret:

@@ -6,11 +6,10 @@ Asks once and tells what came; who keeps tokens alive, and how often it tries, i
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from apiloom.net.request import Response, Sender
 from apiloom.vault.oauth.asking import build_request, chosen_method, read_answer, read_tokens
-from apiloom.vault.oauth.refusals import error_code
+from apiloom.vault.oauth.refusals import error_code, read_moment
 from apiloom.vault.oauth.terms import Ask, ByAssertion, Terms, Tokens
 
 SKEW = 20.0
@@ -45,14 +44,9 @@ def _with_other_clock(terms: Terms, ask: Ask, response: Response, now: float) ->
     signs = chosen_method(terms) in ("private_key_jwt", "client_secret_jwt")
     if response.status not in (400, 401, 403) or not (signs or isinstance(ask, ByAssertion)):
         return None
-    try:
-        # RFC 9110 section 5.6.7; older forms are rare enough
-        said = response.header("date").replace("GMT", "+0000")
-        theirs = datetime.strptime(said, "%a, %d %b %Y %H:%M:%S %z").timestamp()
-    except (ValueError, OverflowError):
-        return None
+    theirs = read_moment(response.header("date"))
     # a statement for a time of the provider's choosing is of use to nobody else: it names that provider alone
-    return theirs if abs(theirs - now) > SKEW else None
+    return theirs if theirs is not None and abs(theirs - now) > SKEW else None
 
 
 def _wants_form(terms: Terms, response: Response) -> bool:

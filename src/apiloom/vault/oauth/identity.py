@@ -59,12 +59,7 @@ async def fetch_identity(
 
 async def _told(sender: Sender, terms: Terms, tokens: Tokens) -> Mapping[str, Any] | None:
     """What the identity endpoint says; None where these tokens may not ask it."""
-    origin, target = split_url(terms.endpoints.identity_url)
-    headers = [("accept", "application/json"), ("authorization", f"{tokens.type} {tokens.access.reveal()}")]
-    headers += [(name, value) for name, value in terms.provider.headers.items() if name.lower() != "accept"]
-    response = await sender.send(
-        Request(method="GET", origin=origin, target=target, headers=headers, timeout=TIMEOUT, max_bytes=LARGEST_ANSWER)
-    )
+    response = await sender.send(_request(terms, tokens))
     if response.status in (401, 403):
         return None  # the fewest scopes that tools need are often none that tell who somebody is
     try:
@@ -74,6 +69,16 @@ async def _told(sender: Sender, terms: Terms, tokens: Tokens) -> Mapping[str, An
     if not isinstance(value, dict):
         raise _unusable(terms, f"cannot be read (HTTP {response.status})")
     return value
+
+
+def _request(terms: Terms, tokens: Tokens) -> Request:
+    """Made apart, so that the token is not at hand while it is on its way."""
+    origin, target = split_url(terms.endpoints.identity_url)
+    headers = [("accept", "application/json"), ("authorization", f"{tokens.type} {tokens.access.reveal()}")]
+    headers += [(name, value) for name, value in terms.provider.headers.items() if name.lower() != "accept"]
+    return Request(
+        method="GET", origin=origin, target=target, headers=headers, timeout=TIMEOUT, max_bytes=LARGEST_ANSWER
+    )
 
 
 def _unusable(terms: Terms, why: str) -> UpstreamError:

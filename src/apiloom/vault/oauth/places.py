@@ -49,6 +49,16 @@ def token_places(endpoints: Endpoints) -> frozenset[str]:
     return frozenset(place for place in map(place_of, (*sent, endpoints.device_url)) if place)
 
 
+def entry_endpoints(provider: Provider, token_url: str) -> Endpoints:
+    """The addresses of a provider's entry that go with a token URL: none where tokens are asked for elsewhere than at
+    the provider's, such as at an installation of one's own. What is secret there is nobody else's to be told; and where
+    customers have addresses of their own, not what another customer's is told.
+    """
+    known = provider.endpoints
+    ours = places_of(known) if provider.variables else own_places([provider])
+    return known if not token_url or place_of(token_url) in ours else Endpoints()
+
+
 def own_places(providers: Iterable[Provider]) -> frozenset[str]:
     """The origins that are providers' own whoever writes them; not those below a suffix, where anybody may have one."""
     found: set[str] = set()

@@ -128,7 +128,6 @@ def _further() -> Mapping[str, Provider]:
             source=_MORE_SOURCE,
         )
         for id_, (authorization_url, token_url, separator) in _read("more_providers.toml").items()
-        if id_ not in _known()
     }
 
 

@@ -7,14 +7,22 @@ been seen to hold the very token that was sent. Stands below all of the OAuth cl
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from apiloom.base.errors import UpstreamError
 from apiloom.base.secret import Secret
+from apiloom.net.request import Response
 from apiloom.vault.oauth.terms import Ask, ByAssertion, ByCode, ByDevice, ByExchange, ByRefresh, Terms
 
 _CODE = re.compile(r"(?=.{1,48}$)[A-Za-z]+(?:[_.-][A-Za-z]+)*", re.ASCII).fullmatch
 """Codes are words; digits stand in tokens."""
+
+LONGEST_PAUSE = 300.0
+"""Seconds that a provider is left alone because it wants to be, at most; then one request tries it."""
+
+_PAUSING = frozenset({429, 503})
+_LONGEST_MOMENT = 64
 
 _ENDED = frozenset({"invalid_grant"})
 _AGAIN = frozenset({"temporarily_unavailable", "server_error", "rate_limited", "ratelimited", "too_many_requests"})
@@ -32,8 +40,9 @@ def error_code(told: object) -> str:
     return told if isinstance(told, str) and _CODE(told) else ""
 
 
-def refused(terms: Terms, ask: Ask | None, status: int, told: str) -> UpstreamError:
-    """What to raise for an answer that gives no tokens. ``told`` is its error code, empty when it has none.
+def refused(terms: Terms, ask: Ask | None, status: int, told: str, after: float = 0.0) -> UpstreamError:
+    """What to raise for an answer that gives no tokens. ``told`` is its error code, empty when it has none, ``after``
+    the seconds for which it wants not to be asked again.
 
     A code that is part of what was sent is no code: some endpoints, and all evil ones, give back what they got.
     """
@@ -53,14 +62,39 @@ def refused(terms: Terms, ask: Ask | None, status: int, told: str) -> UpstreamEr
             code="oauth.unavailable",
             hint="try again later",
             status=status,
+            **({"after": after} if after else {}),
         )
-    if (told in _ENDED or told in provider.ended) and told not in provider.refused:
+    if told in _ENDED or told in provider.ended:
         return GrantEnded(
             f"{where} does not take {_what(ask)} any more ({told})", code="oauth.ended", hint=_remedy(ask)
         )
     return UpstreamError(
         f"{where} refused to give tokens ({told or f'HTTP {status}'})", code="oauth.refused", hint=_hint(told)
     )
+
+
+def wanted_pause(response: Response, now: float) -> float:
+    """The seconds for which an answer wants nobody to ask again (Retry-After, RFC 9110 section 10.2.3); 0 where it says
+    nothing of that, :data:`LONGEST_PAUSE` at most. A moment counts from the answer's own, where it tells that.
+    """
+    told = response.header("retry-after").strip()
+    if response.status not in _PAUSING or not told or len(told) > _LONGEST_MOMENT:
+        return 0.0
+    if told.isascii() and told.isdigit():
+        return min(float(told), LONGEST_PAUSE)
+    moment = read_moment(told)
+    if moment is None:
+        return 0.0
+    since = read_moment(response.header("date"))
+    return min(max(0.0, moment - (now if since is None else since)), LONGEST_PAUSE)
+
+
+def read_moment(told: str) -> float | None:
+    """A moment as HTTP writes it (RFC 9110 section 5.6.7), in seconds since the epoch; older forms are rare enough."""
+    try:
+        return datetime.strptime(told.strip().replace("GMT", "+0000"), "%a, %d %b %Y %H:%M:%S %z").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def unreadable(terms: Terms, why: str) -> UpstreamError:
@@ -81,7 +115,10 @@ def host_of(url: str) -> str:
 
 
 def _sent(terms: Terms, ask: Ask | None) -> list[Secret]:
-    found = [terms.keys.secret, *(getattr(ask, name, None) for name in ("code", "token", "verifier", "subject_token"))]
+    found = [
+        terms.keys.secret,
+        *(getattr(ask, name, None) for name in ("code", "token", "verifier", "subject_token", "actor_token")),
+    ]
     return [one for one in found if one is not None]
 
 

@@ -56,18 +56,17 @@ class Provider:
 
     ``hosts`` are where it is asked, with ``*.`` before a suffix for all below it. ``separator`` joins scopes, those
     of answers are split at ``answer_separator`` (and at it) too; ``parameters`` are added to the authorization
-    request, ``token_parameters`` to requests of tokens, ``headers`` to all requests. ``access_token`` and its like
-    are the members, or JSON pointers into the answer, where the value stands, several with ``|`` between them;
-    ``expires_at`` where a moment stands instead of a length (epoch seconds or ISO 8601). ``seconds`` is how long a
-    token lives that says nothing of it (None: until it is refused); ``one_use`` says that a refresh token works
-    once; ``pkce`` that a verifier is taken; ``json_body`` that the token endpoint reads JSON; ``always`` are scopes
-    asked whatever the tools need. ``errors`` are members where an error's code stands, ``ended`` further codes that
-    mean ``invalid_grant``, ``refused`` codes that do not although the standard says so. ``extra`` are members of
-    the answer that are kept, ``callback`` parameters of the way back that are. ``server`` names the parameter of
-    the way back that says which of ``hosts`` gives the tokens. ``identity`` are the members that name a person: a
-    stable id, an e-mail address, a name; they stand in the token answer itself where ``told_at_once``.
-    ``variables`` are the parts of endpoints that differ for each customer, with what they are when nothing is said;
-    ``kinds`` says what each may hold: ``label``, ``labels``, ``name`` or ``host``.
+    request, ``headers`` to all requests. ``access_token`` and its like are the members, or JSON pointers into the
+    answer, where the value stands, several with ``|`` between them; ``expires_at`` where a moment stands instead of a
+    length (epoch seconds or ISO 8601). A token that says nothing of its end lives until it is refused. ``one_use`` says
+    that a refresh token works once; nothing depends on it, for every pair is kept as though it did. ``pkce`` says that
+    a verifier is taken, ``json_body`` that the token endpoint reads JSON; ``always`` are scopes asked whatever the
+    tools need. ``errors`` are members where an error's code stands, ``ended`` further codes, or whole sentences, that
+    mean ``invalid_grant``. ``extra`` are members of the answer that are kept, ``callback`` parameters of the way back
+    that are. ``server`` names the parameter of the way back that says which of ``hosts`` gives the tokens. ``identity``
+    are the members that name a person: a stable id, an e-mail address, a name; they stand in the token answer itself
+    where ``told_at_once``. ``variables`` are the parts of endpoints that differ for each customer, with what they are
+    when nothing is said; ``kinds`` says what each may hold: ``label``, ``labels``, ``name`` or ``host``.
     ``source`` is the documentation that says so.
     """
 
@@ -80,23 +79,18 @@ class Provider:
     scope_parameter: str = "scope"
     client_parameter: str = "client_id"
     parameters: Mapping[str, str] = field(default_factory=dict)
-    token_parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     access_token: str = "access_token"  # noqa: S105 - the name of a member
     refresh_token: str = "refresh_token"  # noqa: S105
     expires_in: str = "expires_in"
     expires_at: str = ""
     scope: str = "scope"
-    token_type: str = ""
-    seconds: float | None = None
     one_use: bool = False
     pkce: bool = True
     json_body: bool = False
-    scopes_on_refresh: bool = False
     always: tuple[str, ...] = ()
     errors: tuple[str, ...] = ("error",)
     ended: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     callback: tuple[str, ...] = ()
     server: str = ""

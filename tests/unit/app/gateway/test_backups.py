@@ -22,6 +22,7 @@ from apiloom.flows.access import HOST
 from apiloom.flows.accounts import create_account
 from apiloom.flows.oauth_clients import create_oauth_client
 from apiloom.flows.tenants import create_tenant
+from apiloom.store.records import Grant
 from apiloom.store.sql import copying
 from apiloom.store.sql.node import hold_node_lock
 from support.gateway import add_version, document
@@ -103,7 +104,7 @@ async def test_a_backup_holds_no_secret_and_no_key_and_is_proved_to_open(place: 
     told = await examine(place, silent, backup=tmp_path / "backup", deep=True, public_url="https://loom.example.com")
     assert told["ok"], told
     assert {line["told"] for line in told["checks"] if "sealed" in line["check"]} == {
-        "1 keys of tenants unwrap, all 2 sealed things open"
+        "keys of tenants: 1 unwrap; sealed things: all 2 open"
     }
 
 
@@ -272,6 +273,16 @@ async def remove_tenant(place: Place, id_: str) -> None:
     await grounds.close()
 
 
+async def grant(place: Place, scheme: str) -> None:
+    """What a person has granted to the first account, for one scheme more."""
+    grounds = await open_grounds(place, environment=place.environment)
+    async with grounds.store.writing() as work:
+        account = (await work.house().accounts.every())[0]
+        made = Grant(id=f"{account.id}/{scheme}", tenant=account.tenant, account=account.id, scheme=scheme)
+        await work.house().grants.add(made)
+    await grounds.close()
+
+
 async def test_looking_at_a_backup_and_restoring_one_say_nothing_to_the_journal_of_what_lives(
     place: Place, tmp_path: Path
 ) -> None:
@@ -351,6 +362,29 @@ async def test_a_backup_is_checked_before_anything_opens_it_as_a_store(
         )
     await restore(place, tmp_path / "backup", (), silent, force=True)
     assert order == ["check_whole", "remake", "open_grounds"]
+
+
+async def test_a_journal_that_began_after_a_backup_was_made_is_not_trusted_with_it(
+    place: Place, tmp_path: Path
+) -> None:
+    """On another machine, where the journal of the first is not, a backup may be put back twice."""
+    await grant(place, "one")
+    await back_up(place, tmp_path / "granted", silent)
+    there = read_place(str(tmp_path / "new"), {**place.environment, "APILOOM_JOURNAL": str(tmp_path / "elsewhere")})
+    assert not (await restore(there, tmp_path / "granted", (), silent, force=False))["journal"]
+    found = await examine(there, silent, backup=None, deep=False, public_url="")
+    assert checks(found)["journal"] == "note"
+    assert (await claim(there, (), keep_grants=False, done=True))["marked"] == 1
+    await grant(there, "two")
+    await back_up(there, tmp_path / "claimed", silent)
+
+    again = await restore(there, tmp_path / "granted", (), silent, force=True)
+    assert again["dropped"].endswith("Z")
+    assert checks(await examine(there, silent, backup=None, deep=False, public_url=""))["journal"] == "wrong"
+    assert (await claim(there, (), keep_grants=False, done=False))["marked"] == 1, "still nobody knows what was renewed"
+
+    assert not (await restore(there, tmp_path / "claimed", (), silent, force=True))["dropped"]
+    assert (await claim(there, (), keep_grants=False, done=True))["marked"] == 0, "this one was made since"
 
 
 async def test_a_journal_that_was_full_makes_restore_and_doctor_complain_and_claiming_trust_nothing(

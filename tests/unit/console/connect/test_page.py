@@ -12,6 +12,7 @@ from apiloom.console.connect import texts
 from apiloom.console.connect.build import build_connect
 from apiloom.console.connect.showing import back_to, identity_of
 from apiloom.console.connect.texts import LANGUAGES, Say, wanted
+from apiloom.console.connect.walls import drop_link, set_link
 from apiloom.flows.connect_create import create_session
 from apiloom.flows.connect_wanted import LANGUAGES as SPOKEN
 from apiloom.net.inprocess import InProcess
@@ -97,6 +98,17 @@ async def test_nothing_that_others_wrote_is_markup() -> None:
     assert text.count("&lt;script&gt;") >= 3
 
 
+async def test_fields_that_would_be_called_alike_say_what_they_are_for() -> None:
+    grounds = await with_shop()
+    async with grounds.ground.store.writing() as work:
+        await add_connector(work.house(), "notes", notes([{"Key": [], "Account": [], "Login": [], "Hook": []}]))
+    started = await create_session(grounds.ground, HOST_OWNER, {"tenant": "acme", "connector": "notes"})
+    text = (await shown(grounds, started.url.removeprefix("https://loom.example.com"))).body.decode()
+    assert "Access token (Account)" in text
+    assert "Access token (Hook)" in text
+    assert "User name (" not in text, "what stands alone needs no such word"
+
+
 async def test_over_https_the_cookie_is_the_hosts_alone() -> None:
     grounds = await with_shop()
     started = await create_session(grounds.ground, HOST_OWNER, {"tenant": "acme", "connector": "shop"})
@@ -104,6 +116,10 @@ async def test_over_https_the_cookie_is_the_hosts_alone() -> None:
     cookie = page.header("set-cookie")
     assert cookie.startswith("__Host-apiloom-connect=")
     assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
+    # the link that a browser keeps while somebody signs in is one as well
+    for kept in (set_link("cs_a.b", "", secure=True), drop_link("cs_a", secure=True)):
+        assert kept.startswith("__Host-apiloom-link-a=")
+        assert kept.endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
 
 
 @pytest.mark.parametrize(

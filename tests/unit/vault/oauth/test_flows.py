@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
-import pytest_asyncio
 
 from apiloom.base.errors import ApiloomError, DesignError, UpstreamError
 from apiloom.base.secret import Secret
 from apiloom.net.request import Request, Response, Sender
-from apiloom.vault.oauth.device import begin_device, wait_for_device
+from apiloom.vault.oauth.device import begin_device
 from apiloom.vault.oauth.discovery import discover, issuer_of, read_endpoints
 from apiloom.vault.oauth.fetching import fetch_tokens
 from apiloom.vault.oauth.identity import fetch_identity
 from apiloom.vault.oauth.key_sets import PAUSE, KeySets
 from apiloom.vault.oauth.refusals import GrantEnded
-from apiloom.vault.oauth.terms import ByClient, Terms, Tokens
-from support.oauth import endpoints_of, sending, sign_in, terms_of
+from apiloom.vault.oauth.terms import ByClient, ByDevice, Terms, Tokens
+from support.oauth import endpoints_of, sign_in, terms_of
 from support.oidc import AuthorizationServer
-
-
-@pytest.fixture
-def server(oidc: AuthorizationServer) -> AuthorizationServer:
-    return oidc
-
-
-@pytest_asyncio.fixture
-async def sender() -> AsyncIterator[Sender]:
-    async with sending() as one:
-        yield one
-
-
-class Patience:
-    """Waits for nothing, keeps how long it would have, and does something in a given turn."""
-
-    def __init__(self, **turns: Any) -> None:
-        self.waited: list[float] = []
-        self.turns = {int(name.removeprefix("turn")): act for name, act in turns.items()}
-
-    async def __call__(self, seconds: float) -> None:
-        self.waited.append(seconds)
-        if (act := self.turns.get(len(self.waited))) is not None:
-            act()
-
 
 # devices
 
@@ -59,36 +32,36 @@ async def test_a_device_gets_tokens_when_a_person_has_confirmed_it(server: Autho
     assert begun.url == f"{server.url}/device"
     assert begun.user_code in begun.complete_url
     assert begun.interval == 5
-    patience = Patience(turn3=lambda: server.approve(begun.complete_url, "eve"))
-    tokens = await wait_for_device(sender, terms, begun, pause=patience)
+    ask = ByDevice(code=begun.code)
+    with pytest.raises(UpstreamError) as caught:
+        await fetch_tokens(sender, terms, ask, time.time())
+    assert (caught.value.code, caught.value.facts) == ("oauth.pending", {"slower": False})
+    server.approve(begun.complete_url, "eve")
+    tokens = await fetch_tokens(sender, terms, ask, time.time())
     assert server.introspect(tokens.access.reveal())["sub"] == "eve"
     assert tokens.refresh is not None
-    assert patience.waited == [5, 5, 5]
 
 
-async def test_a_device_that_asks_too_often_is_slower_from_then_on(server: AuthorizationServer, sender: Sender) -> None:
+async def test_a_device_that_asks_too_often_is_told_to_be_slower(server: AuthorizationServer, sender: Sender) -> None:
     terms = terms_of(server, "device")
     begun = await begin_device(sender, terms, time.time())
     server.fail('{"error": "slow_down"}', 400)
-    patience = Patience(turn2=server.down, turn3=lambda: (server.up(), server.approve(begun.complete_url)))
-    await wait_for_device(sender, terms, begun, pause=patience)
-    assert patience.waited == [5, 10, 20]
+    with pytest.raises(UpstreamError) as caught:
+        await fetch_tokens(sender, terms, ByDevice(code=begun.code), time.time())
+    assert (caught.value.code, caught.value.facts) == ("oauth.pending", {"slower": True})
 
 
 async def test_a_device_that_is_declined_or_forgotten_is_over(server: AuthorizationServer, sender: Sender) -> None:
     terms = terms_of(server, "device")
     begun = await begin_device(sender, terms, time.time())
-    declined = Patience(turn1=lambda: server.approve(begun.complete_url, deny=True))
+    server.approve(begun.complete_url, deny=True)
     with pytest.raises(GrantEnded) as caught:
-        await wait_for_device(sender, terms, begun, pause=declined)
+        await fetch_tokens(sender, terms, ByDevice(code=begun.code), time.time())
     assert caught.value.code == "oauth.denied"
     begun = await begin_device(sender, terms, time.time())
-    with pytest.raises(GrantEnded) as caught:
-        await wait_for_device(sender, terms, begun, pause=Patience(), now=lambda: begun.expires_at + 1)
-    assert caught.value.code == "oauth.expired"
     server.skew(700)
     with pytest.raises(GrantEnded) as caught:
-        await wait_for_device(sender, terms, begun, pause=Patience())
+        await fetch_tokens(sender, terms, ByDevice(code=begun.code), time.time())
     assert caught.value.code in ("oauth.expired", "oauth.ended")
 
 

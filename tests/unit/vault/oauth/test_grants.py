@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 import pytest
-import pytest_asyncio
 
 from apiloom.base.errors import ApiloomError, DesignError, UpstreamError
 from apiloom.base.secret import Secret
@@ -19,21 +17,10 @@ from apiloom.vault.oauth.fetching import fetch_tokens
 from apiloom.vault.oauth.refusals import GrantEnded
 from apiloom.vault.oauth.revocation import revoke
 from apiloom.vault.oauth.terms import ByAssertion, ByClient, ByCode, ByExchange, ByRefresh, Terms, Tokens
-from support.oauth import sending, sign_in, terms_of
+from support.oauth import sign_in, terms_of
 from support.oidc import AuthorizationServer
 
 API = "https://api.example"
-
-
-@pytest.fixture
-def server(oidc: AuthorizationServer) -> AuthorizationServer:
-    return oidc
-
-
-@pytest_asyncio.fixture
-async def sender() -> AsyncIterator[Sender]:
-    async with sending() as one:
-        yield one
 
 
 async def refreshed(sender: Sender, terms: Terms, tokens: Tokens) -> Tokens:

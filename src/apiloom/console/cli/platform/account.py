@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from apiloom.console.cli.platform.connected import connected, device
+from apiloom.console.cli.platform.connected import connected, device, named
 from apiloom.console.cli.platform.credentials import crediting, given_credentials
 from apiloom.console.cli.platform.records import (
     Kind,
@@ -46,8 +46,9 @@ KIND = Kind(
         column("tenant"),
         column("connector"),
         column("label"),
+        column("end user", "end_user"),
         column("external id", "external_id"),
-        column("credentials", "schemes"),
+        column("given credentials", "schemes"),
         column("shared"),
         column("enabled"),
     ),
@@ -179,6 +180,7 @@ _HEALTH = (
     column("account"),
     column("scheme"),
     column("state"),
+    ("connected as", lambda grant: named(grant.get("identity") or {}) or None),
     column("expires", "expires_at"),
     column("next refresh", "next_refresh_at"),
     column("last error", "last_error"),
@@ -189,7 +191,8 @@ def _show(seat: Seat, record: Mapping[str, Any]) -> None:
     grants = record.get("grants") or []
     show_record(seat, {name: value for name, value in record.items() if name != "grants"})
     if grants:
-        show_table(_HEALTH, grants, "")
+        seat.print("\nwhat it was granted:")
+        show_table(_HEALTH[1:], grants, "")
 
 
 @click.command("health")

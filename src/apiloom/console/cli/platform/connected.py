@@ -12,11 +12,15 @@ import click
 from apiloom.base.errors import ApiloomError
 from apiloom.console.cli.platform.records import Kind, answer, found, path
 from apiloom.console.cli.platform.session import asked_telling
+from apiloom.console.cli.platform.showing import whole_seconds
 from apiloom.console.cli.seat import NO, OK, Seat, announce, one_line
 from apiloom.console.house import Say
 
 if TYPE_CHECKING:
     from apiloom.console.client import Gateway
+
+_NAMES = ("email", "login", "name", "preferred_username", "username", "sub", "id")
+"""Members of an identity by which people are known, the best first; the page says the same one."""
 
 _POLL = 1.0
 _LAST = 5.0
@@ -79,11 +83,15 @@ _WHY = {
 """What is said of a session that has failed, by the error's code."""
 
 
+def named(identity: Mapping[str, Any]) -> str:
+    """As whom an account is connected, in the one word of its provider that people know best; empty where none is."""
+    return next((str(identity[name]) for name in _NAMES if identity.get(name)), "")
+
+
 def _tell(seat: Seat, record: Mapping[str, Any]) -> None:
     if record["state"] == "done":
-        who = record["result"].get("identity") or {}
-        named = next((str(who[name]) for name in ("email", "login", "name", "sub") if who.get(name)), "")
-        as_whom = f" as {one_line(named)}" if named else ""
+        who = named(record["result"].get("identity") or {})
+        as_whom = f" as {one_line(who)}" if who else ""
         seat.print(f"account {record['result']['account']} is connected{as_whom}")
     elif record["state"] == "failed":
         code = str(record["result"].get("error", ""))
@@ -92,4 +100,5 @@ def _tell(seat: Seat, record: Mapping[str, Any]) -> None:
         seat.print("the link has ended, and nothing was connected")
     else:
         seat.print(str(record["url"]))
-        announce(f"the link works until {record['expires_at']}, in the first browser that opens it")
+        ends = whole_seconds(str(record["expires_at"]))
+        announce(f"the link works until {ends}, in the first browser that opens it")

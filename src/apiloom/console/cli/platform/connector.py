@@ -30,6 +30,7 @@ from apiloom.console.cli.platform.showing import affected_lines, column, show_re
 from apiloom.console.cli.platform.sources import read_import
 from apiloom.console.cli.platform.values import (
     checked_patch,
+    counted,
     options,
     read_pairs,
     said,
@@ -178,10 +179,12 @@ def add(seat: Seat, body: dict[str, Any], given: Mapping[str, Any]) -> int:
 def _tell_imported(seat: Seat, made: Mapping[str, Any]) -> None:
     ledger = made["ledger"]
     seat.print(
-        f"{made['slug']} is served: version {made['version']} of {one_line(made['title'])} with {made['tools']:,} tools"
+        f"{made['slug']} is served: version {made['version']} of {one_line(made['title'])} "
+        f"with {counted(made['tools'], 'tool')}"
     )
     seat.print(
-        f"of {ledger['operations']:,} operations {ledger['exposed']:,} are exposed, {ledger['gated']:,} gated, "
+        f"of {counted(ledger['operations'], 'operation')} {ledger['exposed']:,} "
+        f"{'is' if ledger['exposed'] == 1 else 'are'} exposed, {ledger['gated']:,} gated, "
         f"{ledger['quarantined']:,} quarantined"
     )
     told = [finding for finding in made["findings"] if finding["level"] != "note"]
@@ -260,11 +263,11 @@ def _tell_proposed(seat: Seat, made: Mapping[str, Any], *, plan: bool) -> None:
     if not made["new"]:
         seat.print(f"nothing is new: version {number} of {slug} is the same, and {made['state']}")
     elif plan:
-        seat.print(f"a new version of {slug} would be {made['verdict']}, with {made['tools']:,} tools")
+        seat.print(f"a new version of {slug} would be {made['verdict']}, with {counted(made['tools'], 'tool')}")
     elif made["promoted"]:
         seat.print(f"version {number} of {slug} is {made['verdict']}, and served now")
     else:
-        seat.print(f"version {number} of {slug} is proposed: {made['verdict']}, with {made['tools']:,} tools")
+        seat.print(f"version {number} of {slug} is proposed: {made['verdict']}, with {counted(made['tools'], 'tool')}")
         announce(f"look at it with: apiloom connector difference {slug} {number}")
         announce(f"serve it with:   apiloom connector promote {slug} {number}")
 

@@ -12,6 +12,7 @@ from apiloom.base.errors import CallerError
 from apiloom.console.cli.options import answering
 from apiloom.console.cli.platform.records import answer
 from apiloom.console.cli.platform.session import file_at, is_watched
+from apiloom.console.cli.platform.values import counted
 from apiloom.console.cli.seat import OK, Seat, announce
 from apiloom.console.house import CopyAsk
 
@@ -80,13 +81,13 @@ def _tell_restore(seat: Seat, done: Mapping[str, Any]) -> None:
     seat.print(f"{done['place']} is what it was at {done['made_at']}, and dormant")
     if done["journal"]:
         seat.print(
-            f"by its journal {done['ended']:,} things were ended again, "
-            f"{done['stale']:,} accounts need to be connected anew"
+            f"by its journal {counted(done['ended'], 'thing')} {'was' if done['ended'] == 1 else 'were'} ended again, "
+            f"{counted(done['stale'], 'account')} {'needs' if done['stale'] == 1 else 'need'} to be connected anew"
         )
     else:
         announce("note: no journal was found: what was revoked since the backup is valid again")
     if done["dropped"]:
-        announce(f"note: the journal was full; what ended until {done['dropped']} may be missing and valid again")
+        announce(f"note: the journal is not whole: what ended until {done['dropped']} may be missing and valid again")
     if done["forged"]:
         announce(f"note: {done['forged']:,} lines of the journal were not written by apiloom and are not heeded")
     if done["saved"]:
@@ -120,7 +121,7 @@ def _claim(seat: Seat, /, **given: Any) -> int:
         seat,
         CopyAsk(word="claim", data=ask.data, journals=ask.journals, keep_grants=ask.keep_grants, sure=True),
     )
-    told = f"{done['place']} acts from now on; {done['marked']:,} accounts need to be connected anew"
+    told = f"{done['place']} acts from now on; {counted(done['marked'], 'account')} to be connected anew"
     return answer(seat, done, lambda: seat.print(told))
 
 
@@ -132,8 +133,8 @@ def _tell_plan(plan: Mapping[str, Any]) -> None:
         announce("there is no journal: nobody knows what was revoked or renewed since the copy was made")
     if plan["marked"]:
         announce(
-            f"{plan['marked']:,} accounts will need to be connected anew, because their tokens may have been renewed "
-            "elsewhere (--keep-grants trusts them)"
+            f"{counted(plan['marked'], 'account')} will need to be connected anew, because their tokens may have been "
+            "renewed elsewhere (--keep-grants trusts them)"
         )
     announce("the gateway that it was copied from must not act any more: stop it first")
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from apiloom.console.cli.options import answering, gateway_url, public_url
 from apiloom.console.cli.platform.session import file_at
-from apiloom.console.cli.platform.showing import column, show_table
-from apiloom.console.cli.seat import NO, OK, Seat, announce
+from apiloom.console.cli.seat import NO, OK, Seat, announce, one_line
 from apiloom.console.house import CopyAsk
-
-_COLUMNS = (column("check"), column("how"), column("found", "told"))
 
 
 @click.command("doctor")
@@ -36,8 +34,15 @@ def command(seat: Seat, /, **given: Any) -> int:
     if seat.machine:
         seat.print_json(told)
     else:
-        show_table(_COLUMNS, told["checks"], "nothing was looked at")
+        _show(seat, told["checks"])
         for line in told["checks"]:
             if line["hint"] and line["how"] != "ok":
                 announce(f"{line['check']}: {line['hint']}")
     return OK if told["ok"] else NO
+
+
+def _show(seat: Seat, checks: Sequence[Mapping[str, str]]) -> None:
+    """A line for each check, whole: what was found is what somebody came for, and is never cut."""
+    width = max((len(line["check"]) for line in checks), default=0)
+    for line in checks:
+        seat.print(f"{line['how']:<5}  {line['check']:<{width}}  {one_line(line['told'])}")

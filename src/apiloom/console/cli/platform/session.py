@@ -79,8 +79,22 @@ def asked_telling(seat: Seat, given: dict[str, Any], work: Callable[[Gateway, Sa
     """As :func:`asked`, for work that says how far it is."""
     reach = _reach(seat, given)
     with seat.progress() as say:
-        result: Result = seat.house.platform(reach, say, lambda gateway: work(gateway, say))
+        try:
+            result: Result = seat.house.platform(reach, say, lambda gateway: work(gateway, say))
+        except CallerError as error:
+            if error.code == "api.token":
+                error.hint = _renewing(seat, given)
+            raise
     return result
+
+
+def _renewing(seat: Seat, given: dict[str, Any]) -> str:
+    """What helps where the gateway does not know the token, by where the token came from."""
+    if given.get("token_file"):
+        return "the token in this file has ended, was revoked, or is another gateway's"
+    if seat.house.surroundings.environment.get("APILOOM_TOKEN", "").strip():
+        return "the token in APILOOM_TOKEN has ended, was revoked, or is another gateway's"
+    return "the sign-in here is over: run apiloom login again"
 
 
 def _reach(seat: Seat, given: dict[str, Any]) -> Reach:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +15,8 @@ from apiloom.console.cli.tables import print_table
 Column = tuple[str, Callable[[Mapping[str, Any]], Any]]
 """A title, and what of a record stands below it."""
 
+_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$")
+
 SECRETS = ("token", "url")
 """Members that are shown once."""
 
@@ -23,12 +26,17 @@ def column(title: str, member: str = "") -> Column:
     return title, lambda record: record.get(member or title)
 
 
+def whole_seconds(text: str) -> str:
+    """A time as people read it, in UTC to the second; any other text as it is."""
+    return _TIME.sub(r"\1Z", text)
+
+
 def show_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], empty: str) -> None:
     """Records as a table; a sentence where there are none."""
     if not items:
         click.echo(empty)
         return
-    rows = [[one_line(written(read(item))) for _, read in columns] for item in items]
+    rows = [[whole_seconds(one_line(written(read(item)))) for _, read in columns] for item in items]
     print_table([title for title, _ in columns], rows)
 
 
@@ -42,7 +50,7 @@ def show_record(seat: Seat, record: Mapping[str, Any], *, hidden: Sequence[str] 
             for inner, part in value.items():
                 seat.print(f"  {one_line(str(inner))}: {one_line(written(part))}")
         else:
-            seat.print(f"{name:<{width}}  {one_line(written(value))}")
+            seat.print(f"{name:<{width}}  {whole_seconds(one_line(written(value)))}")
 
 
 def show_once(seat: Seat, record: Mapping[str, Any], what: str) -> None:
@@ -50,7 +58,9 @@ def show_once(seat: Seat, record: Mapping[str, Any], what: str) -> None:
     for name in SECRETS:
         if record.get(name):
             seat.print(str(record[name]))
-            announce(f"this is the {name} of {what}; it is shown this once and cannot be had again")
+            announce(
+                f"this is the {name}{f' of {what}' if what else ''}; it is shown this once and cannot be had again"
+            )
 
 
 def show_warnings(warnings: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ KIND = Kind(
         column("id"),
         column("tenant"),
         column("client", "client_name"),
+        column("end user", "end_user"),
         column("subject"),
         column("role"),
         column("servers"),

@@ -213,6 +213,13 @@ async def asked_of(sender: Sender, root: str) -> Mapping[str, Any]:
             code="cli.sign_in",
             hint=f"if that is meant, name it: apiloom login --gateway {issuer[:200]}",
         )
+    if place != f"{root}/oauth/authorize":
+        # an issuer, for one, which knows nothing of this command line
+        raise CallerError(
+            f"what answers at {root} is no gateway that people sign in at",
+            code="cli.sign_in",
+            hint="name the gateway by its public URL, not its issuer",
+        )
     return value
 
 

@@ -85,7 +85,7 @@ def _tell(seat: Seat, made: Mapping[str, Any]) -> None:
     whose = f"tenant {made['tenant']}" if made["tenant"] else "the house"
     ends = f"until {made['expires_at']}" if made["expires_at"] else "for ever"
     seat.print(f"token {made['id']} ({made['name']}) is {made['role']} of {whose}, {ends}")
-    show_once(seat, made, "the API")
+    show_once(seat, made, "")
 
 
 @click.command("rotate")

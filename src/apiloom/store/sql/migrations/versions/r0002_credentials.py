@@ -21,7 +21,7 @@ _TABLES = {
     "endpoints:json parameters:json label created_by created_at:number revision:whole",
     "grants": "id tenant account scheme kind client state sealed:bytes scopes:json identity:json generation:whole "
     "expires_at?:number refresh_at?:number refreshed_at?:number failures:whole last_error last_error_at?:number "
-    "lease_holder lease_until:number created_by created_at:number revision:whole",
+    "doubt:flag lease_holder lease_until:number created_by created_at:number revision:whole",
     "connect_sessions": "id tenant connector account? digest:bytes key_version:whole end_user? external_id? "
     "wanted:json look:json origins:json return_url state browser:bytes sealed:bytes code:bytes result:json "
     "poll_at?:number expires_at:number created_by created_at:number revision:whole",
