@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apiloom.app.gateway.signin import Reception
-from support.gateway import READS, Desk, Gateway, arrival, ask, call, desk, gateway, http, names, words
+from support.gateway import READS, Desk, Gateway, arrival, ask, call, desk, gateway, http, names, until, words
 from support.issuer import EC, ED, OTHER_RSA, RSA, SigningIssuer, jwk, received, signing_issuer, unsigned
 
 
@@ -282,6 +282,29 @@ async def test_new_keys_are_asked_for_once_and_not_for_every_stranger(tmp_path: 
         assert on.issuer.asked.count("/jwks") == fetched + 1
         # a key that is published no more signs nothing
         assert await on.status(on.token(sub="carol")) == 401
+
+
+async def test_a_key_that_is_published_no_more_ends_what_it_signed(tmp_path: Path) -> None:
+    async with met(tmp_path) as on:
+        signed, other = on.token(), on.token(sub="bob", key=EC, head={"kid": "ec", "alg": "ES256"})
+        slow = asyncio.create_task(
+            ask(on.client, f"{on.house.url}/mcp", "tools/call", {"name": "desk_wait_long", "arguments": {}}, signed)
+        )
+        await arrival(on.desk)
+        assert await on.status(other) == 200
+        on.issuer.keys = [jwk(EC, "ec")]
+        on.seconds[0] += 800
+        await on.reception.ask_again()
+        assert (await on.status(signed), await on.status(other)) == (200, 200)
+        assert on.issuer.asked.count("/jwks") == 1
+        on.seconds[0] += 101
+        await on.reception.ask_again()
+        await until(lambda: len(on.reception.guests) == 1)
+        assert not slow.done()
+        await on.reception.ask_again()
+        assert (await on.status(signed), await on.status(other)) == (401, 200)
+        with pytest.raises(httpx.HTTPError):
+            (await asyncio.wait_for(slow, 20)).raise_for_status()
 
 
 async def test_keys_go_on_serving_while_their_issuer_is_down(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ class Guest:
     ``key`` names all who may do the same: the endpoint of their own view. ``resources`` are the paths of this gateway
     that the token was given for. ``lacking`` says by ``/mcp`` or ``/api/v1`` which
     scopes would be needed where one is missing. ``counts_until`` is when whoever vouches must be asked again, with
-    ``again``. ``family`` is the id of the sign-in at the gateway that the token came from, empty for others. ``bound``
+    ``again``. ``issuer`` and ``signed_by`` name who signed the token and with which key, empty where no signature was
+    looked at. ``family`` is the id of the sign-in at the gateway that the token came from, empty for others. ``bound``
     is the thumbprint of the certificate that must be shown beside the token, empty for nearly all.
     """
 
@@ -45,6 +46,8 @@ class Guest:
     lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
     counts_until: float = float("inf")
     again: Secret | None = field(default=None, repr=False)
+    issuer: str = ""
+    signed_by: str = ""
     family: str = ""
     bound: bytes = b""
 

@@ -45,10 +45,19 @@ class Peeked:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """The claims of a token, and the name of the key that signed it: the thumbprint of its public half (RFC 7638)."""
+
+    claims: Mapping[str, Any]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Key:
     """One public key of an issuer; ``algorithms`` are those it may be used with."""
 
     id: str
+    name: str
     algorithms: frozenset[str]
     key: Any
 
@@ -64,10 +73,15 @@ class Keys:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def fitting(self, peeked: Peeked) -> list[Any]:
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all of them."""
+        return frozenset(key.name for key in self._keys)
+
+    def fitting(self, peeked: Peeked) -> list[_Key]:
         """The keys that a token may have been signed with: that of its ``kid``, or without one all of its kind."""
         fit = [key for key in self._keys if peeked.algorithm in key.algorithms]
-        return [key.key for key in fit if not peeked.key_id or key.id == peeked.key_id][:8]
+        return [key for key in fit if not peeked.key_id or key.id == peeked.key_id][:8]
 
 
 def looks_signed(text: str) -> bool:
@@ -96,8 +110,8 @@ def peek(token: str) -> Peeked:
     return Peeked(str(algorithm), str(kind).lower(), str(key), str(issuer))
 
 
-def verify(token: str, peeked: Peeked, keys: Keys, *, algorithms: Collection[str]) -> Mapping[str, Any]:
-    """The claims of a token whose signature one of the keys has made.
+def verify(token: str, peeked: Peeked, keys: Keys, *, algorithms: Collection[str]) -> Proven:
+    """What a token proves whose signature one of the keys has made.
 
     Raises:
         Unfit: none has, or not by an allowed algorithm.
@@ -106,10 +120,10 @@ def verify(token: str, peeked: Peeked, keys: Keys, *, algorithms: Collection[str
         raise Unfit("its algorithm is not allowed")
     for key in keys.fitting(peeked):
         try:
-            _JWS.decode(token, key, algorithms=[peeked.algorithm])
+            _JWS.decode(token, key.key, algorithms=[peeked.algorithm])
         except (PyJWTError, ValueError, TypeError):
             continue
-        return _object(token.split(".")[1])
+        return Proven(_object(token.split(".")[1]), key.name)
     raise Unfit("none of its issuer's keys has signed it")
 
 
@@ -144,7 +158,7 @@ def _key(jwk: Mapping[str, Any]) -> _Key | None:
             return None
         if public["kty"] == "RSA" and not _LEAST_RSA_BITS <= int(getattr(key, "key_size", 0)) <= 4 * 4096:
             return None
-        return _Key(str(jwk.get("kid", "")), frozenset(fit), key)
+        return _Key(str(jwk.get("kid", "")), json.digest(public), frozenset(fit), key)
     return None
 
 

@@ -128,7 +128,7 @@ class Identifying:
             keys = await ring.get()
             if not keys.fitting(peeked):
                 keys = await ring.renewed() or keys
-            claims = verify(token, peeked, keys, algorithms=facade.algorithms)
+            claims = verify(token, peeked, keys, algorithms=facade.algorithms).claims
             check_times(claims, self.town.now())
             check_subject(claims)
         except Unfit:

@@ -2,7 +2,8 @@
 
 What is found is kept in :class:`~apiloom.identity.guests.Guests`, where the path of a call finds it without waiting.
 Keys are fetched when first needed, again when they are old, and once, not more often than twice a minute, for a key
-that is not known; while the issuer cannot be reached those that were fetched go on serving.
+that is not known; while the issuer cannot be reached those that were fetched go on serving. Whoever was recognised by a
+key that its issuer publishes no more is recognised no more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apiloom.app.gateway.asking import Client, fetch_body, fetch_metadata, post_form
@@ -76,12 +77,13 @@ class Town:
 
 
 class KeyRing:
-    """The keys of one issuer."""
+    """The keys of one issuer. ``fetched`` is told of them whenever they were."""
 
-    def __init__(self, town: Town, issuer: str, jwks: str) -> None:
+    def __init__(self, town: Town, issuer: str, jwks: str, fetched: Callable[[Keys], None] = lambda _: None) -> None:
         self._town = town
         self._issuer = issuer
         self._jwks = jwks
+        self._tell = fetched
         self._keys: Keys | None = None
         self._asked = float("-inf")
         self._fetched = float("-inf")
@@ -93,17 +95,21 @@ class KeyRing:
         Raises:
             UpstreamError: they never were, and cannot be now.
         """
-        clock = self._town.clock()
         if self._keys is None:
             # a dead issuer is not asked anew by every caller
-            if clock - self._asked < 1.0 and self._fetching is None:
+            if self._town.clock() - self._asked < 1.0 and self._fetching is None:
                 raise _unreachable(self._issuer)
             await asyncio.shield(self._fetch())
-        elif clock - max(self._fetched, self._asked) > FRESH:
-            self._fetch()
+        else:
+            self.look_again()
         if self._keys is None:
             raise _unreachable(self._issuer)
         return self._keys
+
+    def look_again(self) -> None:
+        """Have the keys fetched anew where they are old; nobody waits for it."""
+        if self._town.clock() - max(self._fetched, self._asked) > FRESH:
+            self._fetch()
 
     async def renewed(self) -> Keys | None:
         """The keys fetched once more, for one that is not among them; None where they were asked for just now."""
@@ -124,6 +130,7 @@ class KeyRing:
                 self._jwks = (await fetch_metadata(self._town.sender, self._issuer)).jwks
             self._keys = read_keys(await fetch_body(self._town.sender, self._jwks))
             self._fetched = self._town.clock()
+            self._tell(self._keys)
         except (ApiloomError, ValueError) as error:
             code = error.code if isinstance(error, ApiloomError) else "identity.issuer"
             _log.warning("the keys of an issuer cannot be fetched: %s", code)
@@ -154,12 +161,22 @@ class Issuers:
         self._town = town
         self._guests = guests
         self._binding = identity.certificates is not None
-        self._known = {each.issuer: _Known(each, KeyRing(town, each.issuer, each.jwks)) for each in identity.issuers}
+        self._known = {each.issuer: _Known(each, self._ring(each)) for each in identity.issuers}
         self._opaque = next((one for one in self._known.values() if one.terms.introspection is not None), None)
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Guest | None]] = {}
         self._wrong = Turns(MOST_WRONG, town.clock)
         self._from: Counter[str] = Counter()
+        self._unsigned: set[str] = set()
+
+    def _ring(self, terms: Issuer) -> KeyRing:
+        def fetched(keys: Keys) -> None:
+            names = keys.names
+            self._unsigned |= self._guests.remove(
+                lambda each: each.issuer == terms.issuer and each.signed_by not in names
+            )
+
+        return KeyRing(self._town, terms.issuer, terms.jwks, fetched)
 
     async def meet(self, token: str, address: str = "") -> Guest | None:
         """Recognise a bearer that is shown from an address; None for whoever is let in by nobody's word.
@@ -181,7 +198,16 @@ class Issuers:
             return None
 
     async def ask_again(self, open_tokens: Callable[[], set[str]]) -> set[str]:
-        """Ask once more about tokens that have something open; the names of those that count no more."""
+        """Ask once more about tokens that have something open, and for keys that are old; the names of those that count
+        no more.
+        """
+        if len(self._guests):
+            for known in self._known.values():
+                known.ring.look_again()
+        unsigned, self._unsigned = self._unsigned, set()
+        return unsigned | await self._asked_again(open_tokens)
+
+    async def _asked_again(self, open_tokens: Callable[[], set[str]]) -> set[str]:
         asked = None if self._opaque is None else self._opaque.terms.introspection
         if asked is None:
             return set()
@@ -215,10 +241,12 @@ class Issuers:
         keys = await known.ring.get()
         if not keys.fitting(peeked):
             keys = await known.ring.renewed() or keys
-        claims = verify(token, peeked, keys, algorithms=known.terms.algorithms)
+        proven = verify(token, peeked, keys, algorithms=known.terms.algorithms)
+        claims = proven.claims
         if claims.get("iss") != known.terms.issuer:
             return None
-        return self._guest(known.terms, claims, check_times(claims, self._town.now()))
+        guest = self._guest(known.terms, claims, check_times(claims, self._town.now()))
+        return None if guest is None else replace(guest, issuer=known.terms.issuer, signed_by=proven.key)
 
     async def _once(self, token: str, known: _Known, address: str) -> Guest | None:
         """Ask about a token, once for all who wait.
