@@ -61,7 +61,8 @@ class Identifying:
             "code_challenge": challenge_of(begun.verifier.reveal()),
             "code_challenge_method": "S256",
         }
-        return f"{metadata.authorization}?{urlencode(asked)}"
+        # a query that the address has of its own stays (RFC 6749 section 3.1)
+        return f"{metadata.authorization}{'&' if '?' in metadata.authorization else '?'}{urlencode(asked)}"
 
     async def home(self, form: Mapping[str, str], begun: Begun) -> Person:
         """Who comes back.

@@ -31,24 +31,17 @@ FILE = {
 }
 
 
-async def home(
-    monkeypatch: pytest.MonkeyPatch,
-    said: dict[str, Any],
-    more: dict[str, Any],
-    form: dict[str, str] | None = None,
-    *,
-    iss_told: bool = False,
-) -> str:
-    """The end user of whoever comes home with a form and a token that says something, and of whom their issuer tells
-    more.
-    """
+def identifying_by(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], more: dict[str, Any], **published: Any
+) -> Identifying:
+    """People are known by an issuer whose token says something, which tells more, and which publishes something."""
     claims = {"iss": URL, "sub": "s", "aud": "g", "nonce": "n", "exp": int(NOW) + 60, **said}
     claims = {name: value for name, value in claims.items() if value is not None}
     token = jwt.encode(claims, RSA, algorithm="RS256", headers={"kid": "one"})
 
     async def fetch_metadata(*_: Any) -> Metadata:
         places = {name: f"{URL}/{name}" for name in ("jwks", "authorization", "token", "userinfo")}
-        return Metadata(**places, iss_told=iss_told)
+        return Metadata(**{**places, **published})
 
     async def post_form(*_: Any) -> tuple[int, dict[str, Any]]:
         return 200, {"id_token": token, "access_token": "x"}
@@ -73,9 +66,33 @@ async def home(
     )
     facade = read_identity(json.dumps(FILE).encode()).facade
     assert facade is not None
-    none = SignIn(id="", client="")
-    begun = Begun(sign_in=none, browser=Secret(""), state=Secret("s"), verifier=Secret("v"), nonce="n")
-    return (await Identifying(town, facade).home({"code": "c", **(form or {})}, begun)).end_user
+    return Identifying(town, facade)
+
+
+BEGUN = Begun(sign_in=SignIn(id="", client=""), browser=Secret(""), state=Secret("s"), verifier=Secret("v"), nonce="n")
+
+
+async def home(
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Any],
+    more: dict[str, Any],
+    form: dict[str, str] | None = None,
+    *,
+    iss_told: bool = False,
+) -> str:
+    """The end user of whoever comes home with a form."""
+    known = identifying_by(monkeypatch, said, more, iss_told=iss_told)
+    return (await known.home({"code": "c", **(form or {})}, BEGUN)).end_user
+
+
+@pytest.mark.parametrize(
+    ("own", "begins"), [("", "?response_type=code&"), ("?p=b2c_1", "?p=b2c_1&response_type=code&")]
+)
+async def test_the_address_of_an_issuer_keeps_its_own_query(
+    own: str, begins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = identifying_by(monkeypatch, {}, {}, authorization=f"{URL}/authorize{own}")
+    assert (await known.away(BEGUN)).startswith(f"{URL}/authorize{begins}")
 
 
 ADA, OTHER = "ada@example.com", "ada@elsewhere.example"
