@@ -92,9 +92,13 @@ def test_an_order_needs_the_key_and_the_key_comes_from_the_environment(apiloom, 
     ]
     code, out, _ = apiloom("call", *words)
     assert (code, json.loads(out)["failed"]) == (3, True)
+    unsigned = "no credentials are sent with this: set APILOOM_AUTH_SHOPKEY where apiloom runs"
+    _, out, err = apiloom("call", *words, "--dry-run")
+    assert (json.loads(out)["warnings"], err) == ([unsigned], "")
     monkeypatch.setenv("APILOOM_AUTH_SHOPKEY", KEY)
     _, out, _ = apiloom("call", *words, "--dry-run")
     assert ["X-Shop-Key", "***"] in json.loads(out)["headers"]
+    assert "warnings" not in json.loads(out)
     code, out, _ = apiloom("call", *words)
     assert (code, json.loads(out)["structured"]["copies"]) == (0, 2)
 

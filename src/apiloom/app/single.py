@@ -67,7 +67,8 @@ def preview_tool(
         told = " ".join(part.text for part in outcome.content if isinstance(part, Text))
         raise CallerError(told, code=str(outcome.meta.get("dev.apiloom/error", {}).get("code", "call.refused")))
     plan: dict[str, Any] = json.loads(outcome.structured)
-    return {**plan, "warnings": warnings} if warnings else plan
+    noted = [*warnings, *plan.get("warnings", ())]
+    return {**plan, "warnings": noted} if noted else plan
 
 
 async def _previewed(endpoint: Endpoint, call: Call) -> Outcome:

@@ -144,7 +144,8 @@ class HttpBackend:
         return observer.known(self.observed_as)
 
     def preview(self, call: Call, turn: Turn | None = None) -> dict[str, Any]:
-        """What :meth:`answer` would send, every secret as ``***``, as ``call --dry-run --json`` prints it.
+        """What :meth:`answer` would send, every secret as ``***``, as ``call --dry-run --json`` prints it; ``warnings``
+        where it would go without the credentials that the document asks for.
 
         Raises:
             ApiloomError: what would keep the request from being sent.
@@ -155,11 +156,13 @@ class HttpBackend:
             request = signer.masked(request)
         if not sent_exactly(request.target):
             raise altered(request.target)
+        unsigned = failures.unsigned(self._wanted(signer))
         return {
             "method": request.method,
             "url": request.origin + request.target,
             "headers": [[name, value] for name, value in request.headers],
             "body": told(request.body),
+            **({"warnings": [unsigned]} if unsigned else {}),
         }
 
     def _request(self, call: Call, turn: Turn | None, eraser: Eraser | None) -> Request:

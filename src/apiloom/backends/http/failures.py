@@ -76,6 +76,13 @@ def refused(request: Request, response: Response, limits: Limits | None, wanted:
     return Outcome(content=(Text("\n".join(lines)),), failed=True, meta=meta)
 
 
+def unsigned(wanted: Wanted) -> str:
+    """What is said of a request that nothing is signed with though something is asked for; empty otherwise."""
+    if not wanted.lacking:
+        return ""
+    return f"no credentials are sent with this: set {_to_set(wanted)}"
+
+
 def unanswered(error: ApiloomError, request: Request | None) -> Outcome:
     """What kept a request from being sent or answered, as a failed outcome. ``request`` is None before it was planned.
 
@@ -98,11 +105,14 @@ def unreadable(method: str, coding: str, size: int) -> Outcome:
     return refusal(error, retryable=method in _SAFE_TO_REPEAT)
 
 
+def _to_set(wanted: Wanted) -> str:
+    return f"{' and '.join(wanted.lacking)} {'at the account' if wanted.at_account else 'where apiloom runs'}"
+
+
 def _hint(status: int, wanted: Wanted) -> str:
     if status in {401, 403}:
         if wanted.lacking:
-            where = "at the account" if wanted.at_account else "where apiloom runs"
-            return f"no credentials were sent; set {' and '.join(wanted.lacking)} {where}"
+            return f"no credentials were sent; set {_to_set(wanted)}"
         if wanted.given:
             what = "was not accepted" if status == 401 else "does not allow this"
             return f"the credential for {' and '.join(wanted.given)} {what}; check its value and its permissions"
