@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from apiloom.base.errors import DesignError, UpstreamError
+from apiloom.base.secret import replaced
 from apiloom.net.client import connect
 from apiloom.net.guard import public_guard
 from apiloom.net.request import Request, Response
@@ -88,7 +89,7 @@ async def test_the_certificate_must_be_for_the_name_that_was_asked_for(tmp_path:
     guard = replace(public_guard(["127.0.0.1"]), resolve=resolve)
     async with peer(says(answer(b"{}")), tls=context(tmp_path, "api.example")) as it:
         for host, is_right in (("api.example", True), ("api.example.", True), ("other.example", False)):
-            sender = connect(replace(TRUSTING, guard=guard))
+            sender = connect(replaced(TRUSTING, guard=guard))
             request = Request(method="GET", origin=f"https://{host}:{it.port}", target="/")
             if is_right:
                 assert (await asyncio.wait_for(sender.send(request), WITHIN)).status == 200
@@ -148,7 +149,7 @@ async def test_a_server_that_hangs_in_the_handshake_meets_the_deadline() -> None
 
     server = await asyncio.start_server(nothing, "127.0.0.1", 0)
     it = Peer(silence(), scheme="https", port=server.sockets[0].getsockname()[1])
-    error = await failed(it, replace(TRUSTING, connect_timeout=0.1))
+    error = await failed(it, replaced(TRUSTING, connect_timeout=0.1))
     server.close()
     assert error.code == "net.timeout"
 
@@ -157,7 +158,7 @@ async def test_a_client_certificate_is_shown_to_a_server_that_asks(tmp_path: Pat
     mine = identity("client", "client.example", by=AUTHORITY)
     async with peer(says(answer(b"{}")), tls=context(tmp_path, clients_of=AUTHORITY)) as it:
         assert (await failed(it)).code in {"net.tls", "net.broken"}
-        assert (await sent(it, replace(TRUSTING, identity_pem=mine.pem))).status == 200
+        assert (await sent(it, replaced(TRUSTING, identity_pem=mine.pem))).status == 200
 
 
 async def test_a_large_body_goes_out_and_comes_back(tmp_path: Path) -> None:
