@@ -35,10 +35,12 @@ async def main():
     around = {"APILOOM_KEY_FILE": key, "APILOOM_ALLOW_ADDRESSES": "127.0.0.0/8,::1"}
     now = lambda: float(Path(clock).read_text())
     grounds = await open_grounds(read_place(data, around), now=now, environment=around)
-    keeper, kept = grounds.living.keeper, grounds.living.grants
+    keeper, kept, stopped = grounds.living.keeper, grounds.living.grants, []
 
     def still(here):
-        if here == step:
+        # once: what was held up begins anew
+        if here == step and not stopped:
+            stopped.append(here)
             print("still", flush=True)
             os.kill(os.getpid(), signal.SIGSTOP)
 
