@@ -15,17 +15,9 @@ from apiloom.vault.keeping import Keeper, Ports
 from apiloom.vault.moments import Timing
 from apiloom.vault.oauth.terms import Ask, ByRefresh, Endpoints, OAuthKeys, Terms, Tokens
 from apiloom.vault.ports import Held, Renewal
+from support.grounds import NOON, Clock
 
-NOON = 1_800_000_000.0
 TERMS = Terms(endpoints=Endpoints(token_url="https://provider.example/token"), keys=OAuthKeys(client_id="c"))
-
-
-@dataclass
-class Clock:
-    now: float = NOON
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

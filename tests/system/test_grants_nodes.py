@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import pytest
 
 from apiloom.vault.custody import create_key
 from apiloom.vault.keeping import LEASE
+from support.drills import drill
 from support.gateway import PATIENCE, Gateway, ask, gateway, http
 from support.granted import Granted, granted, office
 from support.oidc import AuthorizationServer, authorization_server
@@ -87,22 +84,10 @@ asyncio.run(main())
 """
 
 
-@contextmanager
-def drill(*given: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", DRILL, *given], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
 async def _killed(there: Granted, data: str, folder: Path, when: str) -> None:
     """A node that is killed in the middle of a renewal."""
     given = (data, str(folder / "keys" / "key"), f"{there.account.id}/login", str(there.gateway.clock.now), when)
-    with drill(*given) as process:
+    with drill(DRILL, *given) as process:
         assert process.stdout is not None
         wanted = "answered" if when == "answered" else "begun"
         while (line := await asyncio.to_thread(process.stdout.readline)).strip() != wanted:
@@ -156,6 +141,7 @@ async def test_a_node_killed_before_the_provider_took_the_token_costs_nothing(tm
             advance(there, server, HOUR)
             server.down("close")
             with drill(
+                DRILL,
                 str(tmp_path / "house"),
                 str(tmp_path / "keys" / "key"),
                 f"{there.account.id}/login",

@@ -7,14 +7,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from apiloom.vault.custody import create_key
+from support.drills import drill
 from support.gateway import PATIENCE, ask, gateway, http
 from support.granted import granted, office
 from support.oidc import authorization_server
@@ -94,18 +92,6 @@ asyncio.run(main())
 """
 
 
-@contextmanager
-def drill(*given: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", DRILL, *given], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
 def stands_still(process: subprocess.Popen[str]) -> bool:
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -148,7 +134,7 @@ async def test_a_renewal_that_stands_still_anywhere_ends_nothing_that_another_go
 
             later(3600)
             given = (data, str(tmp_path / "keys" / "key"), f"{there.account.id}/login", str(clock), step)
-            with drill(*given) as process:
+            with drill(DRILL, *given) as process:
                 assert process.stdout is not None
                 line = await asyncio.to_thread(process.stdout.readline)
                 assert line.strip() == "still", line

@@ -15,7 +15,8 @@ from apiloom.vault.keeping import LEASE, QUIET
 from apiloom.vault.moments import AHEAD, MARGIN, SETTLED, Timing, refresh_at
 from apiloom.vault.oauth.terms import Ask, Terms, Tokens
 from apiloom.vault.ports import Failure, Held
-from support.keeping import NOON, Asked, Bench, Clock, With, fails, pair
+from support.grounds import NOON, Clock
+from support.keeping import Asked, Bench, With, fails, pair
 
 
 @pytest.fixture

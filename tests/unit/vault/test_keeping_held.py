@@ -15,7 +15,8 @@ from apiloom.vault.in_memory import InMemory
 from apiloom.vault.keeping import LEASE, Keeper
 from apiloom.vault.oauth.terms import Terms, Tokens
 from apiloom.vault.ports import Held, Renewal
-from support.keeping import NOON, Asked, Bench, Clock, With, fails, pair
+from support.grounds import NOON, Clock
+from support.keeping import Asked, Bench, With, fails, pair
 
 
 @pytest.fixture
